@@ -1,0 +1,71 @@
+// What the graph knows of an operator: its arity, its attributes, and how shapes and dtypes flow through it.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/error.h"
+#include "graph/graph.h"
+
+namespace quaver {
+
+enum class AttrKind : std::uint8_t { i, f, s, ints, floats };
+
+struct AttrSpec {
+  const char* name;
+  AttrKind kind;
+};
+
+// One node under inference. Throws Error(invalid_model) that names the node, the operator and what is wrong.
+class InferContext {
+ public:
+  InferContext(Graph& graph, const Node& node) : graph_(graph), node_(node) {}
+
+  const Node& node() const { return node_; }
+  const Attrs& attrs() const { return node_.attrs; }
+  std::size_t inputs() const { return node_.inputs.size(); }
+  bool has_input(std::size_t i) const { return i < node_.inputs.size() && node_.inputs[i] != kNone; }
+  const Value& input(std::size_t i) const;                       // fails where absent
+  // The input's integers (i64 or i32, flattened) where it is a known constant.
+  std::optional<std::vector<std::int64_t>> constant_ints(std::size_t i) const;
+  std::optional<std::vector<float>> constant_floats(std::size_t i) const;
+  // Fails unless input i is of rank `rank` (or unranked: then inference of this node should return early).
+  void expect_rank(std::size_t i, std::size_t rank) const;
+  void output(std::size_t i, DType dtype, Dims shape);            // fails where it contradicts a declared static shape
+  void output_unranked(std::size_t i, DType dtype);
+  template <class... Parts>
+  [[noreturn]] void fail(Parts&&... parts) const { fail_with(text(std::forward<Parts>(parts)...)); }
+
+ private:
+  [[noreturn]] void fail_with(const std::string& what) const;
+
+  Graph& graph_;
+  const Node& node_;
+};
+
+struct OpSchema {
+  std::size_t min_inputs, max_inputs, min_outputs, max_outputs;
+  std::span<const AttrSpec> attrs;
+  // Called with all ranked inputs it may find; must cope with dynamic dimensions and unranked inputs.
+  void (*infer)(InferContext&);
+  // A view of its first input's bytes with another shape: the plan gives it no memory and no step.
+  bool alias = false;
+  // Moves or selects elements without computing: quantized inputs and outputs share their parameters.
+  bool moves = false;
+};
+
+const OpSchema& schema_of(Op op);
+
+#define QUAVER_OP(name) extern const OpSchema schema_##name;
+#include "graph/ops.def"
+#undef QUAVER_OP
+
+// Shapes and dtypes of every value, in run order. Throws Error(invalid_model).
+void infer_shapes(Graph& graph);
+void infer_node(Graph& graph, const Node& node);
+// Structure: ids in range, arity, attribute names and kinds, one producer per value, run order, constants' sizes,
+// quant parameters finite and positive. Throws Error(invalid_model).
+void verify(const Graph& graph);
+
+}  // namespace quaver

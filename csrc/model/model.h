@@ -1,0 +1,65 @@
+// A loaded model: the portable graph, and plans for the input shapes it has met.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "graph/graph.h"
+#include "plan/plan.h"
+
+namespace quaver {
+
+struct Port {
+  std::string name;
+  DType dtype;
+  Dims shape;  // kDynamic where the model leaves it open
+};
+
+struct LoadOptions {
+  unsigned threads = 0;  // 0: available_threads()
+  std::optional<std::string> isa;
+};
+
+struct Bytes {
+  const void* data;
+  std::size_t size;
+};
+
+class Model {
+ public:
+  // From an imported graph: runs the pass pipeline, then as below.
+  static std::shared_ptr<Model> from_graph(Graph graph, const LoadOptions& options);
+  // From a compiled file, mapped; or from its bytes, which `owner` keeps alive (copied where null).
+  static std::shared_ptr<Model> open(const std::string& path, const LoadOptions& options);
+  static std::shared_ptr<Model> open(Blob bytes, const LoadOptions& options);
+  ~Model();
+
+  void save(const std::string& path) const;  // atomically: a temporary file, then a rename
+  std::vector<std::byte> serialize() const;
+
+  const Graph& graph() const;
+  const std::vector<Port>& inputs() const;
+  const std::vector<Port>& outputs() const;
+  IsaSet isa() const;
+  unsigned threads() const;
+
+  // The plan for these input shapes: made on first use, kept with the few most recently used.
+  // Throws Error(invalid_input) naming input, expected and given shape where they don't fit the model.
+  std::shared_ptr<const Plan> plan(std::span<const Dims> input_shapes);
+  // The plan where every input shape is static (dynamic ones throw Error(invalid_input)).
+  std::shared_ptr<const Plan> plan();
+
+  // Runs a plan of this model on a pooled Execution. Safe from many threads at once; allocates nothing once warm.
+  void run(const Plan& plan, std::span<const void* const> inputs, std::span<void* const> outputs);
+
+ private:
+  Model();
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace quaver

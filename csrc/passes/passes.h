@@ -1,0 +1,39 @@
+// Rewrites of a graph. Each pass leaves a graph that verify() accepts and that computes the same function
+// (within the integer contract: quantized regions to the bit of the contract, not of the source's float emulation).
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace quaver {
+
+// Runs one node whose inputs are all constants; gives its outputs as constants' contents (dtype and shape are in the
+// graph). Returns empty where it cannot.
+using Evaluator = std::function<std::vector<Blob>(const Graph&, const Node&)>;
+
+struct Pass {
+  const char* name;
+  bool (*run)(Graph&, const Evaluator&);  // true where it changed something
+};
+
+// The order of import: a plain list in pipeline.cc.
+void run_pipeline(Graph& graph, const Evaluator& evaluate);
+// What a change of input shapes makes possible: inference, constant folding, dead code. For the plan's specialization.
+void specialize(Graph& graph, const std::vector<Dims>& input_shapes, const Evaluator& evaluate);
+
+// One function per file, passes/<name>.cc.
+bool fold_constants(Graph&, const Evaluator&);
+bool fold_constants_keep_quantized(Graph&, const Evaluator&);  // as above, but DequantizeLinear of constants stays
+bool canonicalize(Graph&, const Evaluator&);         // identities and no-ops away, aliases brought to Reshape
+bool push_transposes(Graph&, const Evaluator&);      // to the edges, cancelling in between
+bool fold_batch_norm(Graph&, const Evaluator&);
+bool lower_qdq(Graph&, const Evaluator&);            // DQ → op → Q becomes op on quantized values
+bool normalize_s8(Graph&, const Evaluator&);         // s8 activations become u8
+bool fuse_tables(Graph&, const Evaluator&);          // unary u8 → u8 chains become one Table
+bool fuse_activation(Graph&, const Evaluator&);      // Clip (Relu, Relu6) into what makes its input
+bool fuse_residual(Graph&, const Evaluator&);        // Add into the convolution or product before it
+bool remove_dead(Graph&, const Evaluator&);
+
+}  // namespace quaver
