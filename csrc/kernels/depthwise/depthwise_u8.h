@@ -5,7 +5,7 @@
 //
 // a(i, t) = a + offsets[i·taps + t], or `pad` (channels zero-point bytes) where that offset is kPad.
 // Kernels read exactly `channels` bytes of a row; packed weights, bias and scale are padded with zeros to a
-// multiple of kDepthwisePad channels.
+// multiple of kDepthwisePad channels. c may be r itself.
 #pragma once
 
 #include <cstddef>

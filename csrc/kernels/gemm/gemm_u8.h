@@ -9,13 +9,14 @@
 //   c[i,j] = rne(min(max(y, lo), hi)) + zero                                          stored as u8
 //
 // Every operation is one IEEE single operation in the order written, never fused; rne rounds to nearest even.
+// max(y, lo) is lo > y ? lo : y, and min(y, hi) is hi < y ? hi : y.
 // `lo` and `hi` lie in [−zero, 255 − zero], so the sum is a u8. −zp·Σw is folded into `bias` when weights are packed.
 // Output::i32 stores acc itself (wherever the sum is asked for), Output::f32 stores y after the last clamp.
 //
 // a(i, t) is the row of `k` bytes that tap t multiplies: a + i·a_stride for a product (taps = 1, offsets null);
 // for a convolution a + offsets[i·taps + t], or `pad`, a row of k zero-point bytes, where that offset is kPad.
 // Kernels read exactly these k bytes, never past them; packed weights, bias, scale and col_zero are padded with zeros
-// to a multiple of the layout's nr columns. c, r and i32 or f32 outputs are touched only inside m × n.
+// to a multiple of the layout's nr columns. c and r are touched only inside m × n; for Output::u8, c may be r itself.
 #pragma once
 
 #include <cstddef>
@@ -61,7 +62,7 @@ struct GemmU8Layout {
 };
 
 struct GemmU8Kernel {
-  const char* name;  // "gemm_u8_avx2_3x16"
+  const char* name;  // "gemm_u8_avx2_4x16"
   Isa isa;
   GemmU8Layout layout;
   std::size_t mr;    // rows per tile: any m is taken, multiples run best

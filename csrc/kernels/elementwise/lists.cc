@@ -1,0 +1,33 @@
+#include "kernels/elementwise/kernels.h"
+#include "kernels/pick.h"
+
+namespace quaver::kernels {
+namespace {
+
+#if defined(__x86_64__)
+#define QUAVER_ALL(family) {&family##_scalar, &family##_avx2, &family##_avx512vnni}
+#else
+#define QUAVER_ALL(family) {&family##_scalar}
+#endif
+
+const BinaryF32Kernel* const binary_f32_all[] = QUAVER_ALL(kBinaryF32);
+const BinaryU8Kernel* const binary_u8_all[] = QUAVER_ALL(kBinaryU8);
+const PreluU8Kernel* const prelu_u8_all[] = QUAVER_ALL(kPreluU8);
+const UnaryF32Kernel* const unary_f32_all[] = QUAVER_ALL(kUnaryF32);
+const TableKernel* const table_all[] = QUAVER_ALL(kTable);
+
+}  // namespace
+
+BinaryF32List binary_f32_kernels() { return list_of<BinaryF32List>(binary_f32_all); }
+BinaryU8List binary_u8_kernels() { return list_of<BinaryU8List>(binary_u8_all); }
+PreluU8List prelu_u8_kernels() { return list_of<PreluU8List>(prelu_u8_all); }
+UnaryF32List unary_f32_kernels() { return list_of<UnaryF32List>(unary_f32_all); }
+TableList table_kernels() { return list_of<TableList>(table_all); }
+
+const BinaryF32Kernel& pick_binary_f32(IsaSet set) { return pick_best(binary_f32_all, set); }
+const BinaryU8Kernel& pick_binary_u8(IsaSet set) { return pick_best(binary_u8_all, set); }
+const PreluU8Kernel& pick_prelu_u8(IsaSet set) { return pick_best(prelu_u8_all, set); }
+const UnaryF32Kernel& pick_unary_f32(IsaSet set) { return pick_best(unary_f32_all, set); }
+const TableKernel& pick_table(IsaSet set) { return pick_best(table_all, set); }
+
+}  // namespace quaver::kernels

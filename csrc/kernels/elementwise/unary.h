@@ -1,0 +1,60 @@
+// Functions of one fp32 number, y[i] = f(x[i]).
+//
+// Each is a fixed sequence of IEEE single operations (math.h), never fused and without libm, so that every instruction
+// set gives the same bits; only the payload and sign of a NaN are left open. Largest errors, over all floats:
+//
+//   exp 1.0, tanh 1.4, erf 1.2, sigmoid 2.3 ulp (a test measures them against double precision)
+//   hard_sigmoid              min(max(p · x + q, 0), 1)
+//   hard_swish                x · hard_sigmoid(x) with p = 1/6, q = 1/2; 0 where that factor is 0
+//   leaky_relu                x < 0 ? p · x : x
+//   clip                      min(max(x, p), q); NaN passes
+//   sqrt, abs, neg            exact
+//
+// y may be x itself; otherwise the two don't overlap.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "isa/isa.h"
+
+namespace quaver::kernels {
+
+enum class UnaryF32Op : std::uint8_t {
+  sigmoid,
+  hard_sigmoid,
+  hard_swish,
+  leaky_relu,
+  tanh,
+  exp,
+  sqrt,
+  abs,
+  neg,
+  erf,
+  clip
+};
+inline constexpr int kUnaryF32OpCount = 11;
+
+struct UnaryF32Args {
+  UnaryF32Op op = UnaryF32Op::clip;
+  std::size_t n = 0;
+  const float* x = nullptr;
+  float* y = nullptr;
+  float p = 0, q = 0;
+};
+
+struct UnaryF32Kernel {
+  const char* name;  // "unary_f32_avx2"
+  Isa isa;
+  void (*run)(const UnaryF32Args&);
+};
+
+// All kernels built in, the scalar definition first, and the best of `set`.
+struct UnaryF32List {
+  const UnaryF32Kernel* const* items;
+  std::size_t size;
+};
+UnaryF32List unary_f32_kernels();
+const UnaryF32Kernel& pick_unary_f32(IsaSet set);
+
+}  // namespace quaver::kernels

@@ -1,0 +1,43 @@
+#include "kernels/gemm/gemm_f32_tile.h"
+#include "kernels/gemm/gemm_u8_tile.h"
+#include "kernels/gemm/neon.h"
+#include "kernels/gemm/variants.h"
+
+namespace quaver::kernels {
+namespace {
+
+// The extension has no product of mixed signs: rows are staged as a − 128 (a xor 0x80), and each column starts from
+// bias + 128·Σw.
+struct NeonDot {
+  using V = Neon;
+  static constexpr int kRows = 6, kVectors = 4;
+  static constexpr std::size_t kQuadBytes = 4;
+
+  static void stage(std::uint8_t* to, Bytes16 bytes) { vst1q_u8(to, veorq_u8(bytes, vdupq_n_u8(0x80))); }
+  static int8x16_t weights(const std::int8_t* w) { return vld1q_s8(w); }
+  template <int N>
+  static void dot(int32x4_t (&acc)[N], const std::uint8_t* quad, const int8x16_t (&b)[N]) {
+    const int8x16_t row = vreinterpretq_s8_u32(vdupq_n_u32(read<std::uint32_t>(quad)));
+#pragma GCC unroll 4
+    for (int v = 0; v < N; ++v) acc[v] = vdotq_s32(acc[v], row, b[v]);
+  }
+
+  template <int N>
+  static void start(int32x4_t (&acc)[N], const std::int8_t* w, std::size_t quads, std::size_t) {
+    static_assert(N == kVectors);
+    int32x4_t less[N] = {};
+    for (std::size_t q = 0; q < quads; ++q, w += kPanelQuad) {
+#pragma GCC unroll 4
+      for (int v = 0; v < N; ++v) less[v] = vdotq_s32(less[v], vdupq_n_s8(-128), vld1q_s8(w + 16 * v));
+    }
+#pragma GCC unroll 4
+    for (int v = 0; v < N; ++v) acc[v] = vsubq_s32(acc[v], less[v]);
+  }
+};
+
+}  // namespace
+
+const GemmU8Kernel gemm_u8_neondot = {"gemm_u8_neondot_6x16", Isa::neondot, {}, 6, 16, gemm_u8<NeonDot>};
+const GemmF32Kernel gemm_f32_neondot = {"gemm_f32_neondot_6x16", Isa::neondot, 6, 16, gemm_f32<Neon, 6, 4>};
+
+}  // namespace quaver::kernels

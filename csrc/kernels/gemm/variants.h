@@ -1,0 +1,13 @@
+// The kernels of this folder, one per instruction set and element type; each is defined in the file named after its
+// set.
+#pragma once
+
+#include "kernels/gemm/gemm_f32.h"
+#include "kernels/gemm/gemm_u8.h"
+
+namespace quaver::kernels {
+
+extern const GemmU8Kernel gemm_u8_scalar, gemm_u8_avx2, gemm_u8_avxvnni, gemm_u8_avx512vnni, gemm_u8_neondot;
+extern const GemmF32Kernel gemm_f32_scalar, gemm_f32_avx2, gemm_f32_avx512vnni, gemm_f32_neondot;
+
+}  // namespace quaver::kernels

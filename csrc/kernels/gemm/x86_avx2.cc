@@ -1,0 +1,49 @@
+#include "kernels/gemm/gemm_f32_tile.h"
+#include "kernels/gemm/gemm_u8_tile.h"
+#include "kernels/gemm/variants.h"
+#include "kernels/gemm/ymm.h"
+
+namespace quaver::kernels {
+namespace {
+
+// Exact without a dot instruction: even and odd bytes apart, as 16-bit words, two vpmaddwd per quad. vpmaddubsw would
+// saturate at 16 bits. Rows are split when they are staged, weights in the loop, where all rows share them.
+struct Avx2 {
+  using V = Ymm;
+  static constexpr int kRows = 4, kVectors = 2;
+  static constexpr std::size_t kQuadBytes = 8;  // words 0, 2, then 1, 3
+
+  struct Words {
+    __m256i even, odd;
+  };
+
+  static void stage(std::uint8_t* to, Bytes16 bytes) {
+    const __m256i order =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15));
+    const __m256i words = _mm256_cvtepu8_epi16(reinterpret_cast<__m128i>(bytes));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_shuffle_epi8(words, order));
+  }
+  static Words weights(const std::int8_t* w) {
+    const __m256i quads = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w));
+    return {_mm256_srai_epi16(_mm256_slli_epi16(quads, 8), 8), _mm256_srai_epi16(quads, 8)};
+  }
+  // All even words before the odd ones: that leaves one broadcast alive at a time.
+  template <int N>
+  static void dot(__m256i (&acc)[N], const std::uint8_t* quad, const Words (&b)[N]) {
+    const __m256i even = _mm256_set1_epi32(read<std::int32_t>(quad));
+#pragma GCC unroll 4
+    for (int v = 0; v < N; ++v) acc[v] = _mm256_add_epi32(acc[v], _mm256_madd_epi16(even, b[v].even));
+    const __m256i odd = _mm256_set1_epi32(read<std::int32_t>(quad + 4));
+#pragma GCC unroll 4
+    for (int v = 0; v < N; ++v) acc[v] = _mm256_add_epi32(acc[v], _mm256_madd_epi16(odd, b[v].odd));
+  }
+  template <int N>
+  static void start(__m256i (&)[N], const std::int8_t*, std::size_t, std::size_t) {}
+};
+
+}  // namespace
+
+const GemmU8Kernel gemm_u8_avx2 = {"gemm_u8_avx2_4x16", Isa::avx2, {}, 4, 16, gemm_u8<Avx2>};
+const GemmF32Kernel gemm_f32_avx2 = {"gemm_f32_avx2_6x16", Isa::avx2, 6, 16, gemm_f32<Ymm, 6, 2>};
+
+}  // namespace quaver::kernels

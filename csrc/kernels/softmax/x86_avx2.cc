@@ -1,0 +1,7 @@
+#include "kernels/softmax/x86_softmax.h"
+
+namespace quaver::kernels {
+
+const SoftmaxKernel kSoftmaxAvx2 = {"softmax_avx2", Isa::avx2, &softmax};
+
+}  // namespace quaver::kernels

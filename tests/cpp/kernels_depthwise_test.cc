@@ -1,0 +1,253 @@
+// Every depthwise convolution against the scalar definition, to the bit, and the definition against the textbook.
+#include <cmath>
+
+#include "cpp/check.h"
+#include "cpp/kernels_case.h"
+#include "kernels/depthwise/depthwise_f32.h"
+#include "kernels/depthwise/depthwise_u8.h"
+#include "reference/products.h"
+
+namespace {
+
+using namespace quaver::kernels;
+using kernel_case::Guarded;
+using kernel_case::Random;
+
+struct Shape {
+  std::size_t pixels, channels, taps;
+};
+
+std::ostream& operator<<(std::ostream& out, const Shape& s) {
+  return out << "pixels=" << s.pixels << " channels=" << s.channels << " taps=" << s.taps;
+}
+
+std::size_t padded(std::size_t channels) { return (channels + kDepthwisePad - 1) / kDepthwisePad * kDepthwisePad; }
+
+// Offsets into 5 rows, `stride` bytes apart, with some padding.
+void fill_offsets(const Guarded<std::int32_t>& offsets, std::size_t stride, Random& random) {
+  for (std::int32_t& offset : offsets) {
+    offset = random.integer(0, 4) ? random.integer(0, 4) * static_cast<std::int32_t>(stride) : kPad;
+  }
+  offsets[0] = kPad;
+  offsets[offsets.size() - 1] = static_cast<std::int32_t>(4 * stride);
+}
+
+// Every operand of one call, each ending at an unmapped page.
+struct ProblemU8 {
+  Shape shape;
+  Guarded<std::uint8_t> a, pad, residual;
+  Guarded<std::int32_t> offsets, bias;
+  Guarded<std::int8_t> w, packed;
+  Guarded<float> scale;
+  DepthwiseU8Args args;
+
+  ProblemU8(Shape s, std::size_t gap, Random& random)
+      : shape(s),
+        a(4 * (s.channels + gap) + s.channels),
+        pad(s.channels),
+        residual((s.pixels - 1) * (s.channels + gap) + s.channels),
+        offsets(s.pixels * s.taps),
+        bias(padded(s.channels)),
+        w(s.taps * s.channels),
+        packed(packed_size_depthwise_u8(s.channels, s.taps)),
+        scale(padded(s.channels)) {
+    random.fill(pad, 0, 255);
+    random.fill(residual, 0, 255);
+    fill_offsets(offsets, s.channels + gap, random);
+    for (std::size_t c = 0; c < s.channels; ++c) {
+      bias[c] = random.integer(-9000, 9000);
+      scale[c] = random.coin() ? random.real(-0.001F, 0.02F) : 1.0F / static_cast<float>(1 << random.integer(3, 9));
+    }
+    args.pixels = s.pixels, args.channels = s.channels, args.taps = s.taps;
+    args.a = a.data(), args.offsets = offsets.data(), args.pad = pad.data(), args.w = packed.data();
+    args.bias = bias.data(), args.scale = scale.data(), args.r_stride = s.channels + gap;
+    args.zero = random.integer(0, 255);
+    args.lo = static_cast<float>(random.coin() ? 0 : -args.zero), args.hi = static_cast<float>(255 - args.zero);
+    if (random.coin()) args.pre_lo = 0, args.pre_hi = random.real(1, 200);
+    if (random.coin()) args.r = residual.data();
+    args.r_zero = random.integer(0, 255), args.r_scale = random.real(0.01F, 2);
+    values(random, 0, 255, -128, 127);
+  }
+
+  void values(Random& random, int a_lo, int a_hi, int w_lo, int w_hi) {
+    random.fill(a, a_lo, a_hi);
+    random.fill(w, w_lo, w_hi);
+    pack_depthwise_u8(shape.channels, shape.taps, w.data(), packed.data());
+  }
+};
+
+struct ProblemF32 {
+  Shape shape;
+  Guarded<float> a, pad, residual, bias, w;
+  Guarded<std::int32_t> offsets;
+  DepthwiseF32Args args;
+
+  ProblemF32(Shape s, std::size_t gap, Random& random)
+      : shape(s),
+        a(4 * (s.channels + gap) + s.channels),
+        pad(s.channels),
+        residual((s.pixels - 1) * (s.channels + gap) + s.channels),
+        bias(s.channels),
+        w(s.taps * s.channels),
+        offsets(s.pixels * s.taps) {
+    for (auto* items : {&a, &residual, &bias, &w}) {
+      for (float& item : *items) item = random.real(-2, 2);
+    }
+    const std::size_t stride = (s.channels + gap) * sizeof(float);
+    fill_offsets(offsets, stride, random);
+    args.pixels = s.pixels, args.channels = s.channels, args.taps = s.taps;
+    args.a = a.data(), args.offsets = offsets.data(), args.pad = pad.data(), args.w = w.data();
+    args.bias = bias.data(), args.r_stride = stride;
+    if (random.coin()) args.pre_lo = 0, args.pre_hi = 6;
+    if (random.coin()) args.lo = 0, args.hi = random.real(1, 20);
+    if (random.coin()) args.r = residual.data();
+  }
+};
+
+// What is written, rows with `gap` canaries between them, none after the last.
+template <class T, class Kernel, class Args>
+std::vector<T> result(const Kernel& kernel, Args args, std::size_t gap) {
+  args.c_stride = (args.channels + gap) * sizeof(T);
+  Guarded<T> c((args.pixels - 1) * (args.channels + gap) + args.channels);
+  std::memset(c.data(), 0x45, c.bytes());
+  args.c = c.data();
+  kernel.run(args);
+  return {c.begin(), c.end()};
+}
+
+template <class T, class Kernel, class Problem>
+void compare(const Kernel& kernel, const Kernel& definition, const Problem& problem, std::size_t gap) {
+  const auto got = result<T>(kernel, problem.args, gap), expected = result<T>(definition, problem.args, gap);
+  if (!std::memcmp(got.data(), expected.data(), got.size() * sizeof(T))) return;
+  check::failed(__FILE__, __LINE__,
+                check::show(kernel.name) + " differs from the definition, " + check::show(problem.shape));
+}
+
+std::vector<Shape> shapes() {
+  std::vector<Shape> out;
+  for (const std::size_t pixels : {1, 2, 3, 4, 5, 9}) {
+    for (const std::size_t channels : {1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 63, 64, 65, 129}) {
+      for (const std::size_t taps : {1, 2, 3, 4, 5, 8, 9, 25, 49}) out.push_back({pixels, channels, taps});
+    }
+  }
+  // At and past the number of taps whose rows a kernel keeps.
+  for (const std::size_t taps : {127, 128, 129, 225}) out.push_back({3, 17, taps});
+  return out;
+}
+
+const DepthwiseU8Kernel& definition_u8() { return *depthwise_u8_kernels().items[0]; }
+const DepthwiseF32Kernel& definition_f32() { return *depthwise_f32_kernels().items[0]; }
+
+template <class Row, class T>
+auto rows_of(const Row& offsets, const T* a, const T* pad, std::size_t taps) {
+  return [&offsets, a, pad, taps](std::size_t i, std::size_t t) {
+    const std::int32_t offset = offsets[i * taps + t];
+    return offset == kPad ? pad : a + offset / static_cast<std::int32_t>(sizeof(T));
+  };
+}
+
+TEST(kernels_depthwise_u8_definition_is_the_textbook) {
+  std::cout << "seed " << kernel_case::seed() << "\n";
+  Random random(kernel_case::seed());
+  for (int round = 0; round < 8; ++round) {
+    const ProblemU8 problem({3, 17, static_cast<std::size_t>(1 + 4 * round)}, 2, random);
+    const DepthwiseU8Args& g = problem.args;
+    const auto got = result<std::uint8_t>(definition_u8(), g, 0);
+    const auto row = rows_of(problem.offsets, g.a, g.pad, g.taps);
+    for (std::size_t i = 0; i < g.pixels; ++i) {
+      for (std::size_t c = 0; c < g.channels; ++c) {
+        const auto sum =
+            reference::depthwise<std::int64_t>(row, problem.w.data(), i, c, g.taps, g.channels) + g.bias[c];
+        const std::uint8_t* residual = g.r ? g.r + i * g.r_stride + c : nullptr;
+        const float y = reference::requantize(g, static_cast<std::int32_t>(sum), g.scale[c], residual);
+        CHECK_EQ(int{got[i * g.channels + c]}, int{reference::to_byte(g, y)});
+      }
+    }
+  }
+}
+
+TEST(kernels_depthwise_f32_definition_is_the_textbook) {
+  Random random(kernel_case::seed());
+  for (int round = 0; round < 8; ++round) {
+    const ProblemF32 problem({3, 17, static_cast<std::size_t>(1 + 4 * round)}, 2, random);
+    const DepthwiseF32Args& g = problem.args;
+    const auto got = result<float>(definition_f32(), g, 0);
+    const auto row = rows_of(problem.offsets, g.a, g.pad, g.taps);
+    for (std::size_t i = 0; i < g.pixels; ++i) {
+      for (std::size_t c = 0; c < g.channels; ++c) {
+        double y = reference::depthwise<double>(row, problem.w.data(), i, c, g.taps, g.channels) + g.bias[c];
+        y = std::fmin(std::fmax(y, g.pre_lo), g.pre_hi);
+        if (g.r) y += g.r[i * g.r_stride / sizeof(float) + c];
+        CHECK(std::fabs(std::fmin(std::fmax(y, g.lo), g.hi) - got[i * g.channels + c]) < 1e-4);
+      }
+    }
+  }
+}
+
+TEST(kernels_depthwise_u8_equals_the_definition) {
+  std::cout << "seed " << kernel_case::seed() << "\n";
+  for (const DepthwiseU8Kernel* kernel : kernel_case::candidates(depthwise_u8_kernels())) {
+    Random random(kernel_case::seed());
+    std::size_t count = 0;
+    for (const Shape& shape : shapes()) {
+      const std::size_t gap = count++ % 3;
+      compare<std::uint8_t>(*kernel, definition_u8(), ProblemU8(shape, gap, random), gap);
+    }
+    std::cout << kernel->name << ": " << count << " shapes\n";
+  }
+}
+
+TEST(kernels_depthwise_u8_extremes_are_exact) {
+  constexpr int kValues[][4] = {
+      {255, 255, -128, -128}, {255, 255, 127, 127}, {128, 128, -128, -128}, {0, 0, -128, 127}};
+  for (const DepthwiseU8Kernel* kernel : kernel_case::candidates(depthwise_u8_kernels())) {
+    Random random(kernel_case::seed());
+    for (const auto& [a_lo, a_hi, w_lo, w_hi] : kValues) {
+      for (const std::size_t taps : {1, 3, 4, 9, 25}) {
+        ProblemU8 problem({3, 65, taps}, 0, random);
+        problem.values(random, a_lo, a_hi, w_lo, w_hi);
+        for (float& scale : problem.scale) scale = 1.0F / 32768;  // keeps every sum of these in range
+        compare<std::uint8_t>(*kernel, definition_u8(), problem, 0);
+      }
+    }
+  }
+}
+
+TEST(kernels_depthwise_u8_output_may_be_its_residual) {
+  for (const DepthwiseU8Kernel* kernel : kernel_case::candidates(depthwise_u8_kernels())) {
+    Random random(kernel_case::seed());
+    ProblemU8 problem({5, 69, 9}, 0, random);
+    problem.args.r = problem.residual.data();
+    const auto expected = result<std::uint8_t>(*kernel, problem.args, 0);
+    problem.args.c = problem.residual.data(), problem.args.c_stride = problem.args.r_stride;
+    kernel->run(problem.args);
+    CHECK(!std::memcmp(problem.residual.data(), expected.data(), expected.size()));
+  }
+}
+
+TEST(kernels_depthwise_f32_equals_the_definition) {
+  for (const DepthwiseF32Kernel* kernel : kernel_case::candidates(depthwise_f32_kernels())) {
+    Random random(kernel_case::seed());
+    std::size_t count = 0;
+    for (const Shape& shape : shapes()) {
+      const std::size_t gap = count++ % 3;
+      compare<float>(*kernel, definition_f32(), ProblemF32(shape, gap, random), gap);
+    }
+    std::cout << kernel->name << ": " << count << " shapes\n";
+  }
+}
+
+TEST(kernels_depthwise_selection) {
+  for (std::size_t i = 0; i < depthwise_u8_kernels().size; ++i) {
+    const DepthwiseU8Kernel& kernel = *depthwise_u8_kernels().items[i];
+    const quaver::IsaSet only{1U | 1U << static_cast<int>(kernel.isa)};
+    CHECK_EQ(std::string(pick_depthwise_u8(only, 64, 9).name), std::string(kernel.name));
+  }
+  for (std::size_t i = 0; i < depthwise_f32_kernels().size; ++i) {
+    const DepthwiseF32Kernel& kernel = *depthwise_f32_kernels().items[i];
+    const quaver::IsaSet only{1U | 1U << static_cast<int>(kernel.isa)};
+    CHECK_EQ(std::string(pick_depthwise_f32(only).name), std::string(kernel.name));
+  }
+}
+
+}  // namespace

@@ -1,0 +1,290 @@
+// Every elementwise kernel that this CPU runs against the scalar definition, to the bit; the definition against plain
+// arithmetic and, for the transcendental functions, against double precision.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <numeric>
+#include <random>
+#include <vector>
+
+#include "base/error.h"
+#include "cpp/check.h"
+#include "isa/cpu.h"
+#include "kernels/elementwise/binary.h"
+#include "kernels/elementwise/table.h"
+#include "kernels/elementwise/unary.h"
+
+namespace {
+
+using namespace quaver;
+using namespace quaver::kernels;
+
+constexpr unsigned kSeed = 20240611;
+constexpr std::size_t kSizes[] = {0, 1, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 1000};
+constexpr std::size_t kSteps[][2] = {{1, 1}, {1, 0}, {0, 1}, {0, 0}};
+constexpr float kInf = std::numeric_limits<float>::infinity();
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+bool same(float a, float b) { return (std::isnan(a) && std::isnan(b)) || std::memcmp(&a, &b, sizeof a) == 0; }
+bool same(std::uint8_t a, std::uint8_t b) { return a == b; }
+
+std::vector<float> some_floats(std::mt19937& random, std::size_t n) {
+  const float special[] = {kInf, -kInf, kNan, 0.0F, -0.0F, 1e-40F, -1e-40F, 3.4e38F, -3.4e38F};
+  std::normal_distribution<float> normal(0, 4);
+  std::vector<float> out(n);
+  for (float& x : out) x = random() % 8 ? normal(random) : special[random() % std::size(special)];
+  return out;
+}
+
+std::vector<std::uint8_t> some_bytes(std::mt19937& random, std::size_t n) {
+  std::vector<std::uint8_t> out(n);
+  const unsigned kind = random() % 4;
+  for (auto& x : out) x = static_cast<std::uint8_t>(kind == 0 ? 0 : kind == 1 ? 255 : random());
+  return out;
+}
+
+// Runs `args` through every kernel into `out`, one element longer than n, and compares with the first, the definition.
+// Returns what that one gave.
+template <class List, class Args, class T>
+std::vector<T> compare(List list, Args args, T* Args::* out) {
+  CHECK(list.items[0]->isa == Isa::scalar);
+  constexpr T kGuard = 42;
+  std::vector<T> want(args.n + 1, kGuard);
+  args.*out = want.data();
+  list.items[0]->run(args);
+  CHECK_EQ(want.back(), kGuard);
+  for (std::size_t k = 1; k < list.size; ++k) {
+    if (!detected_isa().has(list.items[k]->isa)) continue;
+    std::vector<T> got(args.n + 1, kGuard);
+    args.*out = got.data();
+    list.items[k]->run(args);
+    for (std::size_t i = 0; i <= args.n; ++i) {
+      if (same(got[i], want[i])) continue;
+      check::failed(__FILE__, __LINE__,
+                    text(list.items[k]->name, ", ", args.n, " elements, at ", i, ": ", +got[i],
+                         ", the definition gives ", +want[i], "; seed ", kSeed));
+      break;
+    }
+  }
+  return want;
+}
+
+TEST(binary_f32_kernels_agree) {
+  std::mt19937 random(kSeed);
+  for (std::size_t n : kSizes) {
+    for (int op = 0; op < 5; ++op) {
+      for (auto [a_step, b_step] : kSteps) {
+        const auto a = some_floats(random, n + 1), b = some_floats(random, n + 1);
+        BinaryF32Args args;
+        args.op = static_cast<BinaryF32Op>(op);
+        args.n = n, args.a = a.data() + 1, args.b = b.data(), args.a_step = a_step, args.b_step = b_step;
+        if (n == 0) args.a = a.data();
+        if (random() % 2) args.lo = -1.5F, args.hi = 2.25F;
+        compare(binary_f32_kernels(), args, &BinaryF32Args::c);
+      }
+    }
+  }
+}
+
+TEST(binary_f32_computes) {
+  const float a[] = {6, -6, kNan, 100}, b[] = {4, 4, 4, 4};
+  const auto run = [&](BinaryF32Op op) {
+    BinaryF32Args args;
+    args.op = op, args.n = 4, args.a = a, args.b = b, args.lo = -20, args.hi = 50;
+    return compare(binary_f32_kernels(), args, &BinaryF32Args::c);
+  };
+  const std::array<std::array<float, 2>, 5> want{{{10, -2}, {2, -10}, {24, -20}, {1.5F, -1.5F}, {6, -20}}};
+  for (int op = 0; op < 5; ++op) {
+    const auto c = run(static_cast<BinaryF32Op>(op));
+    CHECK_EQ(c[0], want[op][0]);
+    CHECK_EQ(c[1], want[op][1]);
+    CHECK(std::isnan(c[2]));
+    if (op != 3) CHECK_EQ(c[3], 50);
+  }
+}
+
+TEST(binary_u8_kernels_agree) {
+  std::mt19937 random(kSeed);
+  for (std::size_t n : kSizes) {
+    for (int op = 0; op < 3; ++op) {
+      for (auto [a_step, b_step] : kSteps) {
+        for (int round = 0; round < 8; ++round) {
+          const auto a = some_bytes(random, n + 1), b = some_bytes(random, n + 1);
+          BinaryU8Args args;
+          args.op = static_cast<BinaryU8Op>(op);
+          args.n = n, args.a = a.data(), args.b = b.data(), args.a_step = a_step, args.b_step = b_step;
+          args.a_zero = random() % 256, args.b_zero = random() % 256, args.zero = random() % 256;
+          const float reach[] = {1e-6F, 0.01F, 0.5F, 1, 300, 1e30F, kInf};  // 0.5: ties
+          args.ka = reach[random() % 7], args.kb = -reach[random() % 7], args.ky = 0.5F;
+          if (random() % 2) args.lo = random() % 128, args.hi = 128 + random() % 128;
+          compare(binary_u8_kernels(), args, &BinaryU8Args::c);
+        }
+      }
+    }
+  }
+}
+
+// All pairs of bytes, against the contract in double precision: equal but where t is a tie within float's rounding.
+TEST(binary_u8_computes) {
+  std::vector<std::uint8_t> all(256);
+  std::iota(all.begin(), all.end(), 0);
+  for (int op = 0; op < 3; ++op) {
+    for (int b = 0; b < 256; ++b) {
+      BinaryU8Args args;
+      const auto one = static_cast<std::uint8_t>(b);
+      args.op = static_cast<BinaryU8Op>(op), args.n = 256, args.a = all.data(), args.b = &one, args.b_step = 0;
+      args.a_zero = 100, args.b_zero = 30, args.ka = 0.0123F, args.kb = -0.71F, args.ky = 0.013F;
+      args.zero = 7, args.lo = 3, args.hi = 250;
+      const auto c = compare(binary_u8_kernels(), args, &BinaryU8Args::c);
+      for (int a = 0; a < 256; ++a) {
+        const double x = a - 100, y = b - 30, ka = args.ka, kb = args.kb, ky = args.ky;
+        double t = op == 0 ? x * ka + y * kb : op == 1 ? x * y * ka : x * ka / (y * kb) / ky;
+        if (op == 2 && x == 0) t = 0;
+        if (op == 2 && x != 0 && y == 0) t = x < 0 ? 1e9 : -1e9;  // +0 · negative kb is −0
+        CHECK(std::abs(c[a] - std::clamp(t + 7, 3.0, 250.0)) <= 0.5001);
+      }
+    }
+  }
+}
+
+TEST(prelu_u8_kernels_agree) {
+  std::mt19937 random(kSeed);
+  for (std::size_t n : kSizes) {
+    for (auto [a_step, b_step] : kSteps) {
+      const auto a = some_bytes(random, n + 1);
+      const auto b = some_floats(random, n + 1);
+      PreluU8Args args;
+      args.n = n, args.a = a.data(), args.b = b.data(), args.a_step = a_step, args.b_step = b_step;
+      args.a_zero = random() % 256, args.zero = random() % 256, args.ka = 0.5F;
+      compare(prelu_u8_kernels(), args, &PreluU8Args::c);
+    }
+  }
+  const std::uint8_t a[] = {90, 110};
+  const float slope = 0.5F;
+  PreluU8Args args;
+  args.n = 2, args.a = a, args.b = &slope, args.b_step = 0, args.a_zero = 100, args.ka = 2, args.zero = 50;
+  const auto c = compare(prelu_u8_kernels(), args, &PreluU8Args::c);
+  CHECK_EQ(+c[0], 40);
+  CHECK_EQ(+c[1], 70);
+}
+
+TEST(unary_f32_kernels_agree) {
+  std::mt19937 random(kSeed);
+  for (std::size_t n : kSizes) {
+    for (int op = 0; op < kUnaryF32OpCount; ++op) {
+      auto x = some_floats(random, n);
+      UnaryF32Args args;
+      args.op = static_cast<UnaryF32Op>(op), args.n = n, args.x = x.data(), args.p = -0.3F, args.q = 0.6F;
+      const auto want = compare(unary_f32_kernels(), args, &UnaryF32Args::y);
+      args.y = x.data();  // in place
+      pick_unary_f32(detected_isa()).run(args);
+      CHECK(std::equal(x.begin(), x.end(), want.begin(), [](float a, float b) { return same(a, b); }));
+    }
+  }
+}
+
+float unary(UnaryF32Op op, float x, float p = 0, float q = 0) {
+  UnaryF32Args args;
+  args.op = op, args.n = 1, args.x = &x, args.p = p, args.q = q;
+  return compare(unary_f32_kernels(), args, &UnaryF32Args::y)[0];
+}
+
+TEST(unary_f32_limits) {
+  using enum UnaryF32Op;
+  for (UnaryF32Op op : {sigmoid, hard_sigmoid, hard_swish, leaky_relu, tanh, exp, sqrt, abs, neg, erf, clip}) {
+    CHECK(std::isnan(unary(op, kNan, 0.1F, 0.5F)));
+  }
+  CHECK_EQ(unary(sigmoid, -kInf), 0);
+  CHECK_EQ(unary(sigmoid, kInf), 1);
+  CHECK_EQ(unary(tanh, -kInf), -1);
+  CHECK_EQ(unary(tanh, kInf), 1);
+  CHECK_EQ(unary(erf, -kInf), -1);
+  CHECK_EQ(unary(erf, kInf), 1);
+  CHECK_EQ(unary(exp, -kInf), 0);
+  CHECK_EQ(unary(exp, kInf), kInf);
+  CHECK_EQ(unary(exp, 0), 1);
+  CHECK_EQ(unary(hard_swish, -kInf), 0);
+  CHECK_EQ(unary(hard_swish, kInf), kInf);
+  CHECK_EQ(unary(hard_sigmoid, kInf, 0.2F, 0.5F), 1);
+  CHECK_EQ(unary(leaky_relu, -2, 0.25F), -0.5F);
+  CHECK_EQ(unary(sqrt, 9), 3);
+  CHECK(std::isnan(unary(sqrt, -1)));
+  CHECK_EQ(unary(abs, -kInf), kInf);
+  CHECK_EQ(unary(neg, 5), -5);
+  CHECK_EQ(unary(clip, 5, 0, 4), 4);
+  CHECK_EQ(unary(clip, -5, 0, 4), 0);
+}
+
+// Units in the last place of a float near `x`, subnormal ones included.
+double ulp(double x) {
+  int exponent;
+  std::frexp(std::max(std::abs(x), double{std::numeric_limits<float>::min()}), &exponent);
+  return std::ldexp(1.0, exponent - 24);
+}
+
+// The worst error over every 97th float of all.
+double worst_ulp(UnaryF32Op op, double (*exact)(double)) {
+  constexpr std::size_t kChunk = 1 << 14;
+  std::vector<float> x(kChunk), y(kChunk);
+  double worst = 0;
+  std::uint64_t bits = 0;
+  while (bits < std::uint64_t{1} << 32) {
+    for (float& item : x) {
+      const auto low = static_cast<std::uint32_t>(bits);
+      std::memcpy(&item, &low, sizeof item);
+      bits += 97;
+    }
+    UnaryF32Args args;
+    args.op = op, args.n = kChunk, args.x = x.data(), args.y = y.data();
+    pick_unary_f32(detected_isa()).run(args);
+    for (std::size_t i = 0; i < kChunk; ++i) {
+      const double want = exact(x[i]);
+      if (std::isnan(want) || static_cast<float>(want) == y[i]) continue;
+      worst = std::max(worst, std::isinf(y[i]) || std::isnan(y[i]) ? kInf : std::abs(y[i] - want) / ulp(want));
+    }
+  }
+  return worst;
+}
+
+TEST(unary_f32_accuracy) {
+  const auto sigmoid = [](double x) { return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)); };
+  const double worst[] = {worst_ulp(UnaryF32Op::exp, std::exp), worst_ulp(UnaryF32Op::sigmoid, sigmoid),
+                          worst_ulp(UnaryF32Op::tanh, std::tanh), worst_ulp(UnaryF32Op::erf, std::erf)};
+  const double bound[] = {1.0, 2.5, 1.5, 1.5};
+  for (int i = 0; i < 4; ++i) {
+    CHECK(worst[i] > 0.4);  // the measurement works
+    if (worst[i] > bound[i])
+      check::failed(__FILE__, __LINE__, text("function ", i, ": ", worst[i], " ulp > ", bound[i]));
+  }
+}
+
+TEST(table_kernels_agree) {
+  std::mt19937 random(kSeed);
+  std::vector<std::uint8_t> table(256), all(256);
+  for (auto& y : table) y = static_cast<std::uint8_t>(random());
+  std::iota(all.begin(), all.end(), 0);
+  TableArgs args;
+  args.table = table.data(), args.n = 256, args.x = all.data();
+  auto y = compare(table_kernels(), args, &TableArgs::y);
+  y.pop_back();
+  CHECK_EQ(y, table);
+  for (std::size_t n : kSizes) {
+    const auto x = some_bytes(random, n);
+    args.n = n, args.x = x.data();
+    compare(table_kernels(), args, &TableArgs::y);
+  }
+}
+
+TEST(elementwise_pick_takes_the_best_allowed) {
+  CHECK(pick_binary_u8(IsaSet{}).isa == Isa::scalar);
+  CHECK(pick_table(IsaSet{}).isa == Isa::scalar);
+#if defined(__x86_64__)
+  CHECK(pick_binary_u8(IsaSet{0b011}).isa == Isa::avx2);
+  CHECK(pick_unary_f32(IsaSet{0b111}).isa == Isa::avx2);
+  CHECK(pick_unary_f32(IsaSet{0b1111}).isa == Isa::avx512vnni);
+#endif
+}
+
+}  // namespace
