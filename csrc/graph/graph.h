@@ -76,7 +76,8 @@ class Graph {
   ValueId add_constant(std::string name, DType dtype, Dims shape, Blob data);
   // Appends, or inserts before node `before`, invalidating Node references and NodeIds from there on.
   NodeId add_node(Op op, std::string name, std::vector<ValueId> in, std::vector<ValueId> out, Attrs attrs = {});
-  NodeId insert_node(NodeId before, Op op, std::string name, std::vector<ValueId> in, std::vector<ValueId> out, Attrs attrs = {});
+  NodeId insert_node(NodeId before, Op op, std::string name, std::vector<ValueId> in, std::vector<ValueId> out,
+                     Attrs attrs = {});
 
   // Every use of `from`, by a node or as a graph output, becomes a use of `to`.
   void replace_uses(ValueId from, ValueId to);

@@ -1,8 +1,12 @@
 // What the graph knows of an operator: its arity, its attributes, and how shapes and dtypes flow through it.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -17,7 +21,7 @@ struct AttrSpec {
   AttrKind kind;
 };
 
-// One node under inference. Throws Error(invalid_model) that names the node, the operator and what is wrong.
+// One node under inference. Throws Error(invalid_model) that says what is wrong; infer_node names operator and node.
 class InferContext {
  public:
   InferContext(Graph& graph, const Node& node) : graph_(graph), node_(node) {}
@@ -27,12 +31,17 @@ class InferContext {
   std::size_t inputs() const { return node_.inputs.size(); }
   bool has_input(std::size_t i) const { return i < node_.inputs.size() && node_.inputs[i] != kNone; }
   const Value& input(std::size_t i) const;                       // fails where absent
+  bool ranked(std::size_t i) const { return has_input(i) && input(i).ranked; }
   // The input's integers (i64 or i32, flattened) where it is a known constant.
   std::optional<std::vector<std::int64_t>> constant_ints(std::size_t i) const;
   std::optional<std::vector<float>> constant_floats(std::size_t i) const;
   // Fails unless input i is of rank `rank` (or unranked: then inference of this node should return early).
   void expect_rank(std::size_t i, std::size_t rank) const;
-  void output(std::size_t i, DType dtype, Dims shape);            // fails where it contradicts a declared static shape
+  // What output i stands for when the operator computes on reals: the dtype a pass declared where the output carries
+  // quantization parameters, f32 where only the input does, the input's dtype where nothing is quantized.
+  DType real_dtype(std::size_t i = 0) const;
+  // Declares output i. A dynamic dimension gives way to a declared one; a contradiction of two known ones fails.
+  void output(std::size_t i, DType dtype, Dims shape);
   void output_unranked(std::size_t i, DType dtype);
   template <class... Parts>
   [[noreturn]] void fail(Parts&&... parts) const { fail_with(text(std::forward<Parts>(parts)...)); }
@@ -60,6 +69,9 @@ const OpSchema& schema_of(Op op);
 #define QUAVER_OP(name) extern const OpSchema schema_##name;
 #include "graph/ops.def"
 #undef QUAVER_OP
+
+// A shape's dimensions stay within this, so that sums and products of a few sizes cannot overflow.
+inline constexpr std::int64_t kLargestDimension = std::int64_t{1} << 40;
 
 // Shapes and dtypes of every value, in run order. Throws Error(invalid_model).
 void infer_shapes(Graph& graph);
