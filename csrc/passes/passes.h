@@ -26,14 +26,14 @@ void specialize(Graph& graph, const std::vector<Dims>& input_shapes, const Evalu
 // One function per file, passes/<name>.cc.
 bool fold_constants(Graph&, const Evaluator&);
 bool fold_constants_keep_quantized(Graph&, const Evaluator&);  // as above, but DequantizeLinear of constants stays
-bool canonicalize(Graph&, const Evaluator&);         // identities and no-ops away, aliases brought to Reshape
-bool push_transposes(Graph&, const Evaluator&);      // to the edges, cancelling in between
+bool canonicalize(Graph&, const Evaluator&);                   // identities and no-ops away, aliases brought to Reshape
+bool push_transposes(Graph&, const Evaluator&);                // to the edges, cancelling in between
 bool fold_batch_norm(Graph&, const Evaluator&);
-bool lower_qdq(Graph&, const Evaluator&);            // DQ → op → Q becomes op on quantized values
-bool normalize_s8(Graph&, const Evaluator&);         // s8 activations become u8
-bool fuse_tables(Graph&, const Evaluator&);          // unary u8 → u8 chains become one Table
-bool fuse_activation(Graph&, const Evaluator&);      // Clip (Relu, Relu6) into what makes its input
-bool fuse_residual(Graph&, const Evaluator&);        // Add into the convolution or product before it
+bool lower_qdq(Graph&, const Evaluator&);        // DQ → op → Q becomes op on quantized values
+bool normalize_s8(Graph&, const Evaluator&);     // s8 activations become u8
+bool fuse_tables(Graph&, const Evaluator&);      // unary u8 → u8 chains become one Table
+bool fuse_activation(Graph&, const Evaluator&);  // Clip (Relu, Relu6) into what makes its input
+bool fuse_residual(Graph&, const Evaluator&);    // Add into the convolution or product before it
 bool remove_dead(Graph&, const Evaluator&);
 
 }  // namespace quaver
