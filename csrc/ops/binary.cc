@@ -1,0 +1,94 @@
+// Add, Sub, Mul and Div, with a fused clamp.
+#include <limits>
+
+#include "kernels/elementwise/binary.h"
+#include "ops/broadcast_step.h"
+#include "ops/epilogue.h"
+#include "ops/integers.h"
+#include "ops/requantize.h"
+
+namespace quaver {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+kernels::BinaryF32Op f32_op(Op op) {
+  switch (op) {
+    case Op::Add: return kernels::BinaryF32Op::add;
+    case Op::Sub: return kernels::BinaryF32Op::sub;
+    case Op::Mul: return kernels::BinaryF32Op::mul;
+    default: return kernels::BinaryF32Op::div;
+  }
+}
+
+std::unique_ptr<Step> lower_f32(LowerContext& context) {
+  kernels::BinaryF32Args args;
+  args.op = f32_op(context.node.op);
+  args.lo = static_cast<float>(context.node.attrs.f("lo", -kInfinity));
+  args.hi = static_cast<float>(context.node.attrs.f("hi", kInfinity));
+  return std::make_unique<BroadcastStep<kernels::BinaryF32Args>>(context, kernels::pick_binary_f32(context.isa), args);
+}
+
+// The multipliers of binary_u8's formulas, each rounded once.
+void set_multipliers(Op op, double a, double b, double y, kernels::BinaryU8Args& args) {
+  switch (op) {
+    case Op::Add:
+    case Op::Sub:
+      args.op = kernels::BinaryU8Op::add;
+      args.ka = static_cast<float>(a / y);
+      args.kb = static_cast<float>(op == Op::Add ? b / y : -b / y);
+      return;
+    case Op::Mul:
+      args.op = kernels::BinaryU8Op::mul;
+      args.ka = static_cast<float>(a * b / y);
+      return;
+    default:
+      args.op = kernels::BinaryU8Op::div;
+      args.ka = static_cast<float>(a);
+      args.kb = static_cast<float>(b);
+      args.ky = static_cast<float>(y);
+  }
+}
+
+std::unique_ptr<Step> lower_u8(LowerContext& context) {
+  const Value &a = context.input(0), &b = context.input(1), &y = context.output();
+  kernels::BinaryU8Args args;
+  set_multipliers(context.node.op, context.scale(a), context.scale(b), context.scale(y), args);
+  args.a_zero = context.zero_point(a);
+  args.b_zero = context.zero_point(b);
+  args.zero = context.zero_point(y);
+  const ClampU8 clamp(context.node.attrs, context.scale(y), args.zero);
+  args.lo = static_cast<std::int32_t>(clamp.lo) + args.zero;
+  args.hi = static_cast<std::int32_t>(clamp.hi) + args.zero;
+  return std::make_unique<BroadcastStep<kernels::BinaryU8Args>>(context, kernels::pick_binary_u8(context.isa), args);
+}
+
+template <class T>
+std::unique_ptr<Step> lower_integer(LowerContext& context) {
+  IntegerArgs<T> args;
+  args.op = context.node.op;
+  args.lo = saturate<T>(context.node.attrs.f("lo", -kInfinity));
+  args.hi = saturate<T>(context.node.attrs.f("hi", kInfinity));
+  return std::make_unique<BroadcastStep<IntegerArgs<T>>>(context, IntegerKernel<T>{}, args);
+}
+
+std::unique_ptr<Step> lower_binary(LowerContext& context) {
+  const Value &a = context.input(0), &b = context.input(1), &y = context.output();
+  if (is_quantized(a) && is_quantized(b) && is_quantized(y)) return lower_u8(context);
+  if (a.dtype == y.dtype && b.dtype == y.dtype) {
+    if (y.dtype == DType::f32) return lower_f32(context);
+    if (y.dtype == DType::i32) return lower_integer<std::int32_t>(context);
+    if (y.dtype == DType::i64) return lower_integer<std::int64_t>(context);
+  }
+  context.fail("there is no ", name_of(a.dtype), " with ", name_of(b.dtype), " to ", name_of(y.dtype),
+               "; float32, int32, int64 and quantized uint8 can be used, the same on all sides");
+}
+
+}  // namespace
+
+std::unique_ptr<Step> lower_Add(LowerContext& context) { return lower_binary(context); }
+std::unique_ptr<Step> lower_Sub(LowerContext& context) { return lower_binary(context); }
+std::unique_ptr<Step> lower_Mul(LowerContext& context) { return lower_binary(context); }
+std::unique_ptr<Step> lower_Div(LowerContext& context) { return lower_binary(context); }
+
+}  // namespace quaver

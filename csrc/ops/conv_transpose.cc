@@ -1,0 +1,112 @@
+// ConvTranspose, channels last, as one ordinary convolution per phase: output pixels whose coordinates agree modulo the
+// strides see the same subset of taps (Shi et al., "Is the deconvolution layer the same as a convolutional layer?", 2016).
+// No scatter, no zero insertion; each output is written once, with the same epilogue as Conv.
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+#include "ops/conv_weights.h"
+
+namespace quaver {
+namespace {
+
+struct Transposition {
+  std::int64_t stride, dilation, pad, kernel;
+
+  // Taps that reach output position `o`, in order.
+  std::vector<std::int64_t> taps(std::int64_t o) const {
+    std::vector<std::int64_t> found;
+    for (std::int64_t k = 0; k < kernel; ++k) {
+      if ((o + pad - k * dilation) % stride == 0) found.push_back(k);
+    }
+    return found;
+  }
+  // The input position that tap k reads for output o.
+  std::int64_t input(std::int64_t o, std::int64_t k) const {
+    const std::int64_t position = o + pad - k * dilation;
+    return position < 0 ? -1 : position / stride;
+  }
+};
+
+Transposition along(const ConvGeometry& g, int axis) {
+  const Window& window = g.window;
+  return {window.strides[axis], window.dilations[axis], window.pads[axis], window.kernel[axis]};
+}
+
+// The zero point's share of a sum covers only the taps that a phase walks: appends the phase's own bias (and scale),
+// giving where it begins. `step` holds those of the whole kernel in front.
+template <class Family>
+std::size_t add_phase(GemmStep<Family>& step, const ConvGeometry& g,
+                      const std::vector<const typename Family::Weight*>& planes, const Taps& taps) {
+  const std::size_t whole = g.group * pad_to_panel(g.width()), begin = step.bias.size();
+  for (std::size_t i = 0; i < whole; ++i) {
+    step.bias.push_back(step.bias[i]);
+    if (!step.scale.empty()) step.scale.push_back(step.scale[i]);
+  }
+  if constexpr (std::is_integral_v<typename Family::Bias>) {
+    for (std::size_t row = 0; row < g.o; ++row) {
+      auto& bias = step.bias[begin + row / g.width() * pad_to_panel(g.width()) + row % g.width()];
+      for (std::size_t tap = 0; tap < g.taps(); ++tap) {
+        if (std::ranges::find(taps, tap) != taps.end()) continue;
+        for (const auto* plane : planes) {
+          const auto* w = plane + (row * g.taps() + tap) * g.depth();
+          bias += step.pad[0] * std::accumulate(w, w + g.depth(), 0);
+        }
+      }
+    }
+  }
+  return begin;
+}
+
+// Where no tap reaches, one tap of padding stands for the empty sum.
+template <class Family>
+std::unique_ptr<Step> lower(LowerContext& context, const ConvGeometry& g) {
+  auto step = std::make_unique<GemmStep<Family>>();
+  WeightPlanes weights;
+  const auto planes = prepare(context, g, *step, weights);
+  const Transposition rows = along(g, 0), columns = along(g, 1);
+  const std::size_t element = step->y_element;
+  std::map<Taps, std::size_t> phases;
+  for (std::size_t oy = 0; oy < g.oh; ++oy) {
+    for (std::size_t phase = 0; phase < std::min<std::size_t>(columns.stride, g.ow); ++phase) {
+      Taps taps;
+      for (const std::int64_t ky : rows.taps(oy)) {
+        for (const std::int64_t kx : columns.taps(phase)) taps.push_back(ky * g.kw + kx);
+      }
+      const bool empty = taps.empty();
+      if (empty) taps.push_back(0);
+      if (!phases.contains(taps)) phases[taps] = add_phase<Family>(*step, g, planes, taps);
+      GemmPart part;
+      part.taps = taps.size() * planes.size();
+      part.offsets = step->offsets.size();
+      part.n = g.width();
+      part.y_stride = columns.stride * g.o * element;
+      for (std::size_t ox = phase; ox < g.ow; ox += columns.stride, ++part.m) {
+        for (std::size_t t = 0; t < part.taps; ++t) {
+          const std::size_t tap = taps[t % taps.size()];
+          const std::int64_t iy = rows.input(oy, tap / g.kw), ix = columns.input(ox, tap % g.kw);
+          step->offsets.push_back(empty ? kernels::kPad : g.offset(iy, ix));
+        }
+      }
+      for (std::size_t group = 0; group < g.group; ++group) {
+        part.x_begin = group * g.depth() * g.element;
+        part.y_begin = ((oy * g.ow + phase) * g.o + group * g.width()) * element;
+        part.channel = phases[taps] + group * pad_to_panel(g.width());
+        part.w = pack_rows<Family>(context.cache, context.input(1).data->data(), planes, g.taps(), g.depth(),
+                                   group * g.width(), g.width(), taps);
+        step->parts.push_back(part);
+      }
+    }
+  }
+  step->finish();
+  return step;
+}
+
+}  // namespace
+
+std::unique_ptr<Step> lower_ConvTranspose(LowerContext& context) {
+  const ConvGeometry geometry = conv_geometry(context, true);
+  return is_quantized(context) ? lower<U8Gemm>(context, geometry) : lower<F32Gemm>(context, geometry);
+}
+
+}  // namespace quaver

@@ -1,0 +1,11 @@
+#pragma once
+
+#include "ops/conv_geometry.h"
+
+namespace quaver {
+
+// The step of a depthwise convolution (one input and one output channel a group), or null where the weights need more
+// than one s8 plane: then the general path takes it.
+std::unique_ptr<Step> lower_depthwise(LowerContext& context, const ConvGeometry& geometry, bool quantized);
+
+}  // namespace quaver

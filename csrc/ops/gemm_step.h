@@ -1,0 +1,171 @@
+// The step behind convolution, transposed convolution and matrix products with constant weights: a list of
+// kernel calls ("parts"), each cut into units by rows and columns.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <type_traits>
+#include <vector>
+
+#include "kernels/gemm/gemm_f32.h"
+#include "kernels/gemm/gemm_u8.h"
+#include "ops/op.h"
+
+namespace quaver {
+
+struct U8Gemm {
+  using Args = kernels::GemmU8Args;
+  using Kernel = kernels::GemmU8Kernel;
+  using Element = std::uint8_t;
+  using Weight = std::int8_t;
+  using Bias = std::int32_t;
+  static std::size_t packed_bytes(std::size_t n, std::size_t taps, std::size_t k) {
+    return kernels::packed_size({}, n, taps, k);
+  }
+  static void pack(std::size_t n, std::size_t taps, std::size_t k, const Weight* w, void* out) {
+    kernels::pack_gemm_u8({}, n, taps, k, w, static_cast<Weight*>(out));
+  }
+};
+
+struct F32Gemm {
+  using Args = kernels::GemmF32Args;
+  using Kernel = kernels::GemmF32Kernel;
+  using Element = float;
+  using Weight = float;
+  using Bias = float;
+  static std::size_t packed_bytes(std::size_t n, std::size_t taps, std::size_t k) {
+    return kernels::packed_count_f32(n, taps, k) * sizeof(float);
+  }
+  static void pack(std::size_t n, std::size_t taps, std::size_t k, const Weight* w, void* out) {
+    kernels::pack_gemm_f32(n, taps, k, w, static_cast<float*>(out));
+  }
+};
+
+inline constexpr std::size_t kPanel = 16;  // columns of a packed panel, in both layouts
+
+// One rectangle of outputs: rows are pixels (or a product's rows), columns output channels.
+struct GemmPart {
+  static constexpr std::size_t kDirect = SIZE_MAX;
+  std::size_t m = 0, n = 0, taps = 1;
+  std::size_t offsets = kDirect;  // where its [m][taps] offsets begin in the step's table
+  std::size_t x_begin = 0;        // bytes from the image
+  std::size_t y_begin = 0;        // bytes from the output image (and from the residual's)
+  std::size_t y_stride = 0;       // bytes between rows of the output
+  std::size_t channel = 0;        // its first entry in bias and scale, a multiple of kPanel
+  std::shared_ptr<const AlignedBuffer> w;
+};
+
+template <class Family>
+class GemmStep final : public Step {
+ public:
+  using Args = typename Family::Args;
+  using Element = typename Family::Element;
+
+  const typename Family::Kernel* kernel = nullptr;
+  Args args;  // what all units share: k, a_stride, scale, clamps, zero points, …
+  std::vector<GemmPart> parts;
+  std::vector<std::int32_t> offsets;
+  std::vector<typename Family::Bias> bias;  // padded to panels
+  std::vector<float> scale;                 // likewise; empty in fp32
+  std::vector<Element> pad;
+  std::size_t images = 1, x_image = 0, y_image = 0;  // bytes between images
+  std::size_t y_element = sizeof(Element);           // bytes of an output element
+  ValueId x = kNone, y = kNone, residual = kNone;
+  // The input's zero point where it is computed at run time (u8): subtracted with `sums`, the weights' column sums.
+  ValueId x_zero = kNone;
+  std::vector<std::int32_t> sums;  // padded to panels, like bias
+
+  // To be called once everything above is filled in.
+  void finish() {
+    args.bias = bias.data();
+    args.pad = pad.data();
+    if constexpr (requires { args.scale; }) args.scale = scale.data();
+    for (std::size_t p = 0; p < parts.size(); ++p) cut(p);
+    units = cuts_.size();
+    info.kernel = kernel->name;
+    info.isa = kernel->isa;
+    if (x_zero != kNone) scratch = bias.size() * sizeof(bias[0]) + pad.size();
+    for (const GemmPart& part : parts) info.macs += images * part.m * part.n * part.taps * args.k;
+  }
+
+  void run(const RunContext& context, std::size_t first, std::size_t last) const override {
+    const Args base = at_run_time(context);
+    for (std::size_t u = first; u < last; ++u) {
+      const Cut& cut = cuts_[u];
+      const GemmPart& part = parts[cut.part];
+      Args call = base;
+      call.m = cut.rows;
+      call.n = cut.columns;
+      call.taps = part.taps;
+      const std::byte* input = context.as<std::byte>(x) + cut.image * x_image + part.x_begin;
+      if (part.offsets == GemmPart::kDirect) {
+        input += cut.row * args.a_stride;
+      } else {
+        call.offsets = offsets.data() + part.offsets + cut.row * part.taps;
+      }
+      call.a = reinterpret_cast<const Element*>(input);
+      call.w = reinterpret_cast<const typename Family::Weight*>(
+          part.w->data() + Family::packed_bytes(kPanel, part.taps, args.k) * (cut.column / kPanel));
+      call.bias += part.channel + cut.column;
+      if constexpr (requires { call.scale; }) {
+        if (call.scale) call.scale += part.channel + cut.column;
+      }
+      const std::size_t place = cut.image * y_image + part.y_begin + cut.row * part.y_stride + cut.column * y_element;
+      call.c = reinterpret_cast<decltype(call.c)>(context.as<std::byte>(y) + place);
+      call.c_stride = part.y_stride;
+      if (residual != kNone) {
+        call.r = reinterpret_cast<const Element*>(context.as<std::byte>(residual) + place);
+        call.r_stride = part.y_stride;
+      }
+      kernel->run(call);
+    }
+  }
+
+ private:
+  // `args`, with bias and padding for a zero point that is only known now.
+  Args at_run_time(const RunContext& context) const {
+    Args now = args;
+    if constexpr (std::is_integral_v<typename Family::Bias>) {
+      if (x_zero == kNone) return now;
+      const std::uint8_t zero = *context.as<std::uint8_t>(x_zero);
+      auto* folded = reinterpret_cast<std::int32_t*>(context.scratch);
+      for (std::size_t i = 0; i < bias.size(); ++i) folded[i] = bias[i] - zero * sums[i];
+      auto* padding = reinterpret_cast<std::uint8_t*>(folded + bias.size());
+      std::fill_n(padding, pad.size(), zero);
+      now.bias = folded;
+      now.pad = padding;
+    }
+    return now;
+  }
+
+  struct Cut {
+    std::uint32_t part, image, row, rows, column, columns;
+  };
+
+  // A unit's weights stay in L2 while its rows pass; enough units for the threads to share evenly.
+  void cut(std::size_t index) {
+    constexpr std::size_t kWeightBytes = 128 << 10, kRows = 64, kEnough = 8;
+    const GemmPart& part = parts[index];
+    const std::size_t rows = std::max(kRows / kernel->mr, std::size_t{1}) * kernel->mr;
+    const std::size_t column_bytes = part.taps * args.k * sizeof(typename Family::Weight);
+    const auto round = [&](std::size_t n) { return std::max(n / kernel->nr, std::size_t{1}) * kernel->nr; };
+    std::size_t columns = std::min(round(kWeightBytes / column_bytes), round(part.n + kernel->nr - 1));
+    const std::size_t row_units = images * ((part.m + rows - 1) / rows) * parts.size();
+    while (row_units * ((part.n + columns - 1) / columns) < kEnough && columns > kernel->nr) columns = round(columns / 2);
+    for (std::size_t column = 0; column < part.n; column += columns) {
+      for (std::size_t image = 0; image < images; ++image) {
+        for (std::size_t row = 0; row < part.m; row += rows) {
+          cuts_.push_back({std::uint32_t(index), std::uint32_t(image), std::uint32_t(row),
+                           std::uint32_t(std::min(rows, part.m - row)), std::uint32_t(column),
+                           std::uint32_t(std::min(columns, part.n - column))});
+        }
+      }
+    }
+  }
+
+  std::vector<Cut> cuts_;
+};
+
+constexpr std::size_t pad_to_panel(std::size_t n) { return align_up(n, kPanel); }
+
+}  // namespace quaver

@@ -1,0 +1,120 @@
+// MatMul with a constant right-hand side, packed once. One that is computed at run time: matmul_dynamic.cc.
+#include <numeric>
+
+#include "ops/conv_weights.h"
+#include "ops/epilogue.h"
+#include "ops/matmul_dynamic.h"
+#include "ops/matmul_shape.h"
+
+namespace quaver {
+namespace {
+
+template <class T>
+Blob transposed(const Blob& blob, std::size_t k, std::size_t n) {
+  std::vector<T> out(k * n);
+  const auto in = blob.as<T>();
+  for (std::size_t p = 0; p < k; ++p) {
+    for (std::size_t j = 0; j < n; ++j) out[j * k + p] = in[p * n + j];
+  }
+  return Blob::of<T>(out);
+}
+
+// The weight [K, N] as [N, K], a row per output column.
+Value by_rows(const Value& weight, const MatMulShape& shape) {
+  Value rows = weight;
+  rows.shape = {std::int64_t(shape.n), std::int64_t(shape.k)};
+  rows.data = weight.dtype == DType::f32 ? transposed<float>(*weight.data, shape.k, shape.n)
+                                         : transposed<std::uint8_t>(*weight.data, shape.k, shape.n);
+  if (rows.quant) rows.quant->axis = rows.quant->per_tensor() ? -1 : 0;
+  return rows;
+}
+
+// The one part of a product: all batches' rows under one another.
+template <class Family>
+void add_part(const LowerContext& context, GemmStep<Family>& step, const MatMulShape& shape,
+              const std::vector<const typename Family::Weight*>& planes) {
+  step.x = context.in(0);
+  step.y = context.out();
+  step.args.k = shape.k;
+  step.args.a_stride = shape.k * sizeof(typename Family::Element);
+  GemmPart part;
+  part.m = shape.m * shape.a.size();
+  part.n = shape.n;
+  part.taps = planes.size();
+  part.y_stride = shape.n * step.y_element;
+  part.w = pack_rows<Family>(context.cache, context.input(1).data->data(), planes, 1, shape.k, 0, shape.n, {0});
+  if (planes.size() > 1) {
+    part.offsets = 0;
+    for (std::size_t i = 0; i < part.m * planes.size(); ++i) {
+      step.offsets.push_back(static_cast<std::int32_t>(i / planes.size() * step.args.a_stride));
+    }
+  }
+  step.parts.push_back(std::move(part));
+}
+
+template <class T>
+std::span<const T> bias_of(const LowerContext& context) {
+  return context.has_input(2) ? context.constant<T>(2) : std::span<const T>{};
+}
+
+template <class T>
+std::vector<T> spread(std::span<const T> bias, std::size_t n) {
+  std::vector<T> out(pad_to_panel(n), T{});
+  for (std::size_t j = 0; j < n && !bias.empty(); ++j) out[j] = bias[bias.size() == 1 ? 0 : j];
+  return out;
+}
+
+std::unique_ptr<Step> lower_f32(LowerContext& context, const MatMulShape& shape) {
+  auto step = std::make_unique<GemmStep<F32Gemm>>();
+  const Value rows = by_rows(context.input(1), shape);
+  step->bias = spread<float>(bias_of<float>(context), shape.n);
+  set_epilogue_f32(context, step->args);
+  if (context.has_input(kResidual)) step->residual = context.in(kResidual);
+  step->kernel = &kernels::pick_gemm_f32(context.isa, shape.m * shape.a.size(), shape.n, shape.k);
+  add_part<F32Gemm>(context, *step, shape, {rows.data->as<float>().data()});
+  step->finish();
+  return step;
+}
+
+std::unique_ptr<Step> lower_u8(LowerContext& context, const MatMulShape& shape) {
+  auto step = std::make_unique<GemmStep<U8Gemm>>();
+  const Value rows = by_rows(context.input(1), shape);
+  const WeightPlanes weights = weight_planes(context, rows, shape.n);
+  const std::int32_t zero = context.zero_point(context.input(0));
+  step->bias = pad_groups<std::int32_t>(fold_bias(weights, zero, bias_of<std::int32_t>(context)), 1, shape.n);
+  step->scale = pad_groups<float>(
+      requantize_scales(weights, context.scale(context.input(0)), context.scale(context.output())), 1, shape.n);
+  set_epilogue_u8(context, step->args);
+  if (context.has_input(kResidual)) step->residual = context.in(kResidual);
+  step->kernel = &kernels::pick_gemm_u8(context.isa, shape.m * shape.a.size(), shape.n, shape.k);
+  add_part<U8Gemm>(context, *step, shape, weights.planes);
+  step->finish();
+  return step;
+}
+
+}  // namespace
+
+std::unique_ptr<Step> lower_MatMul(LowerContext& context) {
+  const MatMulShape shape = matmul_shape(context);
+  const bool quantized = is_quantized(context);
+  if (!context.input(1).constant() || !shape.shared_b) return lower_matmul_dynamic(context, shape);
+  return quantized ? lower_u8(context, shape) : lower_f32(context, shape);
+}
+
+std::unique_ptr<Step> lower_MatMulInteger(LowerContext& context) {
+  const MatMulShape shape = matmul_shape(context);
+  if (context.input(0).dtype != DType::u8) context.fail("its activations are ", name_of(context.input(0).dtype));
+  if (!context.input(1).constant() || !shape.shared_b) return lower_matmul_dynamic(context, shape);
+  auto step = std::make_unique<GemmStep<U8Gemm>>();
+  const Value rows = by_rows(context.input(1), shape);
+  const WeightPlanes weights = integer_weights(context, rows, shape.n);
+  set_integer_zero(context, *step, weights, 1, shape.n, shape.k);
+  step->args.output = kernels::Output::i32;
+  step->y_element = sizeof(std::int32_t);
+  step->kernel = &kernels::pick_gemm_u8(context.isa, shape.m * shape.a.size(), shape.n, shape.k);
+  add_part<U8Gemm>(context, *step, shape, weights.planes);
+  step->finish();
+  return step;
+}
+
+}  // namespace quaver

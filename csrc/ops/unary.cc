@@ -1,0 +1,125 @@
+// Functions of one number: by a kernel in fp32, by a table on quantized values, and the few that integers have.
+#include <limits>
+
+#include "kernels/elementwise/unary.h"
+#include "ops/integers.h"
+#include "ops/requantize.h"
+#include "ops/table_step.h"
+
+namespace quaver {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+class UnaryF32Step final : public ElementStep {
+ public:
+  UnaryF32Step(const LowerContext& context, kernels::UnaryF32Op op, double p, double q)
+      : kernel_(kernels::pick_unary_f32(context.isa)), x_(context.in(0)), y_(context.out()) {
+    args_.op = op;
+    args_.p = static_cast<float>(p);
+    args_.q = static_cast<float>(q);
+    names(kernel_);
+    split_elements(elements_of(context.output()), 2 * bytes_of(context.output()));
+  }
+
+ private:
+  void run_elements(const RunContext& context, std::size_t begin, std::size_t end) const override {
+    kernels::UnaryF32Args args = args_;
+    args.n = end - begin;
+    args.x = context.as<const float>(x_) + begin;
+    args.y = context.as<float>(y_) + begin;
+    kernel_.run(args);
+  }
+
+  const kernels::UnaryF32Kernel& kernel_;
+  kernels::UnaryF32Args args_;
+  ValueId x_, y_;
+};
+
+// Clip, Abs and Neg, which are all that ONNX has of these for integers.
+template <class T>
+class UnaryIntegerStep final : public ElementStep {
+ public:
+  explicit UnaryIntegerStep(const LowerContext& context)
+      : op_(context.node.op),
+        lo_(saturate<T>(context.node.attrs.f("lo", -kInfinity))),
+        hi_(saturate<T>(context.node.attrs.f("hi", kInfinity))),
+        x_(context.in(0)),
+        y_(context.out()) {
+    info.kernel = "integer";
+    split_elements(elements_of(context.output()), 2 * bytes_of(context.output()));
+  }
+
+ private:
+  T compute(T x) const {
+    switch (op_) {
+      case Op::Clip: return x < lo_ ? lo_ : x > hi_ ? hi_ : x;
+      case Op::Abs: return x < 0 ? negate(x) : x;
+      default: return negate(x);
+    }
+  }
+
+  void run_elements(const RunContext& context, std::size_t begin, std::size_t end) const override {
+    const T* x = context.as<const T>(x_);
+    T* y = context.as<T>(y_);
+    for (std::size_t i = begin; i < end; ++i) y[i] = compute(x[i]);
+  }
+
+  Op op_;
+  T lo_, hi_;
+  ValueId x_, y_;
+};
+
+template <class T>
+std::unique_ptr<Step> lower_integer(LowerContext& context) {
+  return std::make_unique<UnaryIntegerStep<T>>(context);
+}
+
+std::unique_ptr<Step> lower_unary(LowerContext& context, kernels::UnaryF32Op op, double p = 0, double q = 0) {
+  const Value &x = context.input(0), &y = context.output();
+  const Node& node = context.node;
+  if (is_quantized(x) && is_quantized(y)) {
+    const auto f = [&](double real) { return eval_unary(node.op, node.attrs, real); };
+    return std::make_unique<TableStep>(context, unary_table(f, *x.quant, *y.quant));
+  }
+  if (x.dtype == y.dtype && x.quant.has_value() == y.quant.has_value()) {
+    const bool integer = node.op == Op::Clip || node.op == Op::Abs || node.op == Op::Neg;
+    if (x.dtype == DType::f32) return std::make_unique<UnaryF32Step>(context, op, p, q);
+    if (integer && x.dtype == DType::i32) return lower_integer<std::int32_t>(context);
+    if (integer && x.dtype == DType::i64) return lower_integer<std::int64_t>(context);
+    if (node.op == Op::Clip && x.dtype == DType::u8) return lower_integer<std::uint8_t>(context);
+    if (node.op == Op::Clip && x.dtype == DType::s8 && !x.quant) return lower_integer<std::int8_t>(context);
+  }
+  context.fail("from ", name_of(x.dtype), " to ", name_of(y.dtype), "; float32",
+               node.op == Op::Clip || node.op == Op::Abs || node.op == Op::Neg ? ", int32, int64" : "",
+               " or quantized uint8 can be used, the same on both sides");
+}
+
+}  // namespace
+
+using enum kernels::UnaryF32Op;
+
+std::unique_ptr<Step> lower_Clip(LowerContext& context) {
+  const Attrs& attrs = context.node.attrs;
+  return lower_unary(context, clip, attrs.f("lo", -kInfinity), attrs.f("hi", kInfinity));
+}
+
+std::unique_ptr<Step> lower_HardSigmoid(LowerContext& context) {
+  const Attrs& attrs = context.node.attrs;
+  return lower_unary(context, hard_sigmoid, attrs.f("alpha", 0.2), attrs.f("beta", 0.5));
+}
+
+std::unique_ptr<Step> lower_LeakyRelu(LowerContext& context) {
+  return lower_unary(context, leaky_relu, context.node.attrs.f("alpha", 0.01));
+}
+
+std::unique_ptr<Step> lower_HardSwish(LowerContext& context) { return lower_unary(context, hard_swish); }
+std::unique_ptr<Step> lower_Sigmoid(LowerContext& context) { return lower_unary(context, sigmoid); }
+std::unique_ptr<Step> lower_Tanh(LowerContext& context) { return lower_unary(context, tanh); }
+std::unique_ptr<Step> lower_Exp(LowerContext& context) { return lower_unary(context, exp); }
+std::unique_ptr<Step> lower_Sqrt(LowerContext& context) { return lower_unary(context, sqrt); }
+std::unique_ptr<Step> lower_Abs(LowerContext& context) { return lower_unary(context, abs); }
+std::unique_ptr<Step> lower_Neg(LowerContext& context) { return lower_unary(context, neg); }
+std::unique_ptr<Step> lower_Erf(LowerContext& context) { return lower_unary(context, erf); }
+
+}  // namespace quaver

@@ -1,0 +1,35 @@
+// Constant weights in the form the kernels take: [rows][depth], a row per output channel.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/error.h"
+#include "graph/graph.h"
+#include "ops/op.h"
+
+namespace quaver {
+
+// Quantized weights as sums of s8 planes: w[row][i] − zero[row] = Σ_p planes[p][row][i].
+//
+// Symmetric s8 weights are one plane, taken as they are. u8 and asymmetric ones span up to 9 bits and become two or
+// three planes; a kernel multiplies the same activations by each, so sums stay exact and no kernel knows of it.
+struct WeightPlanes {
+  std::size_t rows = 0, depth = 0;
+  std::vector<const std::int8_t*> planes;
+  std::vector<float> scale;        // one per row
+  std::vector<std::int64_t> sums;  // Σ_i (w[row][i] − zero[row])
+  std::vector<std::vector<std::int8_t>> owned;
+};
+
+// `value` is s8 or u8 of rows · depth elements; `zero` and `scale` have one entry or one per row.
+WeightPlanes weight_planes(const Value& value, std::size_t rows, const std::vector<std::int32_t>& zero,
+                           const std::vector<float>& scale);
+// Taking both from the value's Quant, whose axis must be 0 (the rows) where it is per channel.
+WeightPlanes weight_planes(const LowerContext& context, const Value& value, std::size_t rows);
+
+// Folds zero points into the bias: bias[row] − zero_x · sums[row], in int32. `bias` may be empty.
+std::vector<std::int32_t> fold_bias(const WeightPlanes& weights, std::int32_t zero_x,
+                                    std::span<const std::int32_t> bias);
+
+}  // namespace quaver
