@@ -24,16 +24,11 @@ struct LoadOptions {
   std::optional<std::string> isa;
 };
 
-struct Bytes {
-  const void* data;
-  std::size_t size;
-};
-
 class Model {
  public:
   // From an imported graph: runs the pass pipeline, then as below.
   static std::shared_ptr<Model> from_graph(Graph graph, const LoadOptions& options);
-  // From a compiled file, mapped; or from its bytes, which `owner` keeps alive (copied where null).
+  // From a compiled file, mapped; or from its bytes.
   static std::shared_ptr<Model> open(const std::string& path, const LoadOptions& options);
   static std::shared_ptr<Model> open(Blob bytes, const LoadOptions& options);
   ~Model();
@@ -58,6 +53,7 @@ class Model {
 
  private:
   Model();
+  static std::shared_ptr<Model> from_loaded(Graph graph, const LoadOptions& options);
   struct State;
   std::unique_ptr<State> state_;
 };

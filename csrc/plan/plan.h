@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -27,7 +28,7 @@ class Plan;
 // What one run changes: arena, scratch and the table of where values live. One per concurrent run, reusable.
 class Execution {
  public:
-  explicit Execution(const Plan& plan, unsigned workers);
+  Execution(const Plan& plan, unsigned workers);
 
  private:
   friend class Plan;
@@ -60,10 +61,24 @@ class Plan {
 
  private:
   friend class Execution;
+  struct Copy {  // an output that no step can write itself: an input, a constant, or one value given twice
+    ValueId value;
+    std::size_t output, bytes;
+  };
+
+  void lower(IsaSet isa);
+  void assign_memory();
+  template <class After>
+  void run_steps(Execution& execution, std::span<const void* const> inputs, std::span<void* const> outputs,
+                 ThreadPool* pool, After after) const;
+
   Graph graph_;
   std::shared_ptr<PackCache> cache_;
   std::vector<PlanStep> steps_;
-  std::vector<std::size_t> offsets_;  // by ValueId; kNoOffset where not in the arena
+  std::vector<std::size_t> offsets_;                                       // by ValueId; SIZE_MAX: not in the arena
+  std::vector<std::pair<ValueId, std::size_t>> input_slots_, output_slots_;  // values bound to a caller's buffer
+  std::vector<std::pair<ValueId, ValueId>> constant_slots_;                // values that are views of a constant
+  std::vector<Copy> copies_;
   std::size_t arena_bytes_ = 0, scratch_bytes_ = 0, activation_bytes_ = 0;
 };
 

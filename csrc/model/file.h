@@ -1,0 +1,28 @@
+// model.quaver: a graph and its constants in one file that is mapped, not parsed (layout.h says how it is laid out).
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/blob.h"
+#include "graph/graph.h"
+
+namespace quaver {
+
+// True where the bytes begin as a compiled model does; says nothing of the rest.
+bool is_compiled_model(std::span<const std::byte> bytes) noexcept;
+
+// What is live of the graph, as a file; the same bytes for the same graph.
+// Throws Error(invalid_model) where verify() refuses the graph.
+std::vector<std::byte> write_model(const Graph& graph);
+
+// The graph of a file. Its constants are pieces of `bytes`, which they keep alive; only bytes that don't begin at a
+// multiple of 64 are copied. The header, the root and the structure are verified always; `check_contents` also compares
+// the constants with their hashes, which reads the whole file once.
+// `where` names the file in messages. Throws Error(corrupt_file), or Error(unsupported) where a newer Quaver wrote what
+// this one does not know.
+Graph read_model(Blob bytes, const std::string& where, bool check_contents = true);
+
+}  // namespace quaver

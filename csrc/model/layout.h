@@ -1,0 +1,35 @@
+// How a compiled model lies in its file, little endian:
+//   Header | segments, each at a multiple of 4096 | root (FlatBuffers, quaver.fbs) at a multiple of 64
+// The root comes last, so that a segment can be added to a file without moving another.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/aligned.h"
+
+#ifndef QUAVER_VERSION  // the build defines it
+#define QUAVER_VERSION "0.0.0"
+#endif
+
+namespace quaver {
+
+inline constexpr std::array<char, 8> kMagic{'Q', 'U', 'A', 'V', 'E', 'R', '\0', '\1'};
+inline constexpr std::uint32_t kFormat = 1;
+inline constexpr std::size_t kPage = 4096;
+
+enum class SegmentKind : std::uint32_t { canonical = 0, packed = 1 };
+
+struct Header {
+  std::array<char, 8> magic = kMagic;
+  std::uint32_t format = kFormat;
+  std::uint32_t reserved = 0;
+  std::uint64_t file_size = 0;
+  std::uint64_t root_offset = 0;
+  std::uint64_t root_size = 0;
+  std::uint64_t root_hash = 0;  // XXH64, seed 0
+};
+static_assert(sizeof(Header) == 48);
+
+}  // namespace quaver

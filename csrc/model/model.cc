@@ -1,0 +1,199 @@
+#include "model/model.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <list>
+#include <mutex>
+
+#include "base/mapped_file.h"
+#include "graph/schema.h"
+#include "isa/cpu.h"
+#include "model/file.h"
+#include "ops/pack_cache.h"
+#include "passes/passes.h"
+
+namespace quaver {
+namespace {
+
+// Plans kept for input shapes other than the model's own.
+constexpr std::size_t kMaxPlans = 16;
+
+// A plan with the executions that its runs take turns on.
+class PooledPlan final : public Plan {
+ public:
+  PooledPlan(Graph graph, IsaSet isa, std::shared_ptr<PackCache> cache, unsigned workers)
+      : Plan(std::move(graph), isa, std::move(cache)), workers_(workers) {
+    idle_.reserve(64);
+    idle_.push_back(std::make_unique<Execution>(*this, workers_));
+  }
+
+  std::unique_ptr<Execution> take() const {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!idle_.empty()) {
+        auto execution = std::move(idle_.back());
+        idle_.pop_back();
+        return execution;
+      }
+    }
+    return std::make_unique<Execution>(*this, workers_);
+  }
+
+  void give_back(std::unique_ptr<Execution> execution) const {
+    const std::lock_guard lock(mutex_);
+    if (idle_.size() < idle_.capacity()) idle_.push_back(std::move(execution));
+  }
+
+ private:
+  unsigned workers_;
+  mutable std::mutex mutex_;
+  mutable std::vector<std::unique_ptr<Execution>> idle_;
+};
+
+std::vector<Port> ports_of(const Graph& graph, const std::vector<ValueId>& ids) {
+  std::vector<Port> ports;
+  for (const ValueId id : ids) ports.push_back({graph.value(id).name, graph.value(id).dtype, graph.value(id).shape});
+  return ports;
+}
+
+bool all_static(const Graph& graph) {
+  return std::all_of(graph.values.begin(), graph.values.end(), [](const Value& v) { return v.static_shape(); });
+}
+
+void expect_fits(const Port& port, const Dims& given) {
+  bool fits = port.shape.size() == given.size() && is_static(given);
+  for (std::size_t i = 0; fits && i < given.size(); ++i) fits = port.shape[i] < 0 || port.shape[i] == given[i];
+  if (!fits) {
+    fail(Status::invalid_input, "input '", port.name, "': expected the shape ", to_string(port.shape), ", got ",
+         to_string(given));
+  }
+}
+
+}  // namespace
+
+struct Model::State {
+  Graph graph;
+  std::vector<Port> inputs, outputs;
+  IsaSet isa;
+  unsigned threads = 1;
+  std::unique_ptr<ThreadPool> pool;
+  std::shared_ptr<PackCache> cache = std::make_shared<PackCache>();
+
+  struct Entry {
+    std::vector<Dims> shapes;
+    std::shared_ptr<const PooledPlan> plan;
+  };
+  std::mutex mutex;
+  std::list<Entry> plans;  // most recently used first
+
+  std::shared_ptr<const PooledPlan> make_plan(std::span<const Dims> shapes) const {
+    Graph special = graph;
+    bool same = all_static(graph);
+    for (std::size_t i = 0; i < shapes.size(); ++i) same = same && graph.value(graph.inputs[i]).shape == shapes[i];
+    if (!same) specialize(special, {shapes.begin(), shapes.end()}, make_evaluator());
+    return std::make_shared<const PooledPlan>(std::move(special), isa, cache, threads);
+  }
+};
+
+Model::Model() : state_(std::make_unique<State>()) {}
+Model::~Model() = default;
+
+std::shared_ptr<Model> Model::from_loaded(Graph graph, const LoadOptions& options) {
+  std::shared_ptr<Model> model(new Model);
+  State& state = *model->state_;
+  state.isa = usable_isa(options.isa);
+  state.threads = options.threads ? options.threads : available_threads();
+  if (state.threads > 1) state.pool = std::make_unique<ThreadPool>(state.threads);
+  state.graph = std::move(graph);
+  state.inputs = ports_of(state.graph, state.graph.inputs);
+  state.outputs = ports_of(state.graph, state.graph.outputs);
+  const auto is_fixed = [](const Port& port) { return is_static(port.shape); };
+  // What cannot run is said at load, not at the first request.
+  if (std::all_of(state.inputs.begin(), state.inputs.end(), is_fixed)) model->plan();
+  return model;
+}
+
+std::shared_ptr<Model> Model::from_graph(Graph graph, const LoadOptions& options) {
+  run_pipeline(graph, make_evaluator());
+  return from_loaded(std::move(graph), options);
+}
+
+std::shared_ptr<Model> Model::open(const std::string& path, const LoadOptions& options) {
+  auto file = std::make_shared<const MappedFile>(path);
+  const std::byte* data = file->data();
+  const std::size_t size = file->size();
+  return from_loaded(read_model(Blob(std::move(file), data, size), path), options);
+}
+
+std::shared_ptr<Model> Model::open(Blob bytes, const LoadOptions& options) {
+  return from_loaded(read_model(std::move(bytes), "model in memory"), options);
+}
+
+std::vector<std::byte> Model::serialize() const { return write_model(state_->graph); }
+
+void Model::save(const std::string& path) const {
+  const std::vector<std::byte> bytes = serialize();
+  const std::string temporary = text(path, ".", ::getpid(), ".tmp");
+  const auto fail_on = [&](const char* what) {
+    const int reason = errno;
+    std::remove(temporary.c_str());
+    fail(Status::io, "cannot ", what, " '", path, "': ", std::strerror(reason));
+  };
+  std::FILE* file = std::fopen(temporary.c_str(), "wb");
+  if (!file) fail_on("write");
+  const bool written = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size() && std::fflush(file) == 0 &&
+                       ::fsync(::fileno(file)) == 0;
+  if (std::fclose(file) != 0 || !written) fail_on("write");
+  if (std::rename(temporary.c_str(), path.c_str()) != 0) fail_on("replace");
+}
+
+const Graph& Model::graph() const { return state_->graph; }
+const std::vector<Port>& Model::inputs() const { return state_->inputs; }
+const std::vector<Port>& Model::outputs() const { return state_->outputs; }
+IsaSet Model::isa() const { return state_->isa; }
+unsigned Model::threads() const { return state_->threads; }
+
+std::shared_ptr<const Plan> Model::plan(std::span<const Dims> shapes) {
+  State& state = *state_;
+  const auto same = [&](const State::Entry& entry) {
+    return std::equal(entry.shapes.begin(), entry.shapes.end(), shapes.begin(), shapes.end());
+  };
+  const std::lock_guard lock(state.mutex);
+  auto found = std::find_if(state.plans.begin(), state.plans.end(), same);
+  if (found != state.plans.end()) {
+    state.plans.splice(state.plans.begin(), state.plans, found);
+    return state.plans.front().plan;
+  }
+  if (shapes.size() != state.inputs.size()) {
+    fail(Status::invalid_input, "expected ", state.inputs.size(), " inputs, got ", shapes.size());
+  }
+  for (std::size_t i = 0; i < shapes.size(); ++i) expect_fits(state.inputs[i], shapes[i]);
+  state.plans.push_front({{shapes.begin(), shapes.end()}, state.make_plan(shapes)});
+  if (state.plans.size() > kMaxPlans) state.plans.pop_back();
+  return state.plans.front().plan;
+}
+
+std::shared_ptr<const Plan> Model::plan() {
+  std::vector<Dims> shapes;
+  for (const Port& port : state_->inputs) {
+    if (!is_static(port.shape)) {
+      fail(Status::invalid_input, "input '", port.name, "' has the dynamic shape ", to_string(port.shape),
+           "; give concrete input shapes");
+    }
+    shapes.push_back(port.shape);
+  }
+  return plan(shapes);
+}
+
+void Model::run(const Plan& plan, std::span<const void* const> inputs, std::span<void* const> outputs) {
+  const auto& pooled = static_cast<const PooledPlan&>(plan);
+  std::unique_ptr<Execution> execution = pooled.take();
+  plan.run(*execution, inputs, outputs, state_->pool.get());
+  pooled.give_back(std::move(execution));
+}
+
+}  // namespace quaver

@@ -1,0 +1,172 @@
+#include "plan/plan.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "graph/schema.h"
+#include "plan/memory.h"
+
+namespace quaver {
+namespace {
+
+constexpr std::size_t kNowhere = SIZE_MAX;
+
+std::size_t bytes_of(const Value& value) {
+  return static_cast<std::size_t>(count(value.shape)) * size_of(value.dtype);
+}
+
+// Values that are views of one another, by the value that owns the bytes.
+std::vector<ValueId> storage_owners(const Graph& graph) {
+  std::vector<ValueId> owner(graph.values.size());
+  for (ValueId id = 0; id < owner.size(); ++id) owner[id] = id;
+  for (const Node& node : graph.nodes) {
+    if (schema_of(node.op).alias) owner[node.outputs[0]] = owner[node.inputs[0]];
+  }
+  return owner;
+}
+
+void expect_static(const Graph& graph) {
+  for (const Node& node : graph.nodes) {
+    for (const ValueId id : node.outputs) {
+      if (id == kNone || graph.value(id).static_shape()) continue;
+      const Value& value = graph.value(id);
+      fail(Status::unsupported, name_of(node.op), " '", node.name, "': the shape of its output '", value.name,
+           "' is not known before the run", value.ranked ? ": " + to_string(value.shape) : "",
+           "; it depends on the contents of a tensor, which a plan cannot follow");
+    }
+  }
+}
+
+}  // namespace
+
+Plan::Plan(Graph graph, IsaSet isa, std::shared_ptr<PackCache> cache)
+    : graph_(std::move(graph)), cache_(std::move(cache)), offsets_(graph_.values.size(), kNowhere) {
+  graph_.compact();
+  offsets_.assign(graph_.values.size(), kNowhere);
+  expect_static(graph_);
+  lower(isa);
+  assign_memory();
+}
+
+void Plan::lower(IsaSet isa) {
+  for (NodeId id = 0; id < graph_.nodes.size(); ++id) {
+    const Node& node = graph_.nodes[id];
+    if (schema_of(node.op).alias) continue;
+    LowerContext context(graph_, node, isa, *cache_);
+    std::unique_ptr<Step> step = lowering_of(node.op)(context);
+    scratch_bytes_ = std::max(scratch_bytes_, align_up(step->scratch));
+    steps_.push_back({id, std::move(step)});
+  }
+}
+
+void Plan::assign_memory() {
+  const std::vector<ValueId> owner = storage_owners(graph_);
+  const std::size_t none = SIZE_MAX;
+  std::vector<std::size_t> external(graph_.values.size(), none);  // by owner: the output buffer it is bound to
+  std::vector<bool> produced(graph_.values.size(), false);
+  for (const PlanStep& step : steps_) {
+    for (const ValueId id : graph_.nodes[step.node].outputs) {
+      if (id != kNone) produced[id] = true;
+    }
+  }
+  for (std::size_t i = 0; i < graph_.outputs.size(); ++i) {
+    const ValueId root = owner[graph_.outputs[i]];
+    if (produced[root] && external[root] == none) {
+      external[root] = i;
+    } else {
+      copies_.push_back({graph_.outputs[i], i, bytes_of(graph_.value(graph_.outputs[i]))});
+    }
+  }
+  for (ValueId id = 0; id < graph_.values.size(); ++id) {
+    if (external[owner[id]] != none) output_slots_.push_back({id, external[owner[id]]});
+    for (std::size_t i = 0; i < graph_.inputs.size(); ++i) {
+      if (owner[id] == graph_.inputs[i]) input_slots_.push_back({id, i});
+    }
+    if (graph_.value(owner[id]).constant()) constant_slots_.push_back({id, owner[id]});
+  }
+
+  std::vector<Block> blocks;
+  std::vector<std::size_t> block_of(graph_.values.size(), none);
+  for (std::size_t s = 0; s < steps_.size(); ++s) {
+    const Node& node = graph_.nodes[steps_[s].node];
+    for (const ValueId id : node.outputs) {
+      if (id == kNone || external[id] != none) continue;
+      block_of[id] = blocks.size();
+      blocks.push_back({std::max<std::size_t>(bytes_of(graph_.value(id)), 1), s, s, 0});
+      activation_bytes_ += align_up(blocks.back().size);
+    }
+    for (const ValueId id : node.inputs) {
+      if (id != kNone && block_of[owner[id]] != none) blocks[block_of[owner[id]]].last = s;
+    }
+  }
+  for (const Copy& copy : copies_) {
+    if (const std::size_t block = block_of[owner[copy.value]]; block != none) blocks[block].last = steps_.size();
+  }
+  arena_bytes_ = place(blocks);
+  for (ValueId id = 0; id < graph_.values.size(); ++id) {
+    if (block_of[owner[id]] != none) offsets_[id] = blocks[block_of[owner[id]]].offset;
+  }
+}
+
+std::optional<std::size_t> Plan::offset(ValueId id) const {
+  if (offsets_[id] == kNowhere) return std::nullopt;
+  return offsets_[id];
+}
+
+Execution::Execution(const Plan& plan, unsigned workers)
+    : arena_(plan.arena_bytes_), scratch_(plan.scratch_bytes_ * workers), values_(plan.graph_.values.size(), nullptr) {
+  for (ValueId id = 0; id < values_.size(); ++id) {
+    if (plan.offsets_[id] != kNowhere) values_[id] = arena_.data() + plan.offsets_[id];
+  }
+  for (const auto& [id, constant] : plan.constant_slots_) {
+    values_[id] = const_cast<std::byte*>(plan.graph_.value(constant).data->data());
+  }
+}
+
+template <class After>
+void Plan::run_steps(Execution& execution, std::span<const void* const> inputs, std::span<void* const> outputs,
+                     ThreadPool* pool, After after) const {
+  for (const auto& [id, i] : input_slots_) {
+    execution.values_[id] = static_cast<std::byte*>(const_cast<void*>(inputs[i]));
+  }
+  for (const auto& [id, i] : output_slots_) execution.values_[id] = static_cast<std::byte*>(outputs[i]);
+
+  struct Job {
+    const Step* step;
+    std::byte* const* values;
+    std::byte* scratch;
+    std::size_t scratch_bytes;
+  } job{nullptr, execution.values_.data(), execution.scratch_.data(), scratch_bytes_};
+  const ThreadPool::Work work = [](void* context, std::size_t first, std::size_t last, unsigned worker) {
+    const Job& j = *static_cast<const Job*>(context);
+    j.step->run(RunContext{j.values, j.scratch + worker * j.scratch_bytes, worker}, first, last);
+  };
+  for (std::size_t s = 0; s < steps_.size(); ++s) {
+    job.step = steps_[s].step.get();
+    if (pool) {
+      pool->run(job.step->units, work, &job);
+    } else {
+      work(&job, 0, job.step->units, 0);
+    }
+    after(s);
+  }
+  for (const Copy& copy : copies_) std::memcpy(outputs[copy.output], execution.values_[copy.value], copy.bytes);
+}
+
+void Plan::run(Execution& execution, std::span<const void* const> inputs, std::span<void* const> outputs,
+               ThreadPool* pool) const {
+  run_steps(execution, inputs, outputs, pool, [](std::size_t) {});
+}
+
+void Plan::run_observed(Execution& execution, std::span<const void* const> inputs, std::span<void* const> outputs,
+                        ThreadPool* pool, const Observer& after) const {
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point start = Clock::now();
+  run_steps(execution, inputs, outputs, pool, [&](std::size_t s) {
+    after(s, std::chrono::duration<double>(Clock::now() - start).count());
+    start = Clock::now();
+  });
+}
+
+}  // namespace quaver

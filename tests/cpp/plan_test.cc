@@ -1,0 +1,178 @@
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <random>
+#include <thread>
+
+#include "cpp/check.h"
+#include "isa/cpu.h"
+#include "ops/pack_cache.h"
+#include "plan/memory.h"
+#include "plan/plan.h"
+
+namespace {
+std::atomic<std::size_t> allocations{0};
+}
+
+// Every C++ allocation of this binary is counted: a steady run makes none.
+void* operator new(std::size_t size) {
+  ++allocations;
+  if (void* memory = std::malloc(size ? size : 1)) return memory;
+  throw std::bad_alloc();
+}
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  ++allocations;
+  const std::size_t to = static_cast<std::size_t>(alignment);
+  if (void* memory = std::aligned_alloc(to, (size + to - 1) / to * to)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+
+namespace quaver {
+namespace {
+
+TEST(plan_memory_never_overlaps_live_blocks) {
+  std::mt19937 random(7);
+  for (int round = 0; round < 300; ++round) {
+    std::vector<Block> blocks(random() % 30 + 1);
+    std::size_t sum = 0, peak = 0;
+    for (Block& block : blocks) {
+      block.size = random() % 1000 + 1;
+      block.first = random() % 20;
+      block.last = block.first + random() % 6;
+      sum += align_up(block.size);
+    }
+    const std::size_t arena = place(blocks);
+    for (std::size_t step = 0; step < 26; ++step) {
+      std::size_t live = 0;
+      for (const Block& block : blocks) {
+        if (block.first <= step && step <= block.last) live += block.size;
+      }
+      peak = std::max(peak, live);
+    }
+    CHECK(arena <= sum && arena >= peak);
+    for (const Block& a : blocks) {
+      CHECK(a.offset % kAlignment == 0 && a.offset + a.size <= arena);
+      for (const Block& b : blocks) {
+        const bool together = &a != &b && a.first <= b.last && b.first <= a.last;
+        CHECK(!together || a.offset + a.size <= b.offset || b.offset + b.size <= a.offset);
+      }
+    }
+  }
+}
+
+ValueId constant(Graph& graph, const char* name, Dims shape, std::mt19937& random) {
+  std::vector<float> data(static_cast<std::size_t>(count(shape)));
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  for (float& x : data) x = uniform(random);
+  return graph.add_constant(name, DType::f32, std::move(shape), Blob::of<float>(data));
+}
+
+// x → Conv → Sigmoid → Add(x') → Reshape (an alias) → MatMul → y.
+Graph small_network() {
+  std::mt19937 random(11);
+  Graph graph;
+  const ValueId x = graph.add_value("x", DType::f32, {1, 8, 8, 4});
+  graph.inputs = {x};
+  const ValueId w = constant(graph, "w", {4, 3, 3, 4}, random), m = constant(graph, "m", {256, 10}, random);
+  const std::vector<std::int64_t> flat{1, 256};
+  const ValueId shape = graph.add_constant("shape", DType::i64, {2}, Blob::of<std::int64_t>(flat));
+  const auto value = [&](const char* name, Dims dims) { return graph.add_value(name, DType::f32, std::move(dims)); };
+  const ValueId a = value("a", {1, 8, 8, 4}), b = value("b", {1, 8, 8, 4}), c = value("c", {1, 8, 8, 4});
+  const ValueId d = value("d", {1, 256}), y = value("y", {1, 10});
+  Attrs same;
+  same.set("pads", std::vector<std::int64_t>{1, 1, 1, 1});
+  graph.add_node(Op::Conv, "conv", {x, w}, {a}, same);
+  graph.add_node(Op::Sigmoid, "sigmoid", {a}, {b});
+  graph.add_node(Op::Add, "add", {b, x}, {c});
+  graph.add_node(Op::Reshape, "reshape", {c, shape}, {d});
+  graph.add_node(Op::MatMul, "matmul", {d, m}, {y});
+  graph.outputs = {y};
+  return graph;
+}
+
+struct Fixture {
+  Plan plan{small_network(), detected_isa(), std::make_shared<PackCache>()};
+  std::vector<float> x = std::vector<float>(256, 0.5F);
+
+  std::vector<float> run(ThreadPool* pool) const {
+    Execution execution(plan, pool ? pool->size() : 1);
+    std::vector<float> y(10);
+    const void* in = x.data();
+    void* out = y.data();
+    plan.run(execution, {&in, 1}, {&out, 1}, pool);
+    return y;
+  }
+};
+
+TEST(plan_shares_memory_and_aliases) {
+  const Fixture fixture;
+  CHECK_EQ(fixture.plan.steps().size(), 4U);  // the reshape costs no step
+  CHECK(fixture.plan.arena_bytes() < fixture.plan.activation_bytes());
+}
+
+TEST(plan_steady_run_allocates_nothing) {
+  const Fixture fixture;
+  ThreadPool pool(2);
+  Execution execution(fixture.plan, 2);
+  std::vector<float> y(10);
+  const void* in = fixture.x.data();
+  void* out = y.data();
+  const std::size_t before = allocations;
+  for (int i = 0; i < 100; ++i) fixture.plan.run(execution, {&in, 1}, {&out, 1}, &pool);
+  CHECK_EQ(allocations.load(), before);
+}
+
+TEST(plan_results_do_not_depend_on_threads) {
+  const Fixture fixture;
+  const std::vector<float> alone = fixture.run(nullptr);
+  CHECK(std::any_of(alone.begin(), alone.end(), [](float v) { return v != 0; }));
+  for (unsigned threads = 1; threads <= 4; ++threads) {
+    ThreadPool pool(threads);
+    CHECK_EQ(fixture.run(&pool), alone);
+  }
+}
+
+TEST(plan_runs_from_many_threads_at_once) {
+  const Fixture fixture;
+  const std::vector<float> alone = fixture.run(nullptr);
+  ThreadPool pool(2);
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 4; ++i) {
+    callers.emplace_back([&] {
+      for (int round = 0; round < 200; ++round) wrong += fixture.run(&pool) != alone;
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  CHECK_EQ(wrong.load(), 0);
+}
+
+TEST(plan_outputs_that_are_inputs_or_constants_are_copied) {
+  Graph graph;
+  const ValueId x = graph.add_value("x", DType::f32, {3});
+  graph.inputs = {x};
+  const std::vector<float> data{1, 2, 3};
+  const ValueId c = graph.add_constant("c", DType::f32, {3}, Blob::of<float>(data));
+  const ValueId y = graph.add_value("y", DType::f32, {3});
+  graph.add_node(Op::Sigmoid, "s", {x}, {y});
+  graph.outputs = {x, c, y, y};
+  const Plan plan(graph, detected_isa(), std::make_shared<PackCache>());
+  Execution execution(plan, 1);
+  const std::vector<float> in{0, 0, 0};
+  std::vector<std::vector<float>> out(4, std::vector<float>(3));
+  const void* inputs[] = {in.data()};
+  void* outputs[] = {out[0].data(), out[1].data(), out[2].data(), out[3].data()};
+  plan.run(execution, inputs, outputs, nullptr);
+  CHECK_EQ(out[0], in);
+  CHECK_EQ(out[1], data);
+  CHECK_EQ(out[2], (std::vector<float>{0.5F, 0.5F, 0.5F}));
+  CHECK_EQ(out[3], out[2]);
+}
+
+}  // namespace
+}  // namespace quaver
