@@ -1,8 +1,14 @@
 /* The C API of Quaver: load a compiled model, ask what it takes and gives, run it on your own buffers.
  *
- * Handles are opaque; strings and arrays that a call returns live as long as the handle. Every function that can fail
- * returns a status; quaver_last_error() then tells this thread why, in one sentence. All functions may be called from
- * any thread; one model may run in many threads at once. */
+ *   quaver_model* model;
+ *   if (quaver_load("model.quaver", NULL, &model) != QUAVER_OK) die(quaver_last_error());
+ *   quaver_buffer in = {image, sizeof image, 4, {1, 3, 224, 224}}, out = {scores, sizeof scores};
+ *   if (quaver_run(model, &in, 1, &out, 1) != QUAVER_OK) die(quaver_last_error());
+ *   quaver_free(model);
+ *
+ * Handles are opaque; strings that a call returns live as long as the handle. Every function that can fail returns a
+ * status; quaver_last_error() then tells this thread why, in one sentence. All functions may be called from any thread;
+ * one model may run in many threads at once. C99. */
 #ifndef QUAVER_H
 #define QUAVER_H
 
@@ -22,19 +28,30 @@ extern "C" {
 typedef enum quaver_status {
   QUAVER_OK = 0,
   QUAVER_INVALID_INPUT = 1, /* a tensor or argument that does not fit */
-  QUAVER_INVALID_MODEL = 2,
-  QUAVER_UNSUPPORTED = 3,
-  QUAVER_CORRUPT_FILE = 4,
-  QUAVER_IO = 5,
-  QUAVER_ISA = 6,
+  QUAVER_INVALID_MODEL = 2, /* a graph that breaks its operators' rules */
+  QUAVER_UNSUPPORTED = 3,   /* a valid model that asks for what is not here */
+  QUAVER_CORRUPT_FILE = 4,  /* truncated, damaged, or no compiled model */
+  QUAVER_IO = 5,            /* the operating system said no */
+  QUAVER_ISA = 6,           /* an instruction set that this CPU lacks, or an unknown name */
   QUAVER_OUT_OF_MEMORY = 7,
-  QUAVER_INTERNAL = 8
+  QUAVER_INTERNAL = 8 /* a bug in Quaver */
 } quaver_status;
 
 /* The numeric values never change. */
 typedef enum quaver_dtype {
-  QUAVER_F32 = 0, QUAVER_U8 = 1, QUAVER_S8 = 2, QUAVER_I32 = 3, QUAVER_I64 = 4, QUAVER_BOOL = 5, QUAVER_F64 = 6,
-  QUAVER_F16 = 7, QUAVER_BF16 = 8, QUAVER_U16 = 9, QUAVER_S16 = 10, QUAVER_U32 = 11, QUAVER_U64 = 12
+  QUAVER_F32 = 0,
+  QUAVER_U8 = 1,
+  QUAVER_S8 = 2,
+  QUAVER_I32 = 3,
+  QUAVER_I64 = 4,
+  QUAVER_BOOL = 5,
+  QUAVER_F64 = 6,
+  QUAVER_F16 = 7,
+  QUAVER_BF16 = 8,
+  QUAVER_U16 = 9,
+  QUAVER_S16 = 10,
+  QUAVER_U32 = 11,
+  QUAVER_U64 = 12
 } quaver_dtype;
 
 #define QUAVER_MAX_RANK 8
@@ -46,12 +63,13 @@ typedef struct quaver_tensor_info {
   int64_t shape[QUAVER_MAX_RANK]; /* -1: dynamic */
 } quaver_tensor_info;
 
+/* Zero-initialized: the defaults. */
 typedef struct quaver_options {
   uint32_t threads; /* 0: as many as this process may use */
-  const char* isa;  /* NULL: QUAVER_ISA, else the best this CPU has */
+  const char* isa;  /* NULL: the environment's QUAVER_ISA, else the best this CPU has */
 } quaver_options;
 
-/* A caller-owned dense buffer. `bytes` is checked against the shape. */
+/* A caller-owned dense buffer in row-major order, of any alignment. */
 typedef struct quaver_buffer {
   void* data;
   size_t bytes;
@@ -62,24 +80,29 @@ typedef struct quaver_buffer {
 typedef struct quaver_model quaver_model;
 
 QUAVER_API const char* quaver_version(void);
-/* The reason of this thread's last failure; "" where there was none. Valid until its next call. */
+/* The reason of this thread's last failure; "" where there was none. Valid until this thread's next failure. */
 QUAVER_API const char* quaver_last_error(void);
 
-/* `options` may be NULL. On failure *model is NULL. */
+/* Maps the file, which must not change while the model lives. `options` may be NULL. On failure *model is NULL. */
 QUAVER_API quaver_status quaver_load(const char* path, const quaver_options* options, quaver_model** model);
 /* The bytes are copied. */
-QUAVER_API quaver_status quaver_load_memory(const void* data, size_t bytes, const quaver_options* options, quaver_model** model);
-QUAVER_API void quaver_free(quaver_model* model); /* NULL is fine */
+QUAVER_API quaver_status quaver_load_memory(const void* data, size_t bytes, const quaver_options* options,
+                                            quaver_model** model);
+/* No run may be under way. NULL is fine. */
+QUAVER_API void quaver_free(quaver_model* model);
 
+/* 0 where `model` is NULL. */
 QUAVER_API size_t quaver_input_count(const quaver_model* model);
 QUAVER_API size_t quaver_output_count(const quaver_model* model);
 QUAVER_API quaver_status quaver_input_info(const quaver_model* model, size_t index, quaver_tensor_info* info);
 QUAVER_API quaver_status quaver_output_info(const quaver_model* model, size_t index, quaver_tensor_info* info);
-/* The output shapes that inputs of these shapes give: fills outputs[i].rank, .shape and .bytes. Only the shapes of
- * `inputs` are read. */
+/* What inputs of these shapes give: fills each output's rank, shape and bytes. Of `inputs` only rank and shape are
+ * read. */
 QUAVER_API quaver_status quaver_output_shapes(quaver_model* model, const quaver_buffer* inputs, size_t input_count,
                                               quaver_buffer* outputs, size_t output_count);
-/* Runs once. Inputs and outputs in the model's order. Allocates nothing once warm for these shapes. */
+/* Runs once. Inputs and outputs are in the model's order. An input's bytes must be what its shape asks for; an output's
+ * bytes, at least what the result needs; its rank and shape are filled in. Inputs are only read. No buffer may overlap
+ * an output. Allocates nothing once warm for these shapes. */
 QUAVER_API quaver_status quaver_run(quaver_model* model, const quaver_buffer* inputs, size_t input_count,
                                     quaver_buffer* outputs, size_t output_count);
 
