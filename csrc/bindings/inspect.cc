@@ -1,0 +1,74 @@
+#include "bindings/inspect.h"
+
+#include "bindings/arrays.h"
+
+namespace quaver::bindings {
+namespace {
+
+TensorRecord record_of(const Value& value) {
+  const auto bytes = static_cast<std::size_t>(count(value.shape)) * size_of(value.dtype);
+  return {value.name, std::string(name_of(value.dtype)), value.shape, bytes, value.constant(), value.quant.has_value()};
+}
+
+std::vector<TensorRecord> records_of(const Graph& graph, const std::vector<ValueId>& ids) {
+  std::vector<TensorRecord> records;
+  for (const ValueId id : ids) {
+    if (id != kNone) records.push_back(record_of(graph.value(id)));
+  }
+  return records;
+}
+
+StepRecord record_of(const Graph& graph, const PlanStep& planned) {
+  const Node& node = graph.nodes[planned.node];
+  const Step& step = *planned.step;
+  return {node.name,
+          name_of(node.op),
+          step.info.kernel,
+          name_of(step.info.isa),
+          node.note,
+          records_of(graph, node.inputs),
+          records_of(graph, node.outputs),
+          step.info.macs,
+          step.units,
+          step.scratch};
+}
+
+}  // namespace
+
+PlanRecord record_of(const Plan& plan) {
+  PlanRecord record{{}, plan.arena_bytes(), plan.activation_bytes(), plan.scratch_bytes(), 0};
+  for (const PlanStep& step : plan.steps()) record.steps.push_back(record_of(plan.graph(), step));
+  for (const Value& value : plan.graph().values) {
+    if (value.constant()) record.constant_bytes += value.data->size();
+  }
+  return record;
+}
+
+void bind_inspect(py::module_& module) {
+  py::class_<TensorRecord>(module, "TensorRecord", "A value that a step reads or writes.")
+      .def_readonly("name", &TensorRecord::name)
+      .def_readonly("dtype", &TensorRecord::dtype)
+      .def_property_readonly("shape", [](const TensorRecord& tensor) { return to_shape(tensor.shape); })
+      .def_readonly("bytes", &TensorRecord::bytes)
+      .def_readonly("constant", &TensorRecord::constant)
+      .def_readonly("quantized", &TensorRecord::quantized);
+  py::class_<StepRecord>(module, "StepRecord", "One step of a plan: a node, and how it runs on this machine.")
+      .def_readonly("node", &StepRecord::node)
+      .def_readonly("op", &StepRecord::op)
+      .def_readonly("kernel", &StepRecord::kernel)
+      .def_readonly("isa", &StepRecord::isa)
+      .def_readonly("note", &StepRecord::note)
+      .def_readonly("inputs", &StepRecord::inputs)
+      .def_readonly("outputs", &StepRecord::outputs)
+      .def_readonly("macs", &StepRecord::macs)
+      .def_readonly("units", &StepRecord::units)
+      .def_readonly("scratch", &StepRecord::scratch);
+  py::class_<PlanRecord>(module, "PlanRecord", "A plan: its steps and its memory.")
+      .def_readonly("steps", &PlanRecord::steps)
+      .def_readonly("arena_bytes", &PlanRecord::arena_bytes)
+      .def_readonly("activation_bytes", &PlanRecord::activation_bytes)
+      .def_readonly("scratch_bytes", &PlanRecord::scratch_bytes)
+      .def_readonly("constant_bytes", &PlanRecord::constant_bytes);
+}
+
+}  // namespace quaver::bindings

@@ -1,0 +1,207 @@
+// _core.Model: a loaded model on NumPy arrays. The GIL is released around loading, running and freeing.
+#include "model/model.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "bindings/arrays.h"
+#include "bindings/inspect.h"
+#include "isa/cpu.h"
+
+namespace quaver::bindings {
+namespace {
+
+using Release = py::gil_scoped_release;
+using Arrays = std::vector<py::array>;
+
+class PyModel {
+ public:
+  explicit PyModel(std::shared_ptr<Model> model) : model_(std::move(model)) {
+    for (const Port& port : model_->inputs()) dtypes_in_.push_back(to_numpy(port.dtype));
+    for (const Port& port : model_->outputs()) dtypes_out_.push_back(to_numpy(port.dtype));
+  }
+  PyModel(PyModel&&) = default;
+  ~PyModel() {
+    const Release released;
+    model_.reset();
+  }
+
+  Model& model() const { return *model_; }
+  std::shared_ptr<const Plan> plan(const std::vector<Dims>& shapes) const {
+    const Release released;
+    return model_->plan(shapes);
+  }
+
+  // The arrays as the core reads them: of the inputs' dtypes, dense.
+  Arrays inputs_of(const py::sequence& given) const {
+    if (given.size() != dtypes_in_.size()) {
+      fail(Status::invalid_input, "expected ", dtypes_in_.size(), " inputs, got ", given.size());
+    }
+    Arrays arrays;
+    arrays.reserve(given.size());
+    for (std::size_t i = 0; i < given.size(); ++i) arrays.push_back(input_of(i, given[i]));
+    return arrays;
+  }
+
+  Arrays outputs_for(const Plan& plan) const {
+    Arrays arrays;
+    arrays.reserve(dtypes_out_.size());
+    for (std::size_t i = 0; i < dtypes_out_.size(); ++i) {
+      arrays.emplace_back(dtypes_out_[i], plan.graph().value(plan.graph().outputs[i]).shape);
+    }
+    return arrays;
+  }
+
+ private:
+  py::array input_of(std::size_t i, const py::handle& given) const {
+    py::array array = py::isinstance<py::array>(given) ? py::reinterpret_borrow<py::array>(given)
+                                                       : py::array(py::module_::import("numpy").attr("asarray")(given));
+    if (!array.dtype().is(dtypes_in_[i])) {
+      const auto name = array.dtype().attr("name").cast<std::string>();
+      const auto wanted = dtypes_in_[i].attr("name").cast<std::string>();
+      if (name != wanted) {
+        fail(Status::invalid_input, "input '", model_->inputs()[i].name, "': expected dtype ", wanted, ", got ", name,
+             "; convert it: x.astype(\"", wanted, "\")");
+      }
+    }
+    return dense(std::move(array));
+  }
+
+  std::shared_ptr<Model> model_;
+  std::vector<py::dtype> dtypes_in_, dtypes_out_;
+};
+
+std::vector<Dims> shapes_of(const Arrays& arrays) {
+  std::vector<Dims> shapes;
+  shapes.reserve(arrays.size());
+  for (const py::array& array : arrays) shapes.emplace_back(array.shape(), array.shape() + array.ndim());
+  return shapes;
+}
+
+std::vector<const void*> readable(const Arrays& arrays) {
+  std::vector<const void*> pointers;
+  pointers.reserve(arrays.size());
+  for (const py::array& array : arrays) pointers.push_back(array.data());
+  return pointers;
+}
+
+std::vector<void*> writable(Arrays& arrays) {
+  std::vector<void*> pointers;
+  pointers.reserve(arrays.size());
+  for (py::array& array : arrays) pointers.push_back(array.mutable_data());
+  return pointers;
+}
+
+py::list run(const PyModel& self, const py::sequence& given) {
+  const Arrays inputs = self.inputs_of(given);
+  const auto plan = self.plan(shapes_of(inputs));
+  Arrays outputs = self.outputs_for(*plan);
+  const auto in = readable(inputs);
+  const auto out = writable(outputs);
+  {
+    const Release released;
+    self.model().run(*plan, in, out);
+  }
+  py::list list(outputs.size());
+  for (std::size_t i = 0; i < outputs.size(); ++i) list[i] = std::move(outputs[i]);
+  return list;
+}
+
+std::vector<double> profile(const PyModel& self, const py::sequence& given) {
+  const Arrays inputs = self.inputs_of(given);
+  const auto plan = self.plan(shapes_of(inputs));
+  Arrays outputs = self.outputs_for(*plan);
+  const auto in = readable(inputs);
+  const auto out = writable(outputs);
+  const Release released;
+  std::vector<double> seconds(plan->steps().size());
+  Execution execution(*plan, 1);
+  plan->run_observed(execution, in, out, nullptr, [&](std::size_t step, double time) { seconds[step] = time; });
+  return seconds;
+}
+
+PlanRecord inspect(const PyModel& self, const std::optional<std::vector<py::iterable>>& shapes) {
+  std::vector<Dims> given;
+  if (shapes) {
+    for (const py::iterable& shape : *shapes) given.push_back(dims_of(shape));
+  }
+  const Release released;
+  return record_of(shapes ? *self.model().plan(given) : *self.model().plan());
+}
+
+LoadOptions options_of(unsigned threads, std::optional<std::string> isa) { return {threads, std::move(isa)}; }
+
+PyModel from_graph(const Graph& graph, unsigned threads, std::optional<std::string> isa) {
+  std::shared_ptr<Model> model;
+  {
+    const Release released;
+    model = Model::from_graph(graph, options_of(threads, std::move(isa)));
+  }
+  return PyModel(std::move(model));
+}
+
+PyModel open(const std::string& path, unsigned threads, std::optional<std::string> isa) {
+  std::shared_ptr<Model> model;
+  {
+    const Release released;
+    model = Model::open(path, options_of(threads, std::move(isa)));
+  }
+  return PyModel(std::move(model));
+}
+
+PyModel open_bytes(const py::buffer& data, unsigned threads, std::optional<std::string> isa) {
+  const py::buffer_info bytes = data.request();
+  std::shared_ptr<Model> model;
+  {
+    const Release released;
+    model = Model::open(Blob::copy(bytes.ptr, static_cast<std::size_t>(bytes.size * bytes.itemsize)),
+                        options_of(threads, std::move(isa)));
+  }
+  return PyModel(std::move(model));
+}
+
+py::bytes serialize(const PyModel& self) {
+  std::vector<std::byte> bytes;
+  {
+    const Release released;
+    bytes = self.model().serialize();
+  }
+  return py::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+py::class_<Port> bind_port(py::module_& module) {
+  return py::class_<Port>(module, "Port", "An input or output of a model.")
+      .def_readonly("name", &Port::name)
+      .def_property_readonly("dtype", [](const Port& port) { return to_numpy(port.dtype); })
+      .def_property_readonly("shape", [](const Port& port) { return to_shape(port.shape); });
+}
+
+}  // namespace
+
+void bind_model(py::module_& module) {
+  bind_port(module);
+  const auto threads = py::arg("threads") = 0;
+  const auto isa = py::arg("isa") = py::none();
+  py::class_<PyModel>(module, "Model", "A loaded model; safe to use from many threads at once.")
+      .def_static("from_graph", &from_graph, py::arg("graph"), threads, isa)
+      .def_static("open", &open, py::arg("path"), threads, isa)
+      .def_static("open_bytes", &open_bytes, py::arg("data"), threads, isa)
+      .def_property_readonly("inputs", [](const PyModel& self) { return self.model().inputs(); })
+      .def_property_readonly("outputs", [](const PyModel& self) { return self.model().outputs(); })
+      .def_property_readonly("isa", [](const PyModel& self) { return name_of(best(self.model().isa())); })
+      .def_property_readonly("threads", [](const PyModel& self) { return self.model().threads(); })
+      .def("run", &run, py::arg("arrays"))
+      .def("profile", &profile, py::arg("arrays"))
+      .def("inspect", &inspect, py::arg("shapes") = py::none())
+      .def("serialize", &serialize)
+      .def(
+          "save", [](const PyModel& self, const std::string& path) { self.model().save(path); }, py::arg("path"),
+          py::call_guard<Release>())
+      .def("__str__", [](const PyModel& self) { return dump(self.model().graph()); });
+}
+
+}  // namespace quaver::bindings

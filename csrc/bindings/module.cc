@@ -1,0 +1,11 @@
+#include "bindings/bindings.h"
+
+PYBIND11_MODULE(_core, module) {
+  using namespace quaver::bindings;
+  module.doc() = "Quaver's native core.";
+  bind_errors(module);
+  bind_info(module);
+  bind_graph(module);
+  bind_inspect(module);
+  bind_model(module);
+}

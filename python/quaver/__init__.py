@@ -1,0 +1,38 @@
+"""Quaver: an int8-first inference runtime for CPUs.
+
+>>> model = quaver.load("model.onnx")
+>>> y = model(x)
+"""
+
+from quaver.errors import (
+    CorruptFileError,
+    Error,
+    FileError,
+    InputError,
+    IsaError,
+    ModelError,
+    UnsupportedError,
+)
+from quaver.model import Model, Port, load
+
+__all__ = [
+    "CorruptFileError",
+    "Error",
+    "FileError",
+    "InputError",
+    "IsaError",
+    "Model",
+    "ModelError",
+    "Port",
+    "UnsupportedError",
+    "__version__",
+    "load",
+]
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 -- slow to import, seldom asked
+
+        return version("quaver")
+    raise AttributeError(f"module 'quaver' has no attribute {name!r}")

@@ -1,0 +1,230 @@
+"""The command `quaver`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import quaver
+from quaver import progress, table
+from quaver.errors import CorruptFileError, Error, FileError
+
+_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
+def main() -> None:
+    """Run the command and leave with its exit code."""
+    code = run(sys.argv[1:])
+    sys.stdout.flush()
+    if code == _INTERRUPTED and threading.active_count() > 1:
+        os._exit(code)  # native code may still be at work in a thread that cannot be stopped
+    sys.exit(code)
+
+
+def run(argv: Sequence[str]) -> int:
+    """Carry out a command line; give the exit code.
+
+    Returns
+    -------
+    int
+        0; 1 after an error, which is on stderr; 130 after Ctrl-C.
+    """
+    arguments = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], None] = arguments.command
+    try:
+        command(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("quaver: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (Error, OSError, MemoryError) as error:
+        print(f"quaver: error: {error or type(error).__name__}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _compile(arguments: argparse.Namespace) -> None:
+    output = arguments.output or Path(arguments.model).with_suffix(".quaver")
+    start = time.monotonic()
+    model = progress.wait(lambda: quaver.load(arguments.model, threads=1), "compiling")
+    model.save(output)
+    sizes = [table.size(os.path.getsize(path)) for path in (arguments.model, output)]
+    seconds = time.monotonic() - start
+    print(f"{output}: {sizes[1]}, from {arguments.model}: {sizes[0]}, in {seconds:.1f} s")
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    inputs = _read_npz(arguments.input)
+    _write_npz(arguments.output, _load(arguments).run(inputs))
+
+
+def _inspect(arguments: argparse.Namespace) -> None:
+    from quaver import inspect  # noqa: PLC0415 -- each command loads what it needs
+
+    model = _load(arguments)
+    runs = 20 if arguments.profile else 0
+    facts = inspect.report(model, shapes=dict(arguments.shape), profile=runs)
+    print(json.dumps(facts, indent=2) if arguments.json else inspect.render(facts))
+
+
+def _bench(arguments: argparse.Namespace) -> None:
+    from quaver import bench  # noqa: PLC0415 -- each command loads what it needs
+
+    results = bench.bench(
+        arguments.model,
+        against=arguments.against,
+        threads=arguments.threads,
+        rounds=arguments.rounds,
+        isa=arguments.isa,
+        shapes=dict(arguments.shape),
+    )
+    if arguments.json:
+        print(json.dumps(bench.as_json(arguments.model, results), indent=2))
+    else:
+        print(bench.render(results))
+
+
+def _info(arguments: argparse.Namespace) -> None:
+    from quaver import info  # noqa: PLC0415 -- each command loads what it needs
+
+    print(json.dumps(info.info(), indent=2) if arguments.json else info.describe())
+
+
+def _load(arguments: argparse.Namespace) -> quaver.Model:
+    def load() -> quaver.Model:
+        return quaver.load(arguments.model, threads=arguments.threads, isa=arguments.isa)
+
+    return progress.wait(load, "loading")
+
+
+def _read_npz(path: str) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if isinstance(file, np.ndarray):
+                raise CorruptFileError(f"'{path}': expected arrays by name (.npz), got one (.npy)")
+            return dict(file)
+    except OSError as error:
+        raise FileError(f"cannot read '{path}': {error.strerror or error}") from error
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise CorruptFileError(f"'{path}': no .npz file: {error}") from error
+
+
+def _write_npz(path: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write all arrays or no file. `numpy.savez` cannot: it takes no array named "file"."""
+    folder = os.path.dirname(path) or "."
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, suffix=".tmp", delete=False) as unfinished:
+            try:
+                with zipfile.ZipFile(unfinished, "w") as archive:
+                    for name, array in arrays.items():
+                        with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                            np.lib.format.write_array(member, array, allow_pickle=False)
+                os.chmod(unfinished.name, 0o666 & ~_umask())
+                os.replace(unfinished.name, path)
+            except BaseException:
+                os.unlink(unfinished.name)
+                raise
+    except OSError as error:
+        raise FileError(f"cannot write '{path}': {error.strerror or error}") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="quaver", description="Run quantized models on CPUs.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"quaver {quaver.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, function: Callable[[argparse.Namespace], None], text: str) -> Any:
+        command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        command.set_defaults(command=function)
+        return command
+
+    one = add("compile", _compile, "Compile an ONNX model into a file that loads at once.")
+    one.add_argument("model", metavar="MODEL", help="an ONNX model")
+    one.add_argument("-o", "--output", metavar="FILE", help="default: MODEL with suffix .quaver")
+
+    one = add("run", _run, "Run a model once on arrays from a file.")
+    _add_model(one)
+    one.add_argument("--input", metavar="X.npz", required=True, help="arrays by input name")
+    one.add_argument("--output", metavar="Y.npz", required=True, help="arrays by output name")
+
+    one = add("inspect", _inspect, "Show what a model becomes on this machine.")
+    _add_model(one)
+    _add_shape(one)
+    one.add_argument("--profile", action="store_true", help="time each step on random inputs")
+    one.add_argument("--json", action="store_true", help="print JSON")
+
+    one = add("bench", _bench, "Time a model, in turn with other runtimes.")
+    one.add_argument("model", metavar="MODEL", help="an ONNX or a compiled model")
+    one.add_argument("--isa", metavar="NAME", help="the highest instruction set for Quaver")
+    one.add_argument(
+        "--against", type=_words, default=[], metavar="PEER,...", help="onnxruntime, openvino"
+    )
+    one.add_argument("--threads", type=_counts, default=[1], metavar="N,...", help="default: 1")
+    one.add_argument("--rounds", type=_count, default=7, metavar="N", help="default: 7")
+    _add_shape(one)
+    one.add_argument("--json", action="store_true", help="print JSON")
+
+    one = add("info", _info, "Show this build, CPU, instruction sets and threads.")
+    one.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="an ONNX or a compiled model")
+    parser.add_argument("--threads", type=_count, metavar="N", help="default: all there are")
+    parser.add_argument("--isa", metavar="NAME", help="the highest instruction set to use")
+
+
+def _add_shape(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--shape",
+        type=_named_shape,
+        action="append",
+        default=[],
+        metavar="NAME=N,N,...",
+        help="the shape of an input that the model leaves open; once for each",
+    )
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in text.split(",") if word]
+
+
+def _count(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive integer, got {text!r}")
+    return number
+
+
+def _counts(text: str) -> list[int]:
+    return [_count(word) for word in text.split(",")]
+
+
+def _named_shape(text: str) -> tuple[str, list[int]]:
+    name, equals, dims = text.rpartition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"expected NAME=N,N,..., got {text!r}")
+    return name, _counts(dims)

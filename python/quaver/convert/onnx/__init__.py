@@ -1,0 +1,22 @@
+"""Import ONNX models of opset 13 and later; earlier ones are brought to 13 first.
+
+A handler a operator, registered by name, emits the nodes it becomes. The modules imported here
+hold them, one for each family.
+"""
+
+from quaver.convert.onnx import (  # noqa: F401 -- imported for the handlers they register
+    conv,
+    elementwise,
+    linear,
+    pool,
+    qoperator,
+    quantized,
+    reduce,
+    resize,
+    shape,
+    tensor,
+)
+from quaver.convert.onnx.importer import import_onnx
+from quaver.convert.onnx.source import load_proto
+
+__all__ = ["import_onnx", "load_proto"]

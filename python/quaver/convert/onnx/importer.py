@@ -1,0 +1,90 @@
+"""Walk an ONNX graph and let each node's handler emit what it becomes."""
+
+from __future__ import annotations
+
+from onnx import GraphProto, ModelProto, NodeProto
+
+from quaver.convert.builder import Builder
+from quaver.convert.onnx.dtypes import HALF
+from quaver.convert.onnx.node import Node, handler_of, node_name
+from quaver.convert.onnx.scope import Scope
+from quaver.convert.onnx.shapes import shape_of, tensor_dtype
+from quaver.convert.onnx.source import modernized
+from quaver.errors import ModelError, UnsupportedError
+
+_SHOWN = 5  # nodes named of each missing operator
+
+
+def import_onnx(model: ModelProto, builder: Builder) -> None:
+    """Build an ONNX model's graph.
+
+    Parameters
+    ----------
+    model
+        With all its tensors in memory, as `load_proto` gives it.
+    builder
+        Takes the nodes; empty at first.
+
+    Raises
+    ------
+    UnsupportedError
+        Where the model asks for what Quaver does not have; every missing operator is listed.
+    ModelError
+        Where the model is broken.
+    """
+    model = modernized(model)
+    graph = model.graph
+    _check_operators(graph)
+    if graph.sparse_initializer:
+        raise UnsupportedError("the model has sparse initializers; Quaver takes dense ones")
+    scope = Scope(model, builder)
+    builder.set_name(graph.name)
+    for info in graph.input:
+        if not scope.is_initializer(info.name):
+            dtype = tensor_dtype(info)
+            scope.bind(info.name, builder.add_input(info.name, dtype, shape_of(info)), dtype)
+    for proto in graph.node:
+        _import_node(scope, proto)
+    if not graph.output:
+        raise ModelError("the model has no outputs")
+    builder.set_outputs(
+        [
+            (info.name, scope.value(info.name, "the graph"), tensor_dtype(info), shape_of(info))
+            for info in graph.output
+        ]
+    )
+
+
+def _import_node(scope: Scope, proto: NodeProto) -> None:
+    node = Node(scope, proto)
+    if not proto.output:
+        raise node.invalid("it has no outputs")
+    for name in proto.input:
+        if proto.op_type != "Cast" and (dtype := scope.dtype(name)) in HALF:
+            raise node.unsupported(
+                f"its input '{name}' is {dtype}; Quaver computes in float32 and int8: "
+                "export the model in float32"
+            )
+    handle = handler_of(proto)
+    assert handle is not None, "_check_operators has seen to it"
+    handle(node)
+
+
+def _check_operators(graph: GraphProto) -> None:
+    missing: dict[str, list[str]] = {}
+    for proto in graph.node:
+        if handler_of(proto) is None:
+            operator = ".".join(filter(None, [proto.domain, proto.op_type]))
+            missing.setdefault(operator, []).append(node_name(proto))
+    if missing:
+        lines = [f"  {operator}: {_listed(missing[operator])}" for operator in sorted(missing)]
+        count = len(missing)
+        raise UnsupportedError(
+            f"{count} operator{'s are' if count > 1 else ' is'} not supported:\n" + "\n".join(lines)
+        )
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:_SHOWN])
+    more = len(names) - _SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown

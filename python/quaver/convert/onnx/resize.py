@@ -1,0 +1,85 @@
+"""Resize: four-dimensional tensors channels last, others as they are."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quaver.convert.builder import Attributes
+from quaver.convert.onnx.layout import channels_last
+from quaver.convert.onnx.node import Node, handler
+
+_TO_LAST = (0, 2, 3, 1)  # position in [N, H, W, C] → axis of [N, C, H, W]
+_MOVED = {axis: position for position, axis in enumerate(_TO_LAST)}
+
+
+@handler("Resize")
+def resize(node: Node) -> None:
+    """Resample by scales or to sizes."""
+    attrs = _attributes(node)
+    x = node.input(0)
+    roi = 1 if attrs["coordinate_transformation_mode"] == "tf_crop_and_resize" else None
+    if _rank(node) != 4:
+        rest = [None if i is None else _given(node, i) for i in (roi, 2, 3)]
+        node.result("Resize", x, *rest, **attrs)
+        return
+    if axes := node.ints("axes"):
+        if any(not -4 <= axis < 4 for axis in axes):
+            raise node.invalid(f"axes {axes} of a tensor of rank 4")
+        attrs["axes"] = [_MOVED[axis % 4] for axis in axes]
+        order = list(range(len(axes)))
+    else:
+        order = list(_TO_LAST)
+    both_ends = order + [len(order) + i for i in order]
+    rest = [
+        None if roi is None else _ordered(node, roi, both_ends),
+        _ordered(node, 2, order),
+        _ordered(node, 3, order),
+    ]
+    y = node.emit("Resize", channels_last(node, x), *rest, **attrs)
+    node.result("Transpose", y, perm=[0, 3, 1, 2])
+
+
+def _attributes(node: Node) -> Attributes:
+    attrs: Attributes = {
+        "mode": node.string("mode", "nearest"),
+        "coordinate_transformation_mode": node.string(
+            "coordinate_transformation_mode", "half_pixel"
+        ),
+        "nearest_mode": node.string("nearest_mode", "round_prefer_floor"),
+        "cubic_coeff_a": node.real("cubic_coeff_a", -0.75),
+        "exclude_outside": node.integer("exclude_outside"),
+        "extrapolation_value": node.real("extrapolation_value"),
+        "antialias": node.integer("antialias"),
+        "keep_aspect_ratio_policy": node.string("keep_aspect_ratio_policy", "stretch"),
+    }
+    if axes := node.ints("axes"):
+        attrs["axes"] = axes
+    return attrs
+
+
+def _rank(node: Node) -> int | None:
+    shape = node.shape(0)
+    if shape is not None:
+        return len(shape)
+    given = [array for i in (2, 3) if (array := node.array(i)) is not None and array.size]
+    return given[0].size if given and not node.has_attribute("axes") else None
+
+
+def _given(node: Node, index: int) -> int | None:
+    """Return the input, None where it is left out by an empty tensor (opset 11's way)."""
+    array = node.array(index)
+    return None if array is not None and array.size == 0 else node.optional(index)
+
+
+def _ordered(node: Node, index: int, order: list[int]) -> int | None:
+    """Return an input's entries in another order."""
+    value = _given(node, index)
+    if value is None or order == list(range(len(order))):
+        return value
+    array = node.array(index)
+    if array is None:
+        indices = node.add_constant("order", np.array(order, np.int64))
+        return node.emit("Gather", value, indices, axis=0)
+    if array.size != len(order):
+        raise node.invalid(f"input {index} has {array.size} entries, expected {len(order)}")
+    return node.add_constant("ordered", array.reshape(-1)[order])

@@ -1,0 +1,116 @@
+"""The names of one ONNX graph: which value each became, and what is known of it."""
+
+from __future__ import annotations
+
+import numpy as np
+from onnx import GraphProto, ModelProto, TensorProto, numpy_helper
+
+from quaver.convert.builder import Array, Builder, Shape
+from quaver.convert.onnx.dtypes import dtype_name
+from quaver.convert.onnx.shapes import infer_shapes
+from quaver.errors import ModelError
+
+
+class Scope:
+    """One graph under import.
+
+    Parameters
+    ----------
+    model
+        Its graph's initializers are added to the builder when first used.
+    builder
+        Where the nodes go.
+    """
+
+    def __init__(self, model: ModelProto, builder: Builder) -> None:
+        self.builder = builder
+        self._model = model
+        self._initializers = {t.name: t for t in model.graph.initializer}
+        self._values: dict[str, int] = {}
+        self._arrays: dict[str, Array] = {}
+        self._dtypes: dict[str, str] = {}
+        self._inferred: dict[str, Shape] | None = None
+        self._transposed: dict[tuple[int, tuple[int, ...]], int] = {}
+        self.used = used_names(model.graph)
+
+    def is_initializer(self, name: str) -> bool:
+        """Whether the graph itself holds this tensor."""
+        return name in self._initializers
+
+    def bind(self, name: str, value: int, dtype: str | None = None) -> None:
+        """Let `name` stand for a value of the builder."""
+        if name in self._values:
+            raise ModelError(f"two nodes or inputs make the tensor '{name}'")
+        self._values[name] = value
+        if dtype is not None:
+            self._dtypes[name] = dtype
+
+    def bind_constant(self, name: str, array: Array) -> None:
+        """Let `name` stand for a constant."""
+        self.bind(name, self.builder.add_constant(name, array), array.dtype.name)
+        self._arrays[name] = array
+
+    def note_constant(self, name: str, array: Array) -> None:
+        """Remember what the computed tensor `name` always holds."""
+        self._arrays[name] = array
+
+    def note_dtype(self, name: str, dtype: str) -> None:
+        """Remember the dtype of the computed tensor `name`."""
+        self._dtypes[name] = dtype
+
+    def value(self, name: str, user: str) -> int:
+        """Return the builder's value of a tensor."""
+        if name not in self._values:
+            array = self.array(name)
+            if array is None:
+                raise ModelError(f"{user}: nothing before it makes its input '{name}'")
+            self.bind_constant(name, array)
+        return self._values[name]
+
+    def array(self, name: str) -> Array | None:
+        """Return a constant's content; None for what is computed at run time."""
+        if name not in self._arrays and name in self._initializers:
+            self._arrays[name] = to_array(self._initializers[name], f"initializer '{name}'")
+        return self._arrays.get(name)
+
+    def dtype(self, name: str) -> str | None:
+        """Return a tensor's dtype, where it is an input, a constant or the result of a Cast."""
+        if name not in self._dtypes and name in self._initializers:
+            return dtype_name(self._initializers[name].data_type, f"initializer '{name}'")
+        return self._dtypes.get(name)
+
+    def shape(self, name: str) -> Shape | None:
+        """Return a tensor's shape, as far as ONNX's shape inference sees."""
+        if name in self._initializers:
+            return list(self._initializers[name].dims)
+        if self._inferred is None:
+            self._inferred = infer_shapes(self._model)
+        return self._inferred.get(name)
+
+    def transposed(self, value: int, perm: tuple[int, ...], node: str, output: str) -> int:
+        """Transpose a value once, however many nodes ask for it."""
+        key = (value, perm)
+        if key not in self._transposed:
+            added = self.builder.add_node(
+                "Transpose", node, [value], [f"{output}/Transpose"], {"perm": list(perm)}
+            )
+            self._transposed[key] = added[0]
+        return self._transposed[key]
+
+
+def to_array(tensor: TensorProto, where: str) -> Array:
+    """Return a tensor's content; `where` is for the errors."""
+    dtype_name(tensor.data_type, where)
+    if tensor.data_location == TensorProto.EXTERNAL:
+        raise ModelError(f"{where} lies in a file of its own; load the model by its path")
+    try:
+        array: Array = numpy_helper.to_array(tensor)
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{where} does not hold {list(tensor.dims)} elements: {error}") from error
+    return np.asarray(array)
+
+
+def used_names(graph: GraphProto) -> frozenset[str]:
+    """Tensors that a node takes or the graph returns."""
+    names = {name for node in graph.node for name in node.input}
+    return frozenset(names | {output.name for output in graph.output})

@@ -1,0 +1,29 @@
+"""Quaver's exceptions: one hierarchy, each a complete sentence for its reader."""
+
+
+class Error(Exception):
+    """Any error Quaver raises on purpose."""
+
+
+class ModelError(Error):
+    """A model that breaks the rules of its format or of its operators."""
+
+
+class UnsupportedError(ModelError):
+    """A valid model that asks for what Quaver does not have."""
+
+
+class FileError(Error):
+    """A file that cannot be read or written."""
+
+
+class CorruptFileError(FileError):
+    """A file that is truncated, damaged, or of another format."""
+
+
+class InputError(Error, ValueError):
+    """An argument of a wrong name, dtype, shape or value."""
+
+
+class IsaError(Error):
+    """An instruction set that is unknown or that this CPU lacks."""

@@ -1,0 +1,177 @@
+"""What a model becomes on this machine: `quaver inspect`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from quaver import table
+from quaver.samples import input_shapes, random_inputs
+
+if TYPE_CHECKING:
+    from quaver import _core
+    from quaver.model import Model
+
+_QUANTIZED = ("uint8", "int8")
+_EDGES = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")  # between int8 and float
+
+
+def report(
+    model: Model,
+    *,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    profile: int = 0,
+) -> dict[str, Any]:
+    """Describe a model's plan as plain values, ready for JSON.
+
+    Parameters
+    ----------
+    model
+        A loaded model.
+    shapes
+        The shapes of inputs that the model leaves open, by name.
+    profile
+        Runs to time each step over, on random inputs and one thread; 0 times nothing.
+
+    Returns
+    -------
+    dict
+        isa, threads, inputs, outputs, nodes (in run order), and totals.
+    """
+    chosen = input_shapes(model.inputs, shapes or {})
+    plan = model._core.inspect(chosen)
+    nodes = [_node(step) for step in plan.steps]
+    if profile:
+        for node, milliseconds in zip(nodes, _time_steps(model, chosen, profile), strict=True):
+            node["ms"] = milliseconds
+    totals = {
+        "nodes": len(nodes),
+        "int8_nodes": sum(node["int8"] for node in nodes),
+        "edge_nodes": sum(node["op"] in _EDGES for node in nodes),
+        "macs": sum(node["macs"] for node in nodes),
+        "int8_macs": sum(node["macs"] for node in nodes if node["int8"]),
+        "weight_bytes": plan.constant_bytes,
+        "activation_bytes": plan.activation_bytes,
+        "arena_bytes": plan.arena_bytes,
+        "scratch_bytes": plan.scratch_bytes,
+    }
+    if profile:
+        totals["ms"] = sum(node["ms"] for node in nodes)
+    return {
+        "isa": model.isa,
+        "threads": model.threads,
+        "inputs": [_port(*port) for port in zip(model.inputs, chosen, strict=True)],
+        "outputs": [
+            {"name": p.name, "dtype": str(p.dtype), "shape": list(p.shape)} for p in model.outputs
+        ],
+        "nodes": nodes,
+        "totals": totals,
+    }
+
+
+def render(facts: Mapping[str, Any]) -> str:
+    """Set a `report` as a table, one line a node, with the totals under it."""
+    header = ["node", "operator", "kernel", "isa", "dtype", "int8", "shape", "bytes", "MACs"]
+    header += ["ms", "note"] if "ms" in facts["totals"] else ["note"]
+    rows = [_row(node) for node in facts["nodes"]]
+    numbers = [header.index(name) for name in ("bytes", "MACs", "ms") if name in header]
+    lines = [f"{kind:<7} {_port_text(p)}" for kind in ("inputs", "outputs") for p in facts[kind]]
+    lines += ["", table.render(header, rows, right=numbers), "", _totals(facts["totals"])]
+    lines.append(f"isa     {facts['isa']}, {facts['threads']} threads")
+    return "\n".join(lines)
+
+
+def _node(step: _core.StepRecord) -> dict[str, Any]:
+    data = [tensor for tensor in step.inputs if not tensor.constant]
+    first = data[0] if data else None
+    return {
+        "node": step.node,
+        "op": step.op,
+        "kernel": step.kernel,
+        "isa": step.isa,
+        "int8": first is not None and first.dtype in _QUANTIZED and step.op not in _EDGES,
+        "note": step.note,
+        "inputs": [_tensor(tensor) for tensor in data],
+        "outputs": [_tensor(tensor) for tensor in step.outputs],
+        "bytes": sum(tensor.bytes for tensor in (*data, *step.outputs)),
+        "weight_bytes": sum(tensor.bytes for tensor in step.inputs if tensor.constant),
+        "macs": step.macs,
+        "units": step.units,
+        "scratch_bytes": step.scratch,
+    }
+
+
+def _tensor(tensor: _core.TensorRecord) -> dict[str, Any]:
+    return {
+        "name": tensor.name,
+        "dtype": tensor.dtype,
+        "shape": list(tensor.shape),
+        "bytes": tensor.bytes,
+    }
+
+
+def _port(port: Any, chosen: Sequence[int]) -> dict[str, Any]:
+    return {
+        "name": port.name,
+        "dtype": str(port.dtype),
+        "shape": list(port.shape),
+        "planned_shape": list(chosen),
+    }
+
+
+def _port_text(port: Mapping[str, Any]) -> str:
+    return f"{port['name']}  {port['dtype']}  {table.shape(port['shape'])}"
+
+
+def _row(node: Mapping[str, Any]) -> list[str]:
+    return [
+        node["node"],
+        node["op"],
+        node["kernel"],
+        node["isa"],
+        _flow(node, lambda tensor: tensor["dtype"]),
+        _int8(node),
+        _flow(node, lambda tensor: table.shape(tensor["shape"])),
+        table.size(node["bytes"] + node["weight_bytes"]),
+        table.number(node["macs"]) if node["macs"] else "",
+        *([f"{node['ms']:.3f}"] if "ms" in node else []),
+        node["note"],
+    ]
+
+
+def _flow(node: Mapping[str, Any], describe: Callable[[Mapping[str, Any]], str]) -> str:
+    """What goes in and what comes out, each kind once; once in all where they are the same."""
+    taken, given = (
+        ", ".join(dict.fromkeys(map(describe, node[side]))) for side in ("inputs", "outputs")
+    )
+    return given if taken in ("", given) else f"{taken} > {given}"
+
+
+def _int8(node: Mapping[str, Any]) -> str:
+    if node["op"] in _EDGES:
+        return "edge"
+    return "yes" if node["int8"] else "no"
+
+
+def _totals(totals: Mapping[str, Any]) -> str:
+    arena, activations = totals["arena_bytes"], totals["activation_bytes"]
+    share = f" ({arena / activations:.0%} of them)" if activations else ""
+    lines = [
+        f"nodes   {totals['nodes']}, {totals['int8_nodes']} in int8"
+        f" and {totals['edge_nodes']} at its edges",
+        f"MACs    {table.number(totals['macs'])}"
+        + (f", {totals['int8_macs'] / totals['macs']:.1%} in int8" if totals["macs"] else ""),
+        f"weights {table.size(totals['weight_bytes'])}",
+        f"arena   {table.size(arena)} for {table.size(activations)} of tensors{share}",
+    ]
+    if "ms" in totals:
+        lines.append(f"time    {totals['ms']:.3f} ms in the steps, one thread")
+    return "\n".join(lines)
+
+
+def _time_steps(model: Model, shapes: Sequence[Sequence[int]], runs: int) -> list[float]:
+    """The median milliseconds of each step."""
+    arrays = random_inputs(model.inputs, shapes)
+    model._core.profile(arrays)
+    times = zip(*(model._core.profile(arrays) for _ in range(runs)), strict=True)
+    return [1e3 * sorted(step)[len(step) // 2] for step in times]

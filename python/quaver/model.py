@@ -1,0 +1,213 @@
+"""Loading models and running them."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from quaver.errors import FileError, InputError, ModelError
+
+if TYPE_CHECKING:
+    import onnx
+
+    from quaver import _core
+
+Bytes: TypeAlias = bytes | bytearray | memoryview
+Source: TypeAlias = "str | os.PathLike[str] | Bytes | onnx.ModelProto"
+
+_MAGIC = b"QUAVER\0"
+
+
+class Port(NamedTuple):
+    """An input or output of a model."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int | None, ...]
+    """Its dimensions; None for one that the model leaves open."""
+
+
+class Model:
+    """A model ready to run on this machine; made by `load`.
+
+    One model may run in many threads at once.
+    """
+
+    __slots__ = ("_core", "inputs", "outputs")
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+
+    def __init__(self, core: _core.Model) -> None:
+        self._core = core
+        self.inputs = tuple(Port(p.name, p.dtype, p.shape) for p in core.inputs)
+        self.outputs = tuple(Port(p.name, p.dtype, p.shape) for p in core.outputs)
+
+    def __call__(
+        self, /, *arrays: ArrayLike, **named: ArrayLike
+    ) -> NDArray[Any] | tuple[NDArray[Any], ...]:
+        """Run the model once.
+
+        Parameters
+        ----------
+        *arrays
+            The inputs, in the model's order.
+        **named
+            Those not given by position, by name.
+
+        Returns
+        -------
+        NDArray or tuple of NDArray
+            The output, or all of them in the model's order where there are several.
+
+        Raises
+        ------
+        InputError
+            If an input is missing, unknown, or of another dtype or shape. Nothing is cast.
+        """
+        outputs = self._core.run(self._ordered(arrays, named) if named else arrays)
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def run(self, inputs: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
+        """Run the model once on inputs by name; give the outputs by name.
+
+        Raises
+        ------
+        InputError
+            If an input is missing, unknown, or of another dtype or shape. Nothing is cast.
+        """
+        outputs = self._core.run(self._ordered((), inputs))
+        return {port.name: array for port, array in zip(self.outputs, outputs, strict=True)}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model as a compiled file, which loads without being converted again."""
+        self._core.save(os.fspath(path))
+
+    @property
+    def isa(self) -> str:
+        """The highest instruction set the model uses."""
+        return self._core.isa
+
+    @property
+    def threads(self) -> int:
+        """Threads a run is spread over."""
+        return self._core.threads
+
+    def __repr__(self) -> str:
+        inputs, outputs = (
+            ", ".join(f"{p.name}: {p.dtype}{_shape(p.shape)}" for p in ports)
+            for ports in (self.inputs, self.outputs)
+        )
+        return f"<quaver.Model ({inputs}) -> ({outputs}), {self.isa}, threads={self.threads}>"
+
+    def _ordered(
+        self, arrays: Sequence[ArrayLike], named: Mapping[str, ArrayLike]
+    ) -> list[ArrayLike]:
+        """All inputs in the model's order: `arrays` are the first ones, `named` the rest."""
+        names = [port.name for port in self.inputs]
+        if len(arrays) > len(names):
+            raise InputError(f"expected {len(names)} inputs, got {len(arrays)} by position")
+        for name in named:
+            if name not in names:
+                raise InputError(f"there is no input {name!r}{_suggest(name, names)}")
+            if name in names[: len(arrays)]:
+                raise InputError(f"input {name!r} is given by position and by name")
+        rest = names[len(arrays) :]
+        missing = [name for name in rest if name not in named]
+        if missing:
+            raise InputError(f"missing input {', '.join(map(repr, missing))}")
+        return [*arrays, *(named[name] for name in rest)]
+
+
+def load(source: Source, *, threads: int | None = None, isa: str | None = None) -> Model:
+    """Load a model.
+
+    Parameters
+    ----------
+    source
+        The path of an ONNX model or of a compiled one (``.quaver``), the bytes of either, or
+        an ``onnx.ModelProto``.
+    threads
+        How many threads a run is spread over; by default as many as this process may use.
+    isa
+        The highest instruction set to use, such as ``"avx2"``; by default the environment
+        variable ``QUAVER_ISA``, else the best this CPU has. It changes speed, never results.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be read; `CorruptFileError` if it is no model, or a damaged one.
+    ModelError
+        If the model breaks ONNX's rules; `UnsupportedError` if it asks for what is not here.
+    IsaError
+        If this CPU lacks the instruction set.
+    """
+    if threads is not None and not (isinstance(threads, int) and threads >= 1):
+        raise InputError(f"threads={threads!r}: expected a positive integer or None")
+    from quaver import _core  # noqa: PLC0415 -- conversion alone does without the extension
+
+    workers = threads or 0
+    if isinstance(source, (str, os.PathLike)):
+        path = os.fspath(source)
+        if _is_compiled(path):
+            return Model(_core.Model.open(path, workers, isa))
+        graph = _imported(path)
+    elif isinstance(source, (bytes, bytearray, memoryview)):
+        data = memoryview(source).cast("B")
+        if data[: len(_MAGIC)] == _MAGIC:
+            return Model(_core.Model.open_bytes(data, workers, isa))
+        graph = _imported(bytes(data))
+    elif _is_proto(source):
+        graph = _imported(source)
+    else:
+        raise InputError(
+            f"cannot load a {type(source).__name__}: expected the path or bytes of an ONNX or a "
+            "compiled model, or an onnx.ModelProto"
+        )
+    return Model(_core.Model.from_graph(graph, workers, isa))
+
+
+def _is_compiled(path: str) -> bool:
+    """Whether the file is a compiled model, or says it is by its name."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(len(_MAGIC))
+    except OSError as error:
+        raise FileError(f"cannot read '{path}': {error.strerror}") from error
+    return head == _MAGIC or path.endswith(".quaver")
+
+
+def _is_proto(source: object) -> bool:
+    loaded = sys.modules.get("onnx")
+    return loaded is not None and isinstance(source, loaded.ModelProto)
+
+
+def _imported(source: str | bytes | onnx.ModelProto) -> _core.Graph:
+    from quaver import _core  # noqa: PLC0415 -- as in load
+
+    try:
+        from quaver.convert.onnx import import_onnx, load_proto  # noqa: PLC0415 -- needs onnx
+    except ImportError as error:
+        raise ModelError(
+            f"reading ONNX models needs the package onnx ({error}): pip install onnx"
+        ) from error
+    graph = _core.Graph()
+    import_onnx(load_proto(source) if isinstance(source, (str, bytes)) else source, graph)
+    return graph
+
+
+def _shape(shape: Sequence[int | None]) -> str:
+    return "[" + ", ".join("?" if dim is None else str(dim) for dim in shape) + "]"
+
+
+def _suggest(name: str, names: list[str]) -> str:
+    close = difflib.get_close_matches(name, names, n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; the model's inputs are {', '.join(map(repr, names))}"
