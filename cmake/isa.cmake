@@ -11,11 +11,11 @@ endif()
 
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS csrc/isa/isa.def)
 
-# Filters the list named `sources` and sets the files' compile flags.
-function(quaver_kernel_sources sources)
+# Filters the list of that name and sets the files' compile flags.
+function(quaver_kernel_sources list)
   file(STRINGS ${CMAKE_SOURCE_DIR}/csrc/isa/isa.def rows REGEX "^QUAVER_ISA_ROW")
   set(kept)
-  foreach(source IN LISTS ${sources})
+  foreach(source IN LISTS ${list})
     get_filename_component(stem ${source} NAME_WE)
     # Neither option changes a result: errno is never read, and no floating-point trap is enabled.
     set(flags "-O3 -fno-math-errno -fno-trapping-math")
@@ -42,5 +42,5 @@ function(quaver_kernel_sources sources)
       set_source_files_properties(${source} PROPERTIES COMPILE_FLAGS ${flags})
     endif()
   endforeach()
-  set(${sources} ${kept} PARENT_SCOPE)
+  set(${list} ${kept} PARENT_SCOPE)
 endfunction()

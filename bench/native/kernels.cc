@@ -1,0 +1,111 @@
+#include "native/kernels.h"
+
+#include <cmath>
+#include <cstdint>
+#include <random>
+
+#include "base/aligned.h"
+#include "isa/cpu.h"
+#include "kernels/depthwise/depthwise_u8.h"
+#include "kernels/gemm/gemm_f32.h"
+#include "kernels/gemm/gemm_u8.h"
+#include "native/clock.h"
+
+namespace quaver::bench {
+namespace {
+
+using namespace kernels;
+
+constexpr double kSeconds = 0.005;
+constexpr std::size_t kPanel = 64;  // no list pads weights, biases or scales to more
+
+template <class T>
+std::vector<T> random_numbers(std::size_t count, int low, int high) {
+  std::minstd_rand bits(1);
+  std::uniform_int_distribution<int> uniform(low, high);
+  std::vector<T> numbers(count);
+  for (T& number : numbers) number = static_cast<T>(uniform(bits));
+  return numbers;
+}
+
+double run_gemm_u8(const GemmU8Kernel& kernel, Shape s) {
+  const auto a = random_numbers<std::uint8_t>(s.m * s.k, 0, 255);
+  const auto w = random_numbers<std::int8_t>(s.n * s.k, -127, 127);
+  const auto bias = random_numbers<std::int32_t>(align_up(s.n, kPanel), -1000, 1000);
+  const std::vector<float> scale(align_up(s.n, kPanel), 1e-4F);
+  AlignedBuffer packed(packed_size(kernel.layout, s.n, 1, s.k)), c(s.m * s.n);
+  pack_gemm_u8(kernel.layout, s.n, 1, s.k, w.data(), packed.as<std::int8_t>());
+  GemmU8Args args;
+  args.m = s.m, args.n = s.n, args.k = s.k;
+  args.a = a.data(), args.a_stride = s.k;
+  args.w = packed.as<std::int8_t>(), args.bias = bias.data(), args.scale = scale.data();
+  args.lo = -128, args.hi = 127, args.zero = 128;
+  args.c = c.data(), args.c_stride = s.n;
+  return seconds_of([&] { kernel.run(args); }, kSeconds);
+}
+
+double run_gemm_f32(const GemmF32Kernel& kernel, Shape s) {
+  const auto a = random_numbers<float>(s.m * s.k, -8, 8);
+  const auto w = random_numbers<float>(s.n * s.k, -8, 8);
+  const std::vector<float> bias(align_up(s.n, kPanel));
+  AlignedBuffer packed(packed_count_f32(s.n, 1, s.k) * sizeof(float)), c(s.m * s.n * sizeof(float));
+  pack_gemm_f32(s.n, 1, s.k, w.data(), packed.as<float>());
+  GemmF32Args args;
+  args.m = s.m, args.n = s.n, args.k = s.k;
+  args.a = a.data(), args.a_stride = s.k * sizeof(float);
+  args.w = packed.as<float>(), args.bias = bias.data();
+  args.c = c.as<float>(), args.c_stride = s.n * sizeof(float);
+  return seconds_of([&] { kernel.run(args); }, kSeconds);
+}
+
+// A square image whose every pixel sees the pixels right of and below it; past the end it wraps around.
+std::vector<std::int32_t> window_offsets(Shape s, std::size_t bytes) {
+  const auto width = static_cast<std::size_t>(std::sqrt(s.m)), side = static_cast<std::size_t>(std::sqrt(s.k));
+  std::vector<std::int32_t> offsets;
+  for (std::size_t pixel = 0; pixel < s.m; ++pixel) {
+    for (std::size_t tap = 0; tap < s.k; ++tap) {
+      const std::size_t at = (pixel + tap / side * width + tap % side) % s.m;
+      offsets.push_back(static_cast<std::int32_t>(at * s.n * bytes));
+    }
+  }
+  return offsets;
+}
+
+double run_depthwise_u8(const DepthwiseU8Kernel& kernel, Shape s) {
+  const auto a = random_numbers<std::uint8_t>(s.m * s.n, 0, 255);
+  const auto w = random_numbers<std::int8_t>(s.k * s.n, -127, 127);
+  const auto bias = random_numbers<std::int32_t>(align_up(s.n, kPanel), -1000, 1000);
+  const std::vector<float> scale(align_up(s.n, kPanel), 1e-3F);
+  const auto offsets = window_offsets(s, 1);
+  AlignedBuffer packed(packed_size_depthwise_u8(s.n, s.k)), c(s.m * s.n);
+  pack_depthwise_u8(s.n, s.k, w.data(), packed.as<std::int8_t>());
+  DepthwiseU8Args args;
+  args.pixels = s.m, args.channels = s.n, args.taps = s.k;
+  args.a = a.data(), args.offsets = offsets.data();
+  args.w = packed.as<std::int8_t>(), args.bias = bias.data(), args.scale = scale.data();
+  args.lo = -128, args.hi = 127, args.zero = 128;
+  args.c = c.as<std::uint8_t>(), args.c_stride = s.n;
+  return seconds_of([&] { kernel.run(args); }, kSeconds);
+}
+
+// Adds the kernels of one list that this CPU can run.
+template <class List, class Run>
+void add(std::vector<Benchmark>& all, const char* family, List list, Run run) {
+  for (std::size_t i = 0; i < list.size; ++i) {
+    const auto& kernel = *list.items[i];
+    if (!detected_isa().has(kernel.isa)) continue;
+    all.push_back({family, kernel.name, kernel.isa, [&kernel, run](Shape shape) { return run(kernel, shape); }});
+  }
+}
+
+}  // namespace
+
+std::vector<Benchmark> benchmarks() {
+  std::vector<Benchmark> all;
+  add(all, "gemm_u8", gemm_u8_kernels(), run_gemm_u8);
+  add(all, "gemm_f32", gemm_f32_kernels(), run_gemm_f32);
+  add(all, "depthwise_u8", depthwise_u8_kernels(), run_depthwise_u8);
+  return all;
+}
+
+}  // namespace quaver::bench

@@ -1,0 +1,42 @@
+// Stands before the compiler's own header, which it includes: AVX-512 and AVX-VNNI intrinsics by way of SIMDe, so that
+// kernels for CPUs not at hand run on one with AVX2. The conversions are those that SIMDe 0.7.4 lacks.
+#pragma once
+
+#include_next <immintrin.h>
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#include <simde/x86/avx512.h>
+
+namespace emulated {
+
+typedef float F16 __attribute__((vector_size(64)));
+typedef int I16 __attribute__((vector_size(64)));
+typedef unsigned char U16 __attribute__((vector_size(16)));
+
+inline __m256i half(__m512i v, int i) { return reinterpret_cast<const __m256i_u*>(&v)[i]; }
+inline __m256 half(__m512 v, int i) { return _mm256_loadu_ps(reinterpret_cast<const float*>(&v) + 8 * i); }
+
+inline __m512i both(__m256i low, __m256i high) {
+  __m512i out;
+  reinterpret_cast<__m256i_u*>(&out)[0] = low;
+  reinterpret_cast<__m256i_u*>(&out)[1] = high;
+  return out;
+}
+
+inline __m512 to_float(__m512i v) {
+  return reinterpret_cast<__m512>(__builtin_convertvector(reinterpret_cast<I16>(v), F16));
+}
+inline __m512i round(__m512 v) { return both(_mm256_cvtps_epi32(half(v, 0)), _mm256_cvtps_epi32(half(v, 1))); }
+inline __m512i widen(__m128i v) {
+  return reinterpret_cast<__m512i>(__builtin_convertvector(reinterpret_cast<U16>(v), I16));
+}
+inline __m128i narrow(__m512i v) {
+  return reinterpret_cast<__m128i>(__builtin_convertvector(reinterpret_cast<I16>(v), U16));
+}
+
+}  // namespace emulated
+
+#define _mm512_cvtepi32_ps emulated::to_float
+#define _mm512_cvtps_epi32 emulated::round
+#define _mm512_cvtepu8_epi32 emulated::widen
+#define _mm512_cvtepi32_epi8 emulated::narrow
+#define _mm256_dpbusd_avx_epi32 simde_mm256_dpbusd_epi32

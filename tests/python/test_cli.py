@@ -1,0 +1,226 @@
+"""The command line: output, exit codes, interruption."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+import quaver
+from conftest import make_convolution
+from quaver import bench, cli, progress
+
+
+def _run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "quaver", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def test_compile_then_run(convolution_path: Path, image: np.ndarray, tmp_path: Path) -> None:
+    compiled, x, y = tmp_path / "m.quaver", tmp_path / "x.npz", tmp_path / "y.npz"
+    done = _run("compile", convolution_path, "-o", compiled)
+    assert str(compiled) in done.stdout
+    assert done.stderr == ""
+    np.savez(x, image=image)
+    for model in (convolution_path, compiled):
+        _run("run", model, "--input", x, "--output", y)
+        with np.load(y) as file:
+            assert list(file) == ["scores"]
+            np.testing.assert_array_equal(file["scores"], quaver.load(convolution_path)(image))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.quaver", "x.npz", "y.npz"]
+
+
+def test_compile_names_its_output(convolution_path: Path) -> None:
+    _run("compile", convolution_path)
+    assert convolution_path.with_suffix(".quaver").exists()
+
+
+def test_inspect_table(convolution_path: Path) -> None:
+    done = _run("inspect", convolution_path, "--isa", "scalar", "--threads", 1)
+    for word in ("operator", "kernel", "MACs", "Conv", "scalar", "arena", "1x3x16x16"):
+        assert word in done.stdout
+
+
+def test_inspect_json(convolution_path: Path) -> None:
+    facts = json.loads(_run("inspect", convolution_path, "--json", "--profile").stdout)
+    assert facts["inputs"][0]["name"] == "image"
+    nodes = facts["nodes"]
+    convolution = next(node for node in nodes if node["op"] == "Conv")
+    assert convolution["macs"] == 8 * 27 * 16 * 16
+    assert not convolution["int8"]
+    assert convolution["kernel"]
+    assert facts["totals"]["macs"] == sum(node["macs"] for node in nodes)
+    assert 0 < facts["totals"]["arena_bytes"] <= facts["totals"]["activation_bytes"]
+    assert all(node["ms"] >= 0 for node in nodes)
+
+
+def test_inspect_open_shapes(tmp_path: Path) -> None:
+    path = tmp_path / "open.onnx"
+    onnx.save(make_convolution("N"), path)
+    one = json.loads(_run("inspect", path, "--json").stdout)
+    four = json.loads(_run("inspect", path, "--json", "--shape", "image=4,3,16,16").stdout)
+    assert four["totals"]["macs"] == 4 * one["totals"]["macs"]
+    assert four["inputs"][0]["planned_shape"] == [4, 3, 16, 16]
+    done = _run("inspect", path, "--shape", "imag=4,3,16,16", code=1)
+    assert "there is no input 'imag'" in done.stderr
+
+
+def test_bench_alone(convolution_path: Path) -> None:
+    done = _run("bench", convolution_path, "--threads", "1,2", "--rounds", 2, "--json")
+    results = json.loads(done.stdout)["results"]
+    assert [(r["runtime"], r["threads"]) for r in results] == [("quaver", 1), ("quaver", 2)]
+    assert all(0 < r["p10_ms"] <= 2 * r["median_ms"] and r["ratio"] == 1 for r in results)
+
+
+def test_bench_against_a_peer(convolution_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    done = _run("bench", convolution_path, "--against", "onnxruntime", "--rounds", 2)
+    lines = done.stdout.splitlines()
+    assert lines[0].split()[0] == "runtime"
+    assert [line.split()[0] for line in lines[2:]] == ["quaver", "onnxruntime"]
+    assert float(lines[-1].split()[-1]) > 0
+
+
+def test_bench_refuses(convolution_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(quaver.InputError, match="there is no peer 'tensorflow'"):
+        bench.bench(str(convolution_path), against=["tensorflow"])
+    monkeypatch.setitem(bench.PEERS, "quaver-absent-peer", bench.PEERS["onnxruntime"])
+    with pytest.raises(quaver.InputError, match="pip install quaver-absent-peer"):
+        bench.bench(str(convolution_path), against=["quaver-absent-peer"])
+
+
+def test_info() -> None:
+    facts = json.loads(_run("info", "--json").stdout)
+    assert facts["version"] == quaver.__version__
+    assert "scalar" in facts["isas"]
+    assert facts["isa"] in facts["isas"]
+    assert facts["threads"] >= 1
+    assert facts["cpu"] in _run("info").stdout
+    assert quaver.__version__ in _run("--version").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["inspect", "absent.onnx"], "cannot read 'absent.onnx': No such file"),
+        (["inspect", __file__], "is no ONNX model"),
+        (["run", "MODEL", "--input", "absent.npz", "--output", "y"], "cannot read 'absent.npz'"),
+        (["run", "MODEL", "--input", __file__, "--output", "y"], "no .npz file"),
+        (["inspect", "MODEL", "--isa", "avx9"], "avx9"),
+        (["bench", "MODEL", "--against", "tensorflow"], "there is no peer 'tensorflow'"),
+        (["compile", "MODEL", "-o", "/absent/m.quaver"], "/absent/m.quaver"),
+    ],
+)
+def test_errors(convolution_path: Path, arguments: list[str], words: str) -> None:
+    model = str(convolution_path)
+    done = _run(*[model if word == "MODEL" else word for word in arguments], code=1)
+    assert done.stdout == ""
+    assert done.stderr.startswith("quaver: error: ")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "bad", [["bench", "m", "--threads", "0"], ["inspect", "m", "--shape", "3"]]
+)
+def test_usage_errors(bad: list[str]) -> None:
+    assert "expected" in _run(*bad, code=2).stderr
+
+
+def test_wrong_arrays(convolution_path: Path, tmp_path: Path) -> None:
+    x, y = tmp_path / "x.npz", tmp_path / "y.npz"
+    np.savez(x, imgae=np.zeros((1, 3, 16, 16), np.float32))
+    done = _run("run", convolution_path, "--input", x, "--output", y, code=1)
+    assert "did you mean 'image'?" in done.stderr
+    assert not y.exists()
+
+
+def test_output_may_have_any_name(tmp_path: Path) -> None:
+    arrays = {"file": np.arange(3), "a/b:0": np.ones(2)}
+    cli._write_npz(str(tmp_path / "y.npz"), arrays)
+    with np.load(tmp_path / "y.npz") as file:
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(file[name], array)
+
+
+def test_interrupt(convolution_path: Path) -> None:
+    command = [sys.executable, "-m", "quaver", "bench", str(convolution_path), "--rounds", "10000"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    assert (process.returncode, out, err) == (130, "", "quaver: interrupted\n")
+
+
+def test_interrupt_in_native_code() -> None:
+    """Ctrl-C ends a command at once, whatever its thread is doing."""
+    program = (
+        "import sys, time; from quaver import cli, progress\n"
+        "cli._info = lambda arguments: progress.wait(lambda: time.sleep(60), 'sleeping')\n"
+        "sys.argv = ['quaver', 'info']; cli.main()\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (130, "quaver: interrupted\n")
+
+
+def test_closed_pipe(convolution_path: Path) -> None:
+    command = f"{sys.executable} -m quaver inspect --json {convolution_path} | true"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+
+
+def _on_terminal(program: str) -> str:
+    """Give what a program writes to stderr where that is a terminal."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([sys.executable, "-c", program], stderr=theirs):
+        os.close(theirs)
+        written = b""
+        try:
+            while chunk := os.read(ours, 1024):
+                written += chunk
+        except OSError:  # how Linux says that the other end is closed
+            pass
+    os.close(ours)
+    return written.decode()
+
+
+SLOW = (
+    "import time; from quaver import progress; progress._PATIENCE = 0.2\n"
+    "for _ in progress.track(range(5), 5, 'counting'): time.sleep(0.1)\n"
+    "progress.wait(lambda: time.sleep(0.6), 'waiting')\n"
+)
+
+
+def test_progress_on_a_terminal() -> None:
+    written = _on_terminal(SLOW)
+    assert "counting [############" in written
+    assert "4/5" in written
+    assert "waiting ..." in written
+    assert written.rstrip(" \r").count("\n") == 0
+    assert written.endswith(" \r")
+
+
+def test_progress_is_silent() -> None:
+    done = subprocess.run([sys.executable, "-c", SLOW], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert _on_terminal(SLOW.replace("0.2", "60")) == ""
+
+
+def test_wait_hands_on() -> None:
+    assert progress.wait(lambda: 7, "seven") == 7
+    with pytest.raises(ZeroDivisionError):
+        progress.wait(lambda: 1 // 0, "dividing")

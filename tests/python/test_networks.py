@@ -1,0 +1,161 @@
+"""Whole networks: the same bits everywhere, and ONNX Runtime's answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from zoo import cache as zoo
+from zoo import photos
+
+import quaver
+from conftest import ISAS
+
+NETWORKS = tuple(zoo.NETWORKS)
+
+
+@cache
+def images(network: str) -> np.ndarray:
+    return photos.centre_crops(zoo.NETWORKS[network].NORMALIZATION)
+
+
+def session(model: str | bytes, *, exact: bool = False) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    if exact:  # vpmaddubsw saturates in its default kernels on CPUs without VNNI
+        options.add_session_config_entry("session.x64quantprecision", "1")
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def outputs(model: quaver.Model, network: str) -> np.ndarray:
+    return np.concatenate([model(image[None]) for image in images(network)])
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_int8_bits_are_the_same_everywhere(network: str, tmp_path: Path) -> None:
+    path = str(zoo.path(f"{network}-int8"))
+    first = quaver.load(path, threads=1, isa=ISAS[-1])
+    compiled = tmp_path / "model.quaver"
+    first.save(compiled)
+    wanted = outputs(first, network)
+    assert len(np.unique(wanted)) > 50
+    for source in (path, compiled):
+        for isa in ISAS if source is compiled else ISAS[-1:]:
+            for threads in (1, 2):
+                got = outputs(quaver.load(source, threads=threads, isa=isa), network)
+                np.testing.assert_array_equal(got, wanted, f"{source} {isa} {threads} threads")
+
+
+# onnxruntime itself runs no s8 QGemm, so "-s8-qoperator" has nothing to be compared with here.
+@pytest.mark.parametrize(
+    "name", [f"{n}-int8" for n in NETWORKS] + ["mobilenet-v2-int8-qoperator", "mobilenet-v2-int8-s8"]
+)
+def test_int8_agrees_with_onnxruntime(name: str) -> None:
+    path = str(zoo.path(name))
+    network = name.partition("-int8")[0]
+    theirs = session(path, exact=True)
+    wanted = np.concatenate([theirs.run(None, {"input": x[None]})[0] for x in images(network)])
+    got = outputs(quaver.load(path), network)
+    # Logits of 8 bits tie: their best class is ours, or as good.
+    best = np.take_along_axis(got, wanted.argmax(1)[:, None], 1)[:, 0]
+    np.testing.assert_array_equal(best, got.max(1))
+    cosine = (got * wanted).sum() / np.linalg.norm(got) / np.linalg.norm(wanted)
+    assert cosine > 0.99
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_float_agrees_with_onnxruntime(network: str) -> None:
+    path = str(zoo.path(network))
+    theirs = session(path)
+    model = quaver.load(path)
+    for image in images(network)[:3]:
+        want = theirs.run(None, {"input": image[None]})[0]
+        np.testing.assert_allclose(
+            model(image[None]), want, rtol=1e-4, atol=1e-4 * np.abs(want).max()
+        )
+
+
+def layers(model: onnx.ModelProto) -> Iterator[tuple[list[str], list[onnx.NodeProto], str]]:
+    """Each quantized tensor with the nodes that compute it from other quantized tensors."""
+    producer = {name: node for node in model.graph.node for name in node.output}
+    constants = {tensor.name for tensor in model.graph.initializer}
+    quantized = [n.output[0] for n in model.graph.node if n.op_type == "QuantizeLinear"]
+    for tensor in quantized:
+        sources, cone, pending, seen = [], [], [tensor], set()
+        while pending:
+            name = pending.pop()
+            if name in seen or name in constants or not name:
+                continue
+            seen.add(name)
+            if name != tensor and (name in quantized or name not in producer):
+                sources.append(name)
+                continue
+            node = producer[name]
+            cone.append(node)
+            pending.extend(node.input)
+        order = {id(node): i for i, node in enumerate(model.graph.node)}
+        yield sources, sorted(cone, key=lambda node: order[id(node)]), tensor
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_layer_is_within_one_step_of_onnxruntime(network: str) -> None:
+    model = onnx.load(zoo.path(f"{network}-int8"))
+    cones = list(layers(model))
+    types = {tensor: onnx.TensorProto.UINT8 for _, _, tensor in cones}
+    for _, _, tensor in cones:
+        model.graph.output.append(onnx.helper.make_tensor_value_info(tensor, types[tensor], None))
+    theirs = session(model.SerializeToString(), exact=True)
+    image = images(network)[photos.NAMES.index("chelsea")][None]
+    names = [output.name for output in theirs.get_outputs()]
+    values = dict(zip(names, theirs.run(None, {"input": image}), strict=True)) | {"input": image}
+    initializers = {tensor.name: tensor for tensor in model.graph.initializer}
+    checked = 0
+    for sources, nodes, tensor in cones:
+        used = {name for node in nodes for name in node.input}
+        graph = onnx.helper.make_graph(
+            nodes,
+            "layer",
+            [
+                onnx.helper.make_tensor_value_info(
+                    s, onnx.helper.np_dtype_to_tensor_dtype(values[s].dtype), values[s].shape
+                )
+                for s in sources
+            ],
+            [onnx.helper.make_tensor_value_info(tensor, types[tensor], values[tensor].shape)],
+            [tensor for name, tensor in initializers.items() if name in used],
+        )
+        layer = onnx.helper.make_model(graph, opset_imports=model.opset_import, ir_version=10)
+        got = quaver.load(layer, threads=1).run({name: values[name] for name in sources})[tensor]
+        difference = np.abs(got.astype(int) - values[tensor].astype(int))
+        assert difference.max() <= 1, f"{tensor}: {difference.max()} steps"
+        assert (difference > 0).mean() < 0.01, f"{tensor}: {(difference > 0).mean():.2%} differ"
+        checked += 1
+    assert checked > 40
+
+
+def test_quantization_styles_agree() -> None:
+    """Operators on integers or pairs around float ones, u8 or s8: one model, one answer."""
+    name = "mobilenet-v2"
+    wanted = outputs(quaver.load(zoo.path(f"{name}-int8-s8")), name)
+    got = outputs(quaver.load(zoo.path(f"{name}-int8-s8-qoperator")), name)
+    assert (got * wanted).sum() / np.linalg.norm(got) / np.linalg.norm(wanted) > 0.99
+
+
+def test_dynamic_batch(isa: str) -> None:
+    path = str(zoo.path("mobilenet-v2-int8", batch=None))
+    model = quaver.load(path, threads=1, isa=isa)
+    assert model.inputs[0].shape == (None, 3, 224, 224)
+    batch = images("mobilenet-v2")[:3]
+    together = model(batch)
+    for image, want in zip(batch, together, strict=True):
+        np.testing.assert_array_equal(model(image[None])[0], want)
+
+
+def test_arena_is_a_fraction_of_all_tensors() -> None:
+    plan = quaver.load(zoo.path("resnet50-int8"))._core.inspect()
+    assert 0 < plan.arena_bytes < plan.activation_bytes / 4

@@ -1,0 +1,124 @@
+"""The inner loops of the matrix products keep their accumulators in registers.
+
+A compiler that spills one makes a product several times slower and no other test fails, so the
+object code is read: the largest innermost loop with dot instructions must be the whole tile and
+must leave the stack alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+BUILD = os.environ.get("QUAVER_BUILD_DIR")
+OBJECTS = (
+    {path.name: path for path in Path(BUILD).glob("**/csrc/kernels/gemm/*.cc.o")} if BUILD else {}
+)
+
+pytestmark = [
+    pytest.mark.skipif(not BUILD, reason="QUAVER_BUILD_DIR names no build; `make test` does"),
+    pytest.mark.skipif(shutil.which("objdump") is None, reason="there is no objdump"),
+]
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One line of a disassembly."""
+
+    address: int
+    text: str
+
+    @property
+    def target(self) -> int | None:
+        """Where a jump goes."""
+        match = re.match(r"j\w+\s+([0-9a-f]+)\b", self.text)
+        return int(match[1], 16) if match else None
+
+
+@dataclass(frozen=True)
+class Tile:
+    """What the inner loop of a tile is made of."""
+
+    source: str
+    dot: str
+    """Name of the instruction that multiplies."""
+    count: int
+    """How many of them one step along k takes: rows x vectors, twice for even and odd bytes."""
+
+
+TILES = [
+    Tile("x86_avx2.cc.o", "vpmaddwd", 4 * 2 * 2),
+    Tile("x86_avx2.cc.o", "vfmadd", 6 * 2),
+    Tile("x86_avxvnni.cc.o", "vpdpbusd", 6 * 2),
+    Tile("x86_avx512vnni.cc.o", "vpdpbusd", 7 * 2),
+    Tile("x86_avx512vnni.cc.o", "vfmadd", 7 * 2),
+]
+
+
+def _functions(listing: str) -> list[list[Instruction]]:
+    functions: list[list[Instruction]] = []
+    for line in listing.splitlines():
+        if re.match(r"[0-9a-f]+ <.*>:$", line):
+            functions.append([])
+        elif match := re.match(r"\s*([0-9a-f]+):\s+(?:\{\w+\} )?(\S.*)", line):
+            functions[-1].append(Instruction(int(match[1], 16), match[2]))
+    return functions
+
+
+def _innermost_loops(function: list[Instruction]) -> list[list[Instruction]]:
+    jumps = [(i.target, i.address) for i in function if i.target and i.target <= i.address]
+    inner = [
+        (first, last)
+        for first, last in jumps
+        if not any((a, b) != (first, last) and first <= a and b <= last for a, b in jumps)
+    ]
+    return [[i for i in function if first <= i.address <= last] for first, last in inner]
+
+
+def _loops(path: Path) -> list[list[Instruction]]:
+    listing = subprocess.run(
+        ["objdump", "-d", "--no-show-raw-insn", path], capture_output=True, text=True, check=True
+    ).stdout
+    return [loop for function in _functions(listing) for loop in _innermost_loops(function)]
+
+
+def _dots(loop: list[Instruction], dot: str) -> int:
+    return sum(i.text.startswith(dot) for i in loop)
+
+
+def _on_stack(loop: list[Instruction]) -> list[str]:
+    return [
+        i.text for i in loop if re.search(r"%[xyz]mm", i.text) and re.search(r"%r[sb]p", i.text)
+    ]
+
+
+@pytest.mark.parametrize("tile", TILES, ids=lambda tile: f"{tile.source.split('.')[0]}-{tile.dot}")
+def test_tiles_stay_in_registers(tile: Tile) -> None:
+    if not OBJECTS:
+        pytest.fail(f"{BUILD} has no objects of csrc/kernels/gemm")
+    if tile.source not in OBJECTS:
+        pytest.skip("built for another architecture")
+    loops = [loop for loop in _loops(OBJECTS[tile.source]) if _dots(loop, tile.dot)]
+    assert loops, "no loop multiplies"
+    assert max(_dots(loop, tile.dot) for loop in loops) == tile.count
+    assert [spill for loop in loops for spill in _on_stack(loop)] == []
+
+
+def test_a_spill_is_seen() -> None:
+    listing = """
+0000000000000000 <tile>:
+   0:	vmovdqu (%rdi),%ymm0
+   4:	vpmaddwd 0x20(%rsp),%ymm0,%ymm1
+   8:	add    $0x40,%rdi
+   c:	jne    4 <tile+0x4>
+  10:	ret
+"""
+    (loop,) = [loop for function in _functions(listing) for loop in _innermost_loops(function)]
+    assert _dots(loop, "vpmaddwd") == 1
+    assert _on_stack(loop) == ["vpmaddwd 0x20(%rsp),%ymm0,%ymm1"]
