@@ -1,5 +1,6 @@
-// Depthwise convolution in fp32: y = bias[c]; for t in order: y = fma(a(i, t)[c], w[t][c], y); clamps and residual as in
-// gemm_f32.h. Rows as in depthwise_u8.h. w, bias: [taps][channels], [channels], unpadded; kernels read inside them only.
+// Depthwise convolution in fp32: y = bias[c]; for t in order: y = fma(a(i, t)[c], w[t][c], y); clamps and residual as
+// in gemm_f32.h. Rows as in depthwise_u8.h. w, bias: [taps][channels], [channels], unpadded; kernels read inside them
+// only.
 #pragma once
 
 #include <cstddef>
@@ -19,10 +20,10 @@ struct DepthwiseF32Args {
   const float* bias = nullptr;            // [channels]
   float pre_lo = -__builtin_inff(), pre_hi = __builtin_inff();
   float lo = -__builtin_inff(), hi = __builtin_inff();
-  const float* r = nullptr;               // residual or null
-  std::size_t r_stride = 0;               // bytes
+  const float* r = nullptr;  // residual or null
+  std::size_t r_stride = 0;  // bytes
   float* c = nullptr;
-  std::size_t c_stride = 0;               // bytes between pixels
+  std::size_t c_stride = 0;  // bytes between pixels
 };
 
 struct DepthwiseF32Kernel {
@@ -31,7 +32,10 @@ struct DepthwiseF32Kernel {
   void (*run)(const DepthwiseF32Args&);
 };
 
-struct DepthwiseF32List { const DepthwiseF32Kernel* const* items; std::size_t size; };
+struct DepthwiseF32List {
+  const DepthwiseF32Kernel* const* items;
+  std::size_t size;
+};
 DepthwiseF32List depthwise_f32_kernels();
 const DepthwiseF32Kernel& pick_depthwise_f32(IsaSet set);
 

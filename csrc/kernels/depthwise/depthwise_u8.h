@@ -29,12 +29,12 @@ struct DepthwiseU8Args {
   float pre_lo = -3.4e38F, pre_hi = 3.4e38F;
   float lo = -3.4e38F, hi = 3.4e38F;
   std::int32_t zero = 0;
-  const std::uint8_t* r = nullptr;        // residual [pixels][channels] or null
+  const std::uint8_t* r = nullptr;  // residual [pixels][channels] or null
   std::size_t r_stride = 0;
   std::int32_t r_zero = 0;
   float r_scale = 0;
-  std::uint8_t* c = nullptr;              // [pixels][channels]
-  std::size_t c_stride = 0;               // bytes between pixels
+  std::uint8_t* c = nullptr;  // [pixels][channels]
+  std::size_t c_stride = 0;   // bytes between pixels
 };
 
 // `t4c`: taps in groups of 4 (the last padded with zeros); w[t][c] lies at ((t / 4) · channels_padded + c) · 4 + t % 4.
@@ -45,9 +45,13 @@ struct DepthwiseU8Kernel {
 };
 
 std::size_t packed_size_depthwise_u8(std::size_t channels, std::size_t taps);  // bytes
-void pack_depthwise_u8(std::size_t channels, std::size_t taps, const std::int8_t* w, std::int8_t* out);  // w: [taps][channels]
+void pack_depthwise_u8(std::size_t channels, std::size_t taps, const std::int8_t* w,
+                       std::int8_t* out);  // w: [taps][channels]
 
-struct DepthwiseU8List { const DepthwiseU8Kernel* const* items; std::size_t size; };
+struct DepthwiseU8List {
+  const DepthwiseU8Kernel* const* items;
+  std::size_t size;
+};
 DepthwiseU8List depthwise_u8_kernels();
 const DepthwiseU8Kernel& pick_depthwise_u8(IsaSet set, std::size_t channels, std::size_t taps);
 

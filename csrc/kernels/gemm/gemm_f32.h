@@ -4,8 +4,8 @@
 //   y      = min(max(y, pre_lo), pre_hi) + r[i][j] (where a residual is given)
 //   c[i,j] = min(max(y, lo), hi)
 //
-// The order along k is fixed and each step is one fused multiply-add, so that every instruction set gives the same bits.
-// Rows, taps, offsets and padding as in gemm_u8.h, counted in bytes. NaN passes through the clamps.
+// The order along k is fixed and each step is one fused multiply-add, so that every instruction set gives the same
+// bits. Rows, taps, offsets and padding as in gemm_u8.h, counted in bytes. NaN passes through the clamps.
 #pragma once
 
 #include <cstddef>
@@ -19,17 +19,17 @@ namespace quaver::kernels {
 struct GemmF32Args {
   std::size_t m = 0, n = 0, k = 0, taps = 1;  // k in elements
   const float* a = nullptr;
-  std::size_t a_stride = 0;                   // bytes
-  const std::int32_t* offsets = nullptr;      // [m][taps], bytes from `a`
-  const float* pad = nullptr;                 // [k] zeros
-  const float* w = nullptr;                   // packed by pack_gemm_f32
-  const float* bias = nullptr;                // [n], never null
+  std::size_t a_stride = 0;               // bytes
+  const std::int32_t* offsets = nullptr;  // [m][taps], bytes from `a`
+  const float* pad = nullptr;             // [k] zeros
+  const float* w = nullptr;               // packed by pack_gemm_f32
+  const float* bias = nullptr;            // [n], never null
   float pre_lo = -__builtin_inff(), pre_hi = __builtin_inff();
   float lo = -__builtin_inff(), hi = __builtin_inff();
-  const float* r = nullptr;                   // residual [m][n] or null
-  std::size_t r_stride = 0;                   // bytes
+  const float* r = nullptr;  // residual [m][n] or null
+  std::size_t r_stride = 0;  // bytes
   float* c = nullptr;
-  std::size_t c_stride = 0;                   // bytes
+  std::size_t c_stride = 0;  // bytes
 };
 
 // Panels of 16 columns: w[t][p][j] lies at (((j / 16) · taps + t) · k + p) · 16 + j % 16.
@@ -42,10 +42,13 @@ struct GemmF32Kernel {
   void (*run)(const GemmF32Args&);
 };
 
-std::size_t packed_count_f32(std::size_t n, std::size_t taps, std::size_t k);  // floats
+std::size_t packed_count_f32(std::size_t n, std::size_t taps, std::size_t k);                    // floats
 void pack_gemm_f32(std::size_t n, std::size_t taps, std::size_t k, const float* w, float* out);  // w: [n][taps][k]
 
-struct GemmF32List { const GemmF32Kernel* const* items; std::size_t size; };
+struct GemmF32List {
+  const GemmF32Kernel* const* items;
+  std::size_t size;
+};
 GemmF32List gemm_f32_kernels();
 const GemmF32Kernel& pick_gemm_f32(IsaSet set, std::size_t m, std::size_t n, std::size_t k);
 

@@ -33,24 +33,24 @@ enum class Output : std::uint8_t { u8, i32, f32 };
 struct GemmU8Args {
   std::size_t m = 0, n = 0, k = 0, taps = 1;
   const std::uint8_t* a = nullptr;
-  std::size_t a_stride = 0;               // bytes
-  const std::int32_t* offsets = nullptr;  // [m][taps], bytes from `a`
-  const std::uint8_t* pad = nullptr;      // [k]
-  const std::int8_t* w = nullptr;         // packed by pack_gemm_u8
-  const std::int32_t* bias = nullptr;     // [n], never null
-  const float* scale = nullptr;           // [n]; null for Output::i32
-  const std::int32_t* row_sum = nullptr;  // [m] or null: Σ of all bytes row i multiplies
-  const std::int32_t* col_zero = nullptr; // [n], with row_sum
+  std::size_t a_stride = 0;                // bytes
+  const std::int32_t* offsets = nullptr;   // [m][taps], bytes from `a`
+  const std::uint8_t* pad = nullptr;       // [k]
+  const std::int8_t* w = nullptr;          // packed by pack_gemm_u8
+  const std::int32_t* bias = nullptr;      // [n], never null
+  const float* scale = nullptr;            // [n]; null for Output::i32
+  const std::int32_t* row_sum = nullptr;   // [m] or null: Σ of all bytes row i multiplies
+  const std::int32_t* col_zero = nullptr;  // [n], with row_sum
   float pre_lo = -3.4e38F, pre_hi = 3.4e38F;
   float lo = -3.4e38F, hi = 3.4e38F;
   std::int32_t zero = 0;
-  const std::uint8_t* r = nullptr;        // residual [m][n] or null
-  std::size_t r_stride = 0;               // bytes
+  const std::uint8_t* r = nullptr;  // residual [m][n] or null
+  std::size_t r_stride = 0;         // bytes
   std::int32_t r_zero = 0;
   float r_scale = 0;
   Output output = Output::u8;
   void* c = nullptr;
-  std::size_t c_stride = 0;               // bytes
+  std::size_t c_stride = 0;  // bytes
 };
 
 // `n16k4`: panels of 16 columns; in a panel, for each tap and each group of 4 along k (the last one padded with zeros),
@@ -65,17 +65,21 @@ struct GemmU8Kernel {
   const char* name;  // "gemm_u8_avx2_4x16"
   Isa isa;
   GemmU8Layout layout;
-  std::size_t mr;    // rows per tile: any m is taken, multiples run best
-  std::size_t nr;    // columns per tile, a multiple of layout.nr
+  std::size_t mr;                  // rows per tile: any m is taken, multiples run best
+  std::size_t nr;                  // columns per tile, a multiple of layout.nr
   void (*run)(const GemmU8Args&);  // any m, n, k, taps ≥ 1
 };
 
 // Bytes of packed weights, and the packing itself. `w` is [n][taps][k] (a convolution's [O, kh·kw, C]).
 std::size_t packed_size(GemmU8Layout layout, std::size_t n, std::size_t taps, std::size_t k);
-void pack_gemm_u8(GemmU8Layout layout, std::size_t n, std::size_t taps, std::size_t k, const std::int8_t* w, std::int8_t* out);
+void pack_gemm_u8(GemmU8Layout layout, std::size_t n, std::size_t taps, std::size_t k, const std::int8_t* w,
+                  std::int8_t* out);
 
 // All kernels built in, the scalar definition first. A list, not a map: selection, tests and benchmarks walk it.
-struct GemmU8List { const GemmU8Kernel* const* items; std::size_t size; };
+struct GemmU8List {
+  const GemmU8Kernel* const* items;
+  std::size_t size;
+};
 GemmU8List gemm_u8_kernels();
 // The best of `set` for this shape.
 const GemmU8Kernel& pick_gemm_u8(IsaSet set, std::size_t m, std::size_t n, std::size_t k);
