@@ -84,7 +84,7 @@ TEST(fuse_tables_of_a_scalar_operand) {
   const ValueId two = b.dequantize(b.constant<std::uint8_t>("two", {}, {4}), 0.5F, 0);
   b.output(b.qdq(b.node(Op::Mul, {two, x}), 1, 9));
   CHECK_EQ(tables(b.graph), "QuantizeLinear Table DequantizeLinear");
-  CHECK_EQ(table_of(b.graph)[10], 12);  // (10 − 7) · 0.5 · 2 + 9
+  CHECK_EQ(int{table_of(b.graph)[10]}, 12);  // (10 − 7) · 0.5 · 2 + 9
 }
 
 TEST(fuse_activation_into_its_producer) {
