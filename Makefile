@@ -17,7 +17,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export QUAVER_BUILD_DIR := $(CURDIR)/$(BUILD)
 
 # What the installed package is made of.
-SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE $(shell find cmake csrc python tests/cpp tests/reference \
+SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE $(shell find csrc python tests/cpp tests/reference \
            bench/native -type f -not -name '*.pyc' 2>/dev/null)
 
 .PHONY: demo test lint format types floors bench asan tsan edge check clean
@@ -35,7 +35,7 @@ lint: $(STAMPS)/dev
 	git ls-files -co --exclude-standard '*.cc' '*.h' '*.c' | xargs clang-format --dry-run -Werror --style=file
 
 format: $(STAMPS)/dev
-	ruff check --fix .
+	-ruff check --fix .
 	ruff format .
 	git ls-files -co --exclude-standard '*.cc' '*.h' '*.c' | xargs clang-format -i --style=file
 
@@ -64,14 +64,14 @@ $(STAMPS)/quaver: $(STAMPS)/build-requires $(SOURCES)
 	@touch $@
 
 $(STAMPS)/build-requires: $(STAMPS)/venv
-	$(BIN)/python tools/requirements.py build-system | $(PIP) install --quiet cmake ninja -r /dev/stdin
+	$(BIN)/python .ci/requirements.py build-system | $(PIP) install --quiet cmake ninja -r /dev/stdin
 	@touch $@
 
 $(STAMPS)/demo $(STAMPS)/test $(STAMPS)/bench $(STAMPS)/dev: $(STAMPS)/venv
-	$(BIN)/python tools/requirements.py $(@F) | $(PIP) install --quiet -r /dev/stdin
+	$(BIN)/python .ci/requirements.py $(@F) | $(PIP) install --quiet -r /dev/stdin
 	@touch $@
 
-$(STAMPS)/venv: pyproject.toml tools/requirements.py | check
+$(STAMPS)/venv: pyproject.toml .ci/requirements.py | check
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet tomli
 	@mkdir -p $(STAMPS) && touch $@

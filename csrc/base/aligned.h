@@ -30,9 +30,13 @@ class AlignedBuffer {
   const std::byte* data() const noexcept { return data_; }
   std::size_t size() const noexcept { return size_; }
   template <class T>
-  T* as() noexcept { return reinterpret_cast<T*>(data_); }
+  T* as() noexcept {
+    return reinterpret_cast<T*>(data_);
+  }
   template <class T>
-  const T* as() const noexcept { return reinterpret_cast<const T*>(data_); }
+  const T* as() const noexcept {
+    return reinterpret_cast<const T*>(data_);
+  }
 
  private:
   std::byte* data_ = nullptr;

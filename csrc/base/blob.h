@@ -16,12 +16,16 @@ class Blob {
   // A copy of the bytes, aligned to 64.
   static Blob copy(const void* data, std::size_t size);
   template <class T>
-  static Blob of(std::span<const T> items) { return copy(items.data(), items.size_bytes()); }
+  static Blob of(std::span<const T> items) {
+    return copy(items.data(), items.size_bytes());
+  }
 
   const std::byte* data() const noexcept { return data_; }
   std::size_t size() const noexcept { return size_; }
   template <class T>
-  std::span<const T> as() const noexcept { return {reinterpret_cast<const T*>(data_), size_ / sizeof(T)}; }
+  std::span<const T> as() const noexcept {
+    return {reinterpret_cast<const T*>(data_), size_ / sizeof(T)};
+  }
 
  private:
   std::shared_ptr<const void> owner_;

@@ -11,8 +11,19 @@ struct Row {
 };
 
 constexpr std::array<Row, kDTypeCount> kRows{{
-    {"float32", 4}, {"uint8", 1}, {"int8", 1}, {"int32", 4}, {"int64", 8}, {"bool", 1}, {"float64", 8},
-    {"float16", 2}, {"bfloat16", 2}, {"uint16", 2}, {"int16", 2}, {"uint32", 4}, {"uint64", 8},
+    {"float32", 4},
+    {"uint8", 1},
+    {"int8", 1},
+    {"int32", 4},
+    {"int64", 8},
+    {"bool", 1},
+    {"float64", 8},
+    {"float16", 2},
+    {"bfloat16", 2},
+    {"uint16", 2},
+    {"int16", 2},
+    {"uint32", 4},
+    {"uint64", 8},
 }};
 
 }  // namespace

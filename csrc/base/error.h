@@ -11,14 +11,14 @@ namespace quaver {
 
 enum class Status : int {
   ok = 0,
-  invalid_input = 1,   // a caller's tensor: name, dtype, shape, contiguity
-  invalid_model = 2,   // a graph that breaks its operators' rules
-  unsupported = 3,     // a valid model that asks for what is not here
-  corrupt_file = 4,    // a file that is truncated, damaged or none of ours
-  io = 5,              // the operating system said no
-  isa = 6,             // an instruction set this CPU lacks, or an unknown name
+  invalid_input = 1,  // a caller's tensor: name, dtype, shape, contiguity
+  invalid_model = 2,  // a graph that breaks its operators' rules
+  unsupported = 3,    // a valid model that asks for what is not here
+  corrupt_file = 4,   // a file that is truncated, damaged or none of ours
+  io = 5,             // the operating system said no
+  isa = 6,            // an instruction set this CPU lacks, or an unknown name
   out_of_memory = 7,
-  internal = 8,        // a broken invariant of ours
+  internal = 8,  // a broken invariant of ours
 };
 
 class Error : public std::runtime_error {

@@ -27,14 +27,16 @@ class Descriptor {
   int fd_;
 };
 
-[[noreturn]] void fail_on(const std::string& path) { fail(Status::io, "cannot read '", path, "': ", std::strerror(errno)); }
+[[noreturn]] void fail_on(const std::string& path) {
+  fail(Status::io, "cannot read '", path, "': ", std::strerror(errno));
+}
 
 }  // namespace
 
 MappedFile::MappedFile(const std::string& path) {
   const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (fd.get() < 0) fail_on(path);
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd.get(), &status) != 0) fail_on(path);
   if (!S_ISREG(status.st_mode)) fail(Status::io, "cannot read '", path, "': not a regular file");
   size_ = static_cast<std::size_t>(status.st_size);

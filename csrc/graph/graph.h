@@ -57,7 +57,7 @@ struct Node {
   std::vector<ValueId> inputs;  // kNone for an optional one left out
   std::vector<ValueId> outputs;
   Attrs attrs;
-  std::string note;             // why it is not int8, which nodes were fused into it: for `quaver inspect`
+  std::string note;  // why it is not int8, which nodes were fused into it: for `quaver inspect`
   bool dead = false;
 };
 
@@ -71,7 +71,7 @@ class Graph {
   Value& value(ValueId id) { return values[id]; }
   const Value& value(ValueId id) const { return values[id]; }
 
-  ValueId add_value(std::string name, DType dtype);                        // of unknown shape
+  ValueId add_value(std::string name, DType dtype);  // of unknown shape
   ValueId add_value(std::string name, DType dtype, Dims shape);
   ValueId add_constant(std::string name, DType dtype, Dims shape, Blob data);
   // Appends, or inserts before node `before`, invalidating Node references and NodeIds from there on.
@@ -93,8 +93,8 @@ class Graph {
 // Who makes and who uses each value, taken at one moment.
 struct Uses {
   explicit Uses(const Graph& graph);
-  std::vector<NodeId> producer;               // kNone for inputs and constants
-  std::vector<std::vector<NodeId>> consumers; // one entry per use
+  std::vector<NodeId> producer;                // kNone for inputs and constants
+  std::vector<std::vector<NodeId>> consumers;  // one entry per use
   // Uses by nodes plus one where the value is a graph output.
   std::vector<std::uint32_t> count;
 };

@@ -30,7 +30,7 @@ class InferContext {
   const Attrs& attrs() const { return node_.attrs; }
   std::size_t inputs() const { return node_.inputs.size(); }
   bool has_input(std::size_t i) const { return i < node_.inputs.size() && node_.inputs[i] != kNone; }
-  const Value& input(std::size_t i) const;                       // fails where absent
+  const Value& input(std::size_t i) const;  // fails where absent
   bool ranked(std::size_t i) const { return has_input(i) && input(i).ranked; }
   // The input's integers (i64 or i32, flattened) where it is a known constant.
   std::optional<std::vector<std::int64_t>> constant_ints(std::size_t i) const;
@@ -44,7 +44,9 @@ class InferContext {
   void output(std::size_t i, DType dtype, Dims shape);
   void output_unranked(std::size_t i, DType dtype);
   template <class... Parts>
-  [[noreturn]] void fail(Parts&&... parts) const { fail_with(text(std::forward<Parts>(parts)...)); }
+  [[noreturn]] void fail(Parts&&... parts) const {
+    fail_with(text(std::forward<Parts>(parts)...));
+  }
 
  private:
   [[noreturn]] void fail_with(const std::string& what) const;

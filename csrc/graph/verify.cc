@@ -81,7 +81,8 @@ void check_value(const Value& value) {
 void check_attrs(const Node& node) {
   for (const auto& [name, value] : node.attrs.items()) {
     const std::span<const AttrSpec> specs = schema_of(node.op).attrs;
-    const auto spec = std::find_if(specs.begin(), specs.end(), [&key = name](const AttrSpec& s) { return s.name == key; });
+    const auto spec =
+        std::find_if(specs.begin(), specs.end(), [&key = name](const AttrSpec& s) { return s.name == key; });
     if (spec == specs.end()) reject(label(node), ": unknown attribute '", name, "'");
     const bool integer_for_float = spec->kind == AttrKind::f && std::holds_alternative<std::int64_t>(value);
     if (value.index() != static_cast<std::size_t>(spec->kind) && !integer_for_float) {

@@ -1,5 +1,5 @@
-// Conv, channels last. Pointwise: a matrix product on the tensor as it lies. Depthwise: its own kernels. Everything else:
-// a product whose rows are found through a table of offsets, so that no patch is ever copied.
+// Conv, channels last. Pointwise: a matrix product on the tensor as it lies. Depthwise: its own kernels. Everything
+// else: a product whose rows are found through a table of offsets, so that no patch is ever copied.
 #include "ops/conv_weights.h"
 #include "ops/depthwise.h"
 

@@ -1,6 +1,6 @@
 // ConvTranspose, channels last, as one ordinary convolution per phase: output pixels whose coordinates agree modulo the
-// strides see the same subset of taps (Shi et al., "Is the deconvolution layer the same as a convolutional layer?", 2016).
-// No scatter, no zero insertion; each output is written once, with the same epilogue as Conv.
+// strides see the same subset of taps (Shi et al., "Is the deconvolution layer the same as a convolutional layer?",
+// 2016). No scatter, no zero insertion; each output is written once, with the same epilogue as Conv.
 #include <algorithm>
 #include <map>
 #include <numeric>

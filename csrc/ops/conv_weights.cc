@@ -80,7 +80,8 @@ WeightPlanes integer_weights(const LowerContext& context, const Value& weight, s
 void set_integer_zero(const LowerContext& context, GemmStep<U8Gemm>& step, const WeightPlanes& weights,
                       std::size_t group, std::size_t width, std::size_t depth) {
   const Value* zero = context.has_input(2) ? &context.input(2) : nullptr;
-  if (zero && zero->constant() && zero->data->size() != 1) context.fail("its activations have more than one zero point");
+  if (zero && zero->constant() && zero->data->size() != 1)
+    context.fail("its activations have more than one zero point");
   const std::int32_t known = zero && zero->constant() ? static_cast<std::uint8_t>(zero->data->as<std::byte>()[0]) : 0;
   step.bias = pad_groups<std::int32_t>(fold_bias(weights, known, {}), group, width);
   step.pad.assign(depth, static_cast<std::uint8_t>(known));

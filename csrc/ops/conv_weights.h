@@ -13,7 +13,8 @@ namespace quaver {
 // The taps of [rows][taps][depth] weights that one kernel call walks: all of them, or a transposed convolution's phase.
 using Taps = std::vector<std::size_t>;
 
-// Rows [first, first + n) of each plane, restricted to `taps`, in the kernels' layout: plane after plane along the taps.
+// Rows [first, first + n) of each plane, restricted to `taps`, in the kernels' layout: plane after plane along the
+// taps.
 template <class Family>
 std::shared_ptr<const AlignedBuffer> pack_rows(PackCache& cache, const void* source,
                                                const std::vector<const typename Family::Weight*>& planes,

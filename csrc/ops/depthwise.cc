@@ -83,8 +83,8 @@ std::unique_ptr<Step> lower_u8(LowerContext& context, const ConvGeometry& g) {
   const std::int32_t zero = context.zero_point(context.input(0));
   const auto bias = context.has_input(2) ? context.constant<std::int32_t>(2) : std::span<const std::int32_t>{};
   step->bias = padded<std::int32_t>(fold_bias(weights, zero, bias));
-  step->scale = padded<float>(
-      requantize_scales(weights, context.scale(context.input(0)), context.scale(context.output())));
+  step->scale =
+      padded<float>(requantize_scales(weights, context.scale(context.input(0)), context.scale(context.output())));
   step->pad.assign(g.c, static_cast<std::uint8_t>(zero));
   step->w = context.cache.get(context.input(1).data->data(), text("t4c ", g.taps()), [&] {
     AlignedBuffer packed(packed_size_depthwise_u8(g.c, g.taps()));

@@ -151,7 +151,8 @@ class GemmStep final : public Step {
     const auto round = [&](std::size_t n) { return std::max(n / kernel->nr, std::size_t{1}) * kernel->nr; };
     std::size_t columns = std::min(round(kWeightBytes / column_bytes), round(part.n + kernel->nr - 1));
     const std::size_t row_units = images * ((part.m + rows - 1) / rows) * parts.size();
-    while (row_units * ((part.n + columns - 1) / columns) < kEnough && columns > kernel->nr) columns = round(columns / 2);
+    while (row_units * ((part.n + columns - 1) / columns) < kEnough && columns > kernel->nr)
+      columns = round(columns / 2);
     for (std::size_t column = 0; column < part.n; column += columns) {
       for (std::size_t image = 0; image < images; ++image) {
         for (std::size_t row = 0; row < part.m; row += rows) {

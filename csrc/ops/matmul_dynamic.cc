@@ -105,7 +105,8 @@ class U8Step final : public Step {
   void run(const RunContext& context, std::size_t first, std::size_t last) const override {
     const Scratch scratch(context.scratch, shape_);
     const std::int32_t za = za_value_ == kNone ? za_ : *context.as<std::uint8_t>(za_value_);
-    const std::int32_t zb = (zb_value_ == kNone ? zb_ + (flip_ ? 128 : 0) : *context.as<std::uint8_t>(zb_value_) ^ flip_) - 128;
+    const std::int32_t zb =
+        (zb_value_ == kNone ? zb_ + (flip_ ? 128 : 0) : *context.as<std::uint8_t>(zb_value_) ^ flip_) - 128;
     for (std::size_t batch = first; batch < last; ++batch) {
       const std::uint8_t* a = context.as<std::uint8_t>(a_) + shape_.a[batch];
       const std::uint8_t* b = context.as<std::uint8_t>(b_) + shape_.b[batch];

@@ -23,14 +23,16 @@ struct RunContext {
   unsigned worker;
 
   template <class T>
-  T* as(ValueId id) const { return reinterpret_cast<T*>(values[id]); }
+  T* as(ValueId id) const {
+    return reinterpret_cast<T*>(values[id]);
+  }
 };
 
 // What `quaver inspect` shows of a step.
 struct StepInfo {
-  std::string kernel;       // "gemm_u8_avx2_3x16", "copy", …
+  std::string kernel;  // "gemm_u8_avx2_3x16", "copy", …
   Isa isa = Isa::scalar;
-  std::int64_t macs = 0;    // multiply-accumulates
+  std::int64_t macs = 0;  // multiply-accumulates
 };
 
 class Step {
@@ -59,7 +61,7 @@ class LowerContext {
   PackCache& cache;
 
   bool has_input(std::size_t i) const { return i < node.inputs.size() && node.inputs[i] != kNone; }
-  ValueId in(std::size_t i) const;   // throws Error(invalid_model) where absent
+  ValueId in(std::size_t i) const;  // throws Error(invalid_model) where absent
   ValueId out(std::size_t i = 0) const { return node.outputs[i]; }
   const Value& input(std::size_t i) const { return graph.value(in(i)); }
   const Value& output(std::size_t i = 0) const { return graph.value(out(i)); }
@@ -75,7 +77,9 @@ class LowerContext {
   }
   // "Conv 'features/3' cannot run: …"
   template <class... Parts>
-  [[noreturn]] void fail(Parts&&... parts) const { fail_with(text(std::forward<Parts>(parts)...)); }
+  [[noreturn]] void fail(Parts&&... parts) const {
+    fail_with(text(std::forward<Parts>(parts)...));
+  }
 
  private:
   void expect_constant(const Value& value) const;

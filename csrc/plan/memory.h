@@ -7,9 +7,9 @@
 namespace quaver {
 
 struct Block {
-  std::size_t size = 0;              // bytes
-  std::size_t first = 0, last = 0;   // steps at which the block is alive, both included
-  std::size_t offset = 0;            // the answer
+  std::size_t size = 0;             // bytes
+  std::size_t first = 0, last = 0;  // steps at which the block is alive, both included
+  std::size_t offset = 0;           // the answer
 };
 
 // Gives every block an offset that is a multiple of kAlignment; returns the arena's size.

@@ -12,9 +12,7 @@ namespace {
 
 constexpr std::size_t kNowhere = SIZE_MAX;
 
-std::size_t bytes_of(const Value& value) {
-  return static_cast<std::size_t>(count(value.shape)) * size_of(value.dtype);
-}
+std::size_t bytes_of(const Value& value) { return static_cast<std::size_t>(count(value.shape)) * size_of(value.dtype); }
 
 // Values that are views of one another, by the value that owns the bytes.
 std::vector<ValueId> storage_owners(const Graph& graph) {

@@ -44,8 +44,8 @@ class Plan {
   const Graph& graph() const { return graph_; }
   const std::vector<PlanStep>& steps() const { return steps_; }
   std::size_t arena_bytes() const { return arena_bytes_; }
-  std::size_t scratch_bytes() const { return scratch_bytes_; }      // of one worker
-  std::size_t activation_bytes() const { return activation_bytes_; } // what the arena would be without sharing
+  std::size_t scratch_bytes() const { return scratch_bytes_; }        // of one worker
+  std::size_t activation_bytes() const { return activation_bytes_; }  // what the arena would be without sharing
   // A value's place in the arena; nothing for constants, inputs, outputs.
   std::optional<std::size_t> offset(ValueId id) const;
 
@@ -75,9 +75,9 @@ class Plan {
   Graph graph_;
   std::shared_ptr<PackCache> cache_;
   std::vector<PlanStep> steps_;
-  std::vector<std::size_t> offsets_;                                       // by ValueId; SIZE_MAX: not in the arena
+  std::vector<std::size_t> offsets_;                                         // by ValueId; SIZE_MAX: not in the arena
   std::vector<std::pair<ValueId, std::size_t>> input_slots_, output_slots_;  // values bound to a caller's buffer
-  std::vector<std::pair<ValueId, ValueId>> constant_slots_;                // values that are views of a constant
+  std::vector<std::pair<ValueId, ValueId>> constant_slots_;                  // values that are views of a constant
   std::vector<Copy> copies_;
   std::size_t arena_bytes_ = 0, scratch_bytes_ = 0, activation_bytes_ = 0;
 };

@@ -26,10 +26,19 @@ static void* allocate(size_t size) {
 
 static size_t item_size(quaver_dtype dtype) {
   switch (dtype) {
-    case QUAVER_U8: case QUAVER_S8: case QUAVER_BOOL: return 1;
-    case QUAVER_F16: case QUAVER_BF16: case QUAVER_U16: case QUAVER_S16: return 2;
-    case QUAVER_F32: case QUAVER_I32: case QUAVER_U32: return 4;
-    case QUAVER_F64: case QUAVER_I64: case QUAVER_U64: return 8;
+    case QUAVER_U8:
+    case QUAVER_S8:
+    case QUAVER_BOOL: return 1;
+    case QUAVER_F16:
+    case QUAVER_BF16:
+    case QUAVER_U16:
+    case QUAVER_S16: return 2;
+    case QUAVER_F32:
+    case QUAVER_I32:
+    case QUAVER_U32: return 4;
+    case QUAVER_F64:
+    case QUAVER_I64:
+    case QUAVER_U64: return 8;
   }
   return 1;
 }

@@ -50,30 +50,33 @@ std::string show(const T& value) {
 
 }  // namespace check
 
-#define TEST(name)                                                        \
-  static void test_##name();                                              \
-  static const bool registered_##name = check::add(#name, &test_##name);  \
+#define TEST(name)                                                       \
+  static void test_##name();                                             \
+  static const bool registered_##name = check::add(#name, &test_##name); \
   static void test_##name()
 
-#define CHECK(condition) \
-  do { if (!(condition)) check::failed(__FILE__, __LINE__, #condition); } while (false)
+#define CHECK(condition)                                             \
+  do {                                                               \
+    if (!(condition)) check::failed(__FILE__, __LINE__, #condition); \
+  } while (false)
 
-#define CHECK_EQ(a, b)                                                                                      \
-  do {                                                                                                      \
-    const auto& left_ = (a);                                                                                \
-    const auto& right_ = (b);                                                                               \
-    if (!(left_ == right_))                                                                                 \
-      check::failed(__FILE__, __LINE__, std::string(#a " == " #b ": ") + check::show(left_) + " vs " + check::show(right_)); \
+#define CHECK_EQ(a, b)                                                                                   \
+  do {                                                                                                   \
+    const auto left_ = (a);                                                                              \
+    const auto right_ = (b);                                                                             \
+    if (!(left_ == right_))                                                                              \
+      check::failed(__FILE__, __LINE__,                                                                  \
+                    std::string(#a " == " #b ": ") + check::show(left_) + " vs " + check::show(right_)); \
   } while (false)
 
 // `statement` must throw `Type` with `words` in its message.
-#define CHECK_THROWS(statement, Type, words)                                                     \
-  do {                                                                                           \
-    try {                                                                                        \
-      statement;                                                                                 \
-      check::failed(__FILE__, __LINE__, #statement " did not throw");                            \
-    } catch (const Type& error_) {                                                               \
-      if (std::string(error_.what()).find(words) == std::string::npos)                           \
-        check::failed(__FILE__, __LINE__, std::string("unexpected message: ") + error_.what());  \
-    }                                                                                            \
+#define CHECK_THROWS(statement, Type, words)                                                    \
+  do {                                                                                          \
+    try {                                                                                       \
+      statement;                                                                                \
+      check::failed(__FILE__, __LINE__, #statement " did not throw");                           \
+    } catch (const Type& error_) {                                                              \
+      if (std::string(error_.what()).find(words) == std::string::npos)                          \
+        check::failed(__FILE__, __LINE__, std::string("unexpected message: ") + error_.what()); \
+    }                                                                                           \
   } while (false)

@@ -1,4 +1,4 @@
-"""Small ONNX models for the tests: one operator, in float or between QuantizeLinear and DequantizeLinear."""
+"""Small ONNX models for the tests: one operator, in float or quantized."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPSET = 21
 
 @dataclass
 class Case:
-    """One node: `feeds` are its run-time inputs and `constants` its initializers, both by input name, in input order."""
+    """One node: its run-time inputs and its initializers, both by name, in input order."""
 
     name: str
     op: str
@@ -79,6 +79,46 @@ def affine(low: float, high: float, signed: bool = False) -> tuple[np.ndarray, n
     return np.array(scale), np.array(zero - 128, np.int8) if signed else np.array(zero, np.uint8)
 
 
+class _Quantizer:
+    """Nodes and constants of a model under quantization."""
+
+    def __init__(self, constants: dict[str, np.ndarray], signed: bool) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants = constants
+        self.signed = signed
+
+    def add(self, op: str, inputs: Sequence[str], output: str, name: str, **attrs: Any) -> str:
+        self.nodes.append(helper.make_node(op, inputs, [output], name, **attrs))
+        return output
+
+    def activation(self, source: str, array: np.ndarray, stored: str, real: str) -> str:
+        """Quantize `source` to `stored` over the array's range, and back to `real`."""
+        key = real.removesuffix("_d")
+        scale, zero = affine(float(array.min()), float(array.max()), self.signed)
+        self.constants |= {f"{key}_s": scale, f"{key}_z": zero}
+        parameters = [f"{key}_s", f"{key}_z"]
+        self.add("QuantizeLinear", [source, *parameters], stored, f"quantize_{key}")
+        return self.add("DequantizeLinear", [stored, *parameters], real, f"dequantize_{key}")
+
+    def constant(self, name: str, stored: np.ndarray, scale: np.ndarray, axis: int | None) -> str:
+        """Put a quantized constant in the place of the float one."""
+        del self.constants[name]
+        self.constants |= {f"{name}_q": stored, f"{name}_s": scale}
+        self.constants[f"{name}_z"] = np.zeros(scale.shape, stored.dtype)
+        attrs = {} if axis is None or not scale.ndim else {"axis": axis}
+        inputs = [f"{name}_q", f"{name}_s", f"{name}_z"]
+        return self.add("DequantizeLinear", inputs, f"{name}_d", f"dequantize_{name}", **attrs)
+
+    def weight(self, name: str, axis: int | None) -> tuple[str, np.ndarray]:
+        """Quantize to s8, symmetric, per index along `axis` or per tensor; give its scales too."""
+        value = self.constants[name]
+        others = None if axis is None else tuple(i for i in range(value.ndim) if i != axis)
+        scale = np.asarray(np.abs(value).max(axis=others) / 127, np.float32)
+        spread = scale if axis is None else np.expand_dims(scale, others)
+        stored = np.clip(np.rint(value / spread), -128, 127).astype(np.int8)
+        return self.constant(name, stored, scale, axis), scale
+
+
 def quantized_model(
     case: Case,
     output: np.ndarray | Sequence[np.ndarray],
@@ -89,92 +129,35 @@ def quantized_model(
     weight_axis: int | None = 0,
     act: Sequence[tuple[str, dict[str, Any]]] = (),
 ) -> onnx.ModelProto:
-    """The case's node between DequantizeLinear and QuantizeLinear, its float feeds quantized at the model's entry.
+    """The case's node between DequantizeLinear and QuantizeLinear, its float feeds quantized.
 
-    `output` is what the float node gives (for the ranges); `weight` and `bias` name the constants that become s8 (per
-    channel along `weight_axis`, or per tensor) and i32; `act` are (operator, attributes) between node and output.
+    `output` is what the float node gives (for the ranges); `weight` and `bias` name the constants
+    that become s8 (per channel along `weight_axis`, or per tensor) and i32; `act` are
+    (operator, attributes) between node and output.
     """
-    nodes: list[onnx.NodeProto] = []
-    constants = {k: v for k, v in case.constants.items() if v is not None}
-    names: list[str] = []
-    scale_x = None
+    model = _Quantizer({k: v for k, v in case.constants.items() if v is not None}, signed)
+    names = []
     for name, array in case.feeds.items():
-        if array.dtype != np.float32:
-            names.append(name)
-            continue
-        constants[f"{name}_s"], constants[f"{name}_z"] = affine(
-            float(array.min()), float(array.max()), signed
-        )
-        scale_x = constants[f"{name}_s"] if scale_x is None else scale_x
-        parameters = [f"{name}_s", f"{name}_z"]
-        nodes.append(
-            helper.make_node(
-                "QuantizeLinear", [name, *parameters], [f"{name}_q"], f"quantize_{name}"
-            )
-        )
-        nodes.append(
-            helper.make_node(
-                "DequantizeLinear", [f"{name}_q", *parameters], [f"{name}_d"], f"dq_{name}"
-            )
-        )
-        names.append(f"{name}_d")
-    scale_w = np.float32(1)
+        real = array.dtype == np.float32
+        names.append(model.activation(name, array, f"{name}_q", f"{name}_d") if real else name)
     for name, value in case.constants.items():
         if value is None:
             names.append("")
         elif name == weight:
-            others = (
-                tuple(i for i in range(value.ndim) if i != weight_axis)
-                if weight_axis is not None
-                else None
-            )
-            scale_w = (np.abs(value).max(axis=others) / 127).astype(np.float32)
-            shape = [-1 if i == weight_axis else 1 for i in range(value.ndim)]
-            q = np.clip(
-                np.rint(value / (scale_w.reshape(shape) if weight_axis is not None else scale_w)),
-                -128,
-                127,
-            )
-            constants |= {f"{name}_q": q.astype(np.int8), f"{name}_s": np.asarray(scale_w)}
-            constants[f"{name}_z"] = np.zeros(np.shape(scale_w), np.int8)
-            del constants[name]
-            attrs = {} if weight_axis is None else {"axis": weight_axis}
-            inputs = [f"{name}_q", f"{name}_s", f"{name}_z"]
-            nodes.append(
-                helper.make_node("DequantizeLinear", inputs, [f"{name}_d"], f"dq_{name}", **attrs)
-            )
-            names.append(f"{name}_d")
+            real, scale_w = model.weight(name, weight_axis)
+            names.append(real)
         elif name == bias:
-            scale = np.asarray(scale_x * scale_w, np.float32)
-            constants |= {f"{name}_q": np.rint(value / scale).astype(np.int32), f"{name}_s": scale}
-            constants[f"{name}_z"] = np.zeros(scale.shape, np.int32)
-            del constants[name]
-            attrs = {"axis": 0} if scale.ndim else {}
-            inputs = [f"{name}_q", f"{name}_s", f"{name}_z"]
-            nodes.append(
-                helper.make_node("DequantizeLinear", inputs, [f"{name}_d"], f"dq_{name}", **attrs)
-            )
-            names.append(f"{name}_d")
+            scale = np.asarray(model.constants[f"{next(iter(case.feeds))}_s"] * scale_w, np.float32)
+            names.append(model.constant(name, np.rint(value / scale).astype(np.int32), scale, 0))
         else:
             names.append(name)
-    float_outputs = [f"f{i}" for i in range(case.outputs)]
-    nodes.append(helper.make_node(case.op, names, float_outputs, "node", **case.attrs))
+    floats = [f"f{i}" for i in range(case.outputs)]
+    model.nodes.append(helper.make_node(case.op, names, floats, "node", **case.attrs))
     arrays = [output] if isinstance(output, np.ndarray) else list(output)
-    outputs = []
     for i, array in enumerate(arrays):
-        current = float_outputs[i]
+        current = floats[i]
         for j, (op, attrs) in enumerate(act):
-            nodes.append(helper.make_node(op, [current], [f"{current}_{j}"], f"act{j}", **attrs))
-            current = f"{current}_{j}"
-        constants[f"y{i}_s"], constants[f"y{i}_z"] = affine(
-            float(array.min()), float(array.max()), signed
-        )
-        parameters = [f"y{i}_s", f"y{i}_z"]
-        nodes.append(
-            helper.make_node("QuantizeLinear", [current, *parameters], [f"q{i}"], f"quantize_y{i}")
-        )
-        nodes.append(
-            helper.make_node("DequantizeLinear", [f"q{i}", *parameters], [f"y{i}"], f"dq_y{i}")
-        )
-        outputs.append(f"y{i}")
-    return model_of(nodes, case.feeds, outputs, constants, case.opset)
+            current = model.add(op, [current], f"{floats[i]}_{j}", f"act{j}", **attrs)
+        model.activation(current, array, f"q{i}", f"y{i}")
+    outputs = [f"y{i}" for i in range(len(arrays))]
+    return model_of(model.nodes, case.feeds, outputs, model.constants, case.opset)

@@ -14,6 +14,8 @@ import pytest
 import quaver
 from conftest import ROOT, make_convolution
 from models import Case, quantized_model
+from zoo import cache as zoo
+from zoo import photos
 
 BUILD = os.environ.get("QUAVER_BUILD_DIR")
 pytestmark = pytest.mark.skipif(
@@ -74,6 +76,14 @@ def test_quantized_model(examples: Path, tmp_path: Path) -> None:
     expected = model(image)
     assert len(np.unique(expected)) > 20
     assert from_c(examples, model, [image], tmp_path) == [expected.tobytes()]
+
+
+@pytest.mark.parametrize("network", list(zoo.NETWORKS))
+def test_networks(examples: Path, tmp_path: Path, network: str) -> None:
+    model = quaver.load(zoo.path(f"{network}-int8"))
+    picture = photos.centre_crop(photos.load("chelsea"))
+    image = zoo.NETWORKS[network].NORMALIZATION(picture)[None]
+    assert from_c(examples, model, [image], tmp_path) == [model(image).tobytes()]
 
 
 def test_two_inputs_and_outputs(

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models import Case, float_model, quantized_model
 from onnx.numpy_helper import to_array
 from onnx.reference import ReferenceEvaluator
 
 import quaver
 from conftest import ISAS
+from models import Case, float_model, quantized_model
 
 SIZES = st.integers(1, 9)
 

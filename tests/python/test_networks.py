@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -10,11 +11,11 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from zoo import cache as zoo
-from zoo import photos
 
 import quaver
 from conftest import ISAS
+from zoo import cache as zoo
+from zoo import photos
 
 NETWORKS = tuple(zoo.NETWORKS)
 
@@ -32,8 +33,8 @@ def session(model: str | bytes, *, exact: bool = False) -> onnxruntime.Inference
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def outputs(model: quaver.Model, network: str) -> np.ndarray:
-    return np.concatenate([model(image[None]) for image in images(network)])
+def outputs(model: quaver.Model, network: str, count: int | None = None) -> np.ndarray:
+    return np.concatenate([model(image[None]) for image in images(network)[:count]])
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -44,16 +45,19 @@ def test_int8_bits_are_the_same_everywhere(network: str, tmp_path: Path) -> None
     first.save(compiled)
     wanted = outputs(first, network)
     assert len(np.unique(wanted)) > 50
-    for source in (path, compiled):
-        for isa in ISAS if source is compiled else ISAS[-1:]:
-            for threads in (1, 2):
-                got = outputs(quaver.load(source, threads=threads, isa=isa), network)
-                np.testing.assert_array_equal(got, wanted, f"{source} {isa} {threads} threads")
+    for source, isa, threads in itertools.product((path, compiled), ISAS, (1, 2)):
+        # The scalar definition takes seconds an image.
+        count = (1 if network == "resnet50" else 2) if isa == "scalar" else None
+        if isa == "scalar" and (source is path) != (threads == 1):
+            continue
+        got = outputs(quaver.load(source, threads=threads, isa=isa), network, count)
+        np.testing.assert_array_equal(got, wanted[:count], f"{source} {isa} {threads} threads")
 
 
 # onnxruntime itself runs no s8 QGemm, so "-s8-qoperator" has nothing to be compared with here.
 @pytest.mark.parametrize(
-    "name", [f"{n}-int8" for n in NETWORKS] + ["mobilenet-v2-int8-qoperator", "mobilenet-v2-int8-s8"]
+    "name",
+    [f"{n}-int8" for n in NETWORKS] + ["mobilenet-v2-int8-qoperator", "mobilenet-v2-int8-s8"],
 )
 def test_int8_agrees_with_onnxruntime(name: str) -> None:
     path = str(zoo.path(name))

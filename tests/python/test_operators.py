@@ -6,10 +6,10 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from models import Case, float_model, quantized_model
 from onnx.reference import ReferenceEvaluator
 
 import quaver
+from models import Case, float_model, quantized_model
 from quaver.inspect import report
 
 rng = np.random.default_rng(20261122)
@@ -58,16 +58,43 @@ CONVS = [
     conv("conv kernel wider than the map", (1, 4, 2, 2), (3, 4, 3, 3), pads=[1, 1, 1, 1]),
 ]
 TRANSPOSED = [
-    conv("transposed", (1, 5, 6, 7), (5, 4, 3, 3), op="ConvTranspose", strides=[2, 2], pads=[1, 1, 1, 1]),
+    conv(
+        "transposed",
+        (1, 5, 6, 7),
+        (5, 4, 3, 3),
+        op="ConvTranspose",
+        strides=[2, 2],
+        pads=[1, 1, 1, 1],
+    ),
     conv("transposed 2x2", (2, 8, 5, 5), (8, 6, 2, 2), op="ConvTranspose", strides=[2, 2]),
-    conv("transposed output padding", (1, 3, 4, 4), (3, 2, 3, 3), op="ConvTranspose", strides=[2, 2],
-         pads=[1, 1, 1, 1], output_padding=[1, 1]),
-    conv("transposed output shape", (1, 3, 4, 4), (3, 2, 3, 3), op="ConvTranspose", strides=[3, 2],
-         output_shape=[10, 8]),
+    conv(
+        "transposed output padding",
+        (1, 3, 4, 4),
+        (3, 2, 3, 3),
+        op="ConvTranspose",
+        strides=[2, 2],
+        pads=[1, 1, 1, 1],
+        output_padding=[1, 1],
+    ),
+    conv(
+        "transposed output shape",
+        (1, 3, 4, 4),
+        (3, 2, 3, 3),
+        op="ConvTranspose",
+        strides=[3, 2],
+        output_shape=[10, 8],
+    ),
     conv("transposed sparse", (1, 3, 4, 4), (3, 2, 2, 2), op="ConvTranspose", strides=[3, 3]),
     conv("transposed dilated", (1, 3, 4, 5), (3, 2, 2, 2), op="ConvTranspose", dilations=[2, 2]),
-    conv("transposed grouped", (1, 6, 4, 4), (6, 2, 3, 3), op="ConvTranspose", group=3, strides=[2, 2]),
-]  # fmt: skip
+    conv(
+        "transposed grouped",
+        (1, 6, 4, 4),
+        (6, 2, 3, 3),
+        op="ConvTranspose",
+        group=3,
+        strides=[2, 2],
+    ),
+]
 MATMULS = [
     Case("matmul", "MatMul", {"x": normal(7, 20)}, {"w": normal(20, 33)}),
     Case("matmul batched", "MatMul", {"x": normal(2, 3, 7, 20)}, {"w": normal(20, 33)}),
@@ -85,10 +112,15 @@ FLOAT_MATMULS = [
     Case("matmul vector", "MatMul", {"x": normal(20)}, {"w": normal(20, 33)}),
     Case("matmul of both", "MatMul", {"x": normal(2, 5, 6), "z": normal(2, 6, 7)}),
     Case("matmul broadcast", "MatMul", {"x": normal(3, 1, 5, 6), "z": normal(4, 6, 7)}),
-    Case("gemm scaled", "Gemm", {"x": normal(40, 3)}, {"w": normal(40, 17), "b": normal(3, 17)},
-         {"alpha": 0.5, "beta": 2.0, "transA": 1}),
+    Case(
+        "gemm scaled",
+        "Gemm",
+        {"x": normal(40, 3)},
+        {"w": normal(40, 17), "b": normal(3, 17)},
+        {"alpha": 0.5, "beta": 2.0, "transA": 1},
+    ),
     Case("gemm no bias", "Gemm", {"x": normal(3, 40)}, {"w": normal(40, 17)}),
-]  # fmt: skip
+]
 DYNAMIC_MATMULS = [
     Case("matmul of both", "MatMul", {"x": normal(2, 5, 30), "z": normal(2, 30, 19)}),
     Case("matmul broadcast", "MatMul", {"x": normal(3, 1, 5, 6), "z": normal(4, 6, 7)}),
@@ -100,21 +132,51 @@ def pool(name: str, op: str, x: tuple[int, ...], **attrs) -> Case:
 
 
 POOLS = [
-    pool("max pool", "MaxPool", (1, 5, 9, 9), kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
+    pool(
+        "max pool", "MaxPool", (1, 5, 9, 9), kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]
+    ),
     pool("max pool dilated", "MaxPool", (1, 5, 12, 12), kernel_shape=[3, 2], dilations=[2, 3]),
-    pool("max pool ceil", "MaxPool", (1, 5, 8, 8), kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1),
-    pool("max pool same", "MaxPool", (1, 33, 8, 8), kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_UPPER"),
+    pool(
+        "max pool ceil", "MaxPool", (1, 5, 8, 8), kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1
+    ),
+    pool(
+        "max pool same",
+        "MaxPool",
+        (1, 33, 8, 8),
+        kernel_shape=[3, 3],
+        strides=[2, 2],
+        auto_pad="SAME_UPPER",
+    ),
     pool("max pool 1-d", "MaxPool", (1, 5, 12), kernel_shape=[3], strides=[2]),
-    pool("average pool", "AveragePool", (1, 5, 9, 9), kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
-    pool("average pool padded", "AveragePool", (2, 65, 7, 7), kernel_shape=[3, 3], pads=[1, 1, 1, 1],
-         count_include_pad=1),
+    pool(
+        "average pool",
+        "AveragePool",
+        (1, 5, 9, 9),
+        kernel_shape=[3, 3],
+        strides=[2, 2],
+        pads=[1, 1, 1, 1],
+    ),
+    pool(
+        "average pool padded",
+        "AveragePool",
+        (2, 65, 7, 7),
+        kernel_shape=[3, 3],
+        pads=[1, 1, 1, 1],
+        count_include_pad=1,
+    ),
     pool("average pool 2x2", "AveragePool", (1, 16, 8, 8), kernel_shape=[2, 2], strides=[2, 2]),
     pool("global average pool", "GlobalAveragePool", (2, 70, 7, 5)),
     pool("global max pool", "GlobalMaxPool", (2, 7, 5, 5)),
-    Case("reduce mean", "ReduceMean", {"x": normal(2, 6, 5, 7)}, {"axes": ints(1, 3)}, {"keepdims": 0}),
+    Case(
+        "reduce mean",
+        "ReduceMean",
+        {"x": normal(2, 6, 5, 7)},
+        {"axes": ints(1, 3)},
+        {"keepdims": 0},
+    ),
     Case("reduce mean last", "ReduceMean", {"x": normal(2, 6, 50)}, {"axes": ints(-1)}),
     Case("reduce mean all", "ReduceMean", {"x": normal(2, 6, 5)}),
-]  # fmt: skip
+]
 UNARY = [
     Case("relu", "Relu", {"x": normal(3, 50)}),
     Case(
@@ -155,11 +217,21 @@ MOVES = [
     Case("concat", "Concat", {"x": normal(2, 3, 4, 5), "z": normal(2, 2, 4, 5)}, {}, {"axis": 1}),
     Case("concat last", "Concat", {"x": normal(2, 3), "z": normal(2, 9)}, {}, {"axis": -1}),
     Case("split", "Split", {"x": normal(2, 9, 4)}, {"s": ints(2, 3, 4)}, {"axis": 1}, outputs=3),
-    Case("split even", "Split", {"x": normal(2, 8, 4)}, {}, {"axis": 1, "num_outputs": 2}, outputs=2),
-    Case("slice", "Slice", {"x": normal(2, 9, 8, 7)},
-         {"a": ints(1, -6), "b": ints(9, -1), "axes": ints(1, 2), "s": ints(2, 1)}),
-    Case("slice backwards", "Slice", {"x": normal(2, 9)},
-         {"a": ints(-1), "b": ints(-100), "axes": ints(1), "s": ints(-1)}),
+    Case(
+        "split even", "Split", {"x": normal(2, 8, 4)}, {}, {"axis": 1, "num_outputs": 2}, outputs=2
+    ),
+    Case(
+        "slice",
+        "Slice",
+        {"x": normal(2, 9, 8, 7)},
+        {"a": ints(1, -6), "b": ints(9, -1), "axes": ints(1, 2), "s": ints(2, 1)},
+    ),
+    Case(
+        "slice backwards",
+        "Slice",
+        {"x": normal(2, 9)},
+        {"a": ints(-1), "b": ints(-100), "axes": ints(1), "s": ints(-1)},
+    ),
     Case("reshape", "Reshape", {"x": normal(2, 6, 4)}, {"s": ints(0, -1)}),
     Case("transpose", "Transpose", {"x": normal(2, 3, 4, 5)}, {}, {"perm": [0, 2, 3, 1]}),
     Case("transpose all", "Transpose", {"x": normal(2, 3, 4)}),
@@ -167,12 +239,24 @@ MOVES = [
     Case("squeeze", "Squeeze", {"x": normal(2, 1, 4, 1)}, {"axes": ints(1)}),
     Case("unsqueeze", "Unsqueeze", {"x": normal(2, 4)}, {"axes": ints(0, -1)}),
     Case("pad", "Pad", {"x": normal(1, 3, 4, 5)}, {"p": ints(0, 0, 1, 2, 0, 0, 3, 0)}),
-    Case("pad reflect", "Pad", {"x": normal(1, 3, 4, 5)}, {"p": ints(0, 0, 1, 2, 0, 0, 3, 0)}, {"mode": "reflect"}),
-    Case("pad edge", "Pad", {"x": normal(1, 3, 4, 5)}, {"p": ints(0, 0, 1, 2, 0, 0, 3, 0)}, {"mode": "edge"}),
+    Case(
+        "pad reflect",
+        "Pad",
+        {"x": normal(1, 3, 4, 5)},
+        {"p": ints(0, 0, 1, 2, 0, 0, 3, 0)},
+        {"mode": "reflect"},
+    ),
+    Case(
+        "pad edge",
+        "Pad",
+        {"x": normal(1, 3, 4, 5)},
+        {"p": ints(0, 0, 1, 2, 0, 0, 3, 0)},
+        {"mode": "edge"},
+    ),
     Case("gather", "Gather", {"x": normal(5, 6)}, {"i": np.array([[0, -1], [2, 2]])}, {"axis": 1}),
     Case("gather one", "Gather", {"x": normal(5, 6)}, {"i": np.array(3)}),
     Case("identity", "Identity", {"x": normal(5, 6)}),
-]  # fmt: skip
+]
 
 
 def resize(name: str, x: tuple[int, ...], scales=None, sizes=None, **attrs) -> Case:
@@ -184,20 +268,39 @@ def resize(name: str, x: tuple[int, ...], scales=None, sizes=None, **attrs) -> C
 
 
 RESIZES = [
-    resize("resize nearest", (1, 5, 4, 5), [1, 1, 2, 2], mode="nearest",
-           coordinate_transformation_mode="asymmetric", nearest_mode="floor"),
+    resize(
+        "resize nearest",
+        (1, 5, 4, 5),
+        [1, 1, 2, 2],
+        mode="nearest",
+        coordinate_transformation_mode="asymmetric",
+        nearest_mode="floor",
+    ),
     resize("resize nearest default", (1, 5, 4, 5), [1, 1, 2, 3], mode="nearest"),
     resize("resize linear", (1, 5, 4, 5), [1, 1, 2, 2], mode="linear"),
-    resize("resize linear sizes", (2, 5, 8, 9), None, [2, 5, 5, 13], mode="linear",
-           coordinate_transformation_mode="align_corners"),
-    resize("resize linear pytorch", (1, 35, 4, 5), [1, 1, 3, 2], mode="linear",
-           coordinate_transformation_mode="pytorch_half_pixel"),
+    resize(
+        "resize linear sizes",
+        (2, 5, 8, 9),
+        None,
+        [2, 5, 5, 13],
+        mode="linear",
+        coordinate_transformation_mode="align_corners",
+    ),
+    resize(
+        "resize linear pytorch",
+        (1, 35, 4, 5),
+        [1, 1, 3, 2],
+        mode="linear",
+        coordinate_transformation_mode="pytorch_half_pixel",
+    ),
     resize("resize cubic", (1, 5, 6, 5), [1, 1, 2, 2], mode="cubic"),
-]  # fmt: skip
+]
 BATCH_NORM = Case(
-    "batch normalization", "BatchNormalization", {"x": normal(2, 5, 4, 4)},
+    "batch normalization",
+    "BatchNormalization",
+    {"x": normal(2, 5, 4, 4)},
     {"s": normal(5), "b": normal(5), "m": normal(5), "v": np.abs(normal(5)) + 0.1},
-)  # fmt: skip
+)
 
 FLOAT = [
     *CONVS,
@@ -230,7 +333,8 @@ def test_float(case: Case, isa: str) -> None:
     wanted = expected(model, case.feeds)
     got = quaver.load(model, threads=1, isa=isa).run(case.feeds)
     for name, want in zip(got, wanted, strict=True):
-        assert got[name].shape == want.shape and got[name].dtype == want.dtype
+        assert got[name].shape == want.shape
+        assert got[name].dtype == want.dtype
         np.testing.assert_allclose(
             got[name], want, rtol=1e-4, atol=1e-5 * max(1.0, np.abs(want).max())
         )
@@ -278,7 +382,8 @@ def test_int8_fused_activation(case: Case, act: str, isa: str) -> None:
     if act == "Clip":
         return
     ops = [node["op"] for node in report(quaver.load(model, isa=isa))["nodes"]]
-    assert "Clip" not in ops and "Table" not in ops
+    assert "Clip" not in ops
+    assert "Table" not in ops
 
 
 @pytest.mark.parametrize("signed", [False, True], ids=["u8", "s8"])

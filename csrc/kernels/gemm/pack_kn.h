@@ -1,4 +1,5 @@
-// Packing of a right-hand side that lies as [k][n] (rows of n, `stride` elements apart) and may be known only at run time.
+// Packing of a right-hand side that lies as [k][n] (rows of n, `stride` elements apart) and may be known only at run
+// time.
 #pragma once
 
 #include <cstddef>
