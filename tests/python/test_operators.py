@@ -393,3 +393,13 @@ def test_int8_fused_activation(case: Case, act: str, isa: str) -> None:
 def test_int8(case: Case, signed: bool, isa: str) -> None:
     outputs = expected(float_model(case), case.feeds)
     check_steps(quantized_model(case, outputs, signed=signed), case.feeds, isa)
+
+
+def test_wrong_output_shapes_are_ignored() -> None:
+    """As ONNX Runtime does, which warns: real exporters declare them."""
+    case = Case("relu", "Relu", {"x": normal(3, 50)})
+    model = float_model(case)
+    model.graph.output[0].type.tensor_type.shape.ClearField("dim")
+    loaded = quaver.load(model)
+    assert loaded.outputs[0].shape == (3, 50)
+    np.testing.assert_array_equal(loaded(case.feeds["x"]), np.maximum(case.feeds["x"], 0))

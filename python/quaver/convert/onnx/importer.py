@@ -47,9 +47,10 @@ def import_onnx(model: ModelProto, builder: Builder) -> None:
         _import_node(scope, proto)
     if not graph.output:
         raise ModelError("the model has no outputs")
+    # Exporters declare wrong output shapes (PaddlePaddle: none at all, as []); inference knows better.
     builder.set_outputs(
         [
-            (info.name, scope.value(info.name, "the graph"), tensor_dtype(info), shape_of(info))
+            (info.name, scope.value(info.name, "the graph"), tensor_dtype(info), None)
             for info in graph.output
         ]
     )
