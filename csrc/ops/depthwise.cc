@@ -25,6 +25,47 @@ std::vector<T> padded(std::span<const T> values) {
   return out;
 }
 
+// For each row of output pixels, the columns that it sees of its window's rows (kernels/depthwise/depthwise_u8.h).
+std::vector<std::int32_t> column_offsets(const ConvGeometry& g, std::size_t columns) {
+  std::vector<std::int32_t> offsets;
+  offsets.reserve(g.oh * columns * g.kh);
+  for (std::size_t row = 0; row < g.oh; ++row) {
+    const std::int64_t top = std::int64_t(row) * g.window.strides[0] - g.window.pads[0];
+    for (std::size_t column = 0; column < columns; ++column) {
+      for (std::size_t y = 0; y < g.kh; ++y) {
+        const std::int64_t at = top + std::int64_t(y) * g.window.dilations[0];
+        offsets.push_back(g.offset(at, std::int64_t(column) - g.window.pads[1]));
+      }
+    }
+  }
+  return offsets;
+}
+
+std::size_t columns_of_row(const ConvGeometry& g) {
+  const auto step = static_cast<std::size_t>(g.window.strides[1]);
+  return (g.ow - 1) * step + (g.kw - 1) * static_cast<std::size_t>(g.window.dilations[1]) + 1;
+}
+
+// Where neighbours see few columns of each other, or there are many that none sees, a pixel is one column of all taps.
+bool shares_columns(const ConvGeometry& g) { return g.ow > 0 && columns_of_row(g) <= g.ow * g.kw; }
+
+void set_window(const ConvGeometry& g, kernels::DepthwiseU8Args& args, std::vector<std::int32_t>& offsets) {
+  if (!shares_columns(g)) {
+    args.rows = g.taps();
+    offsets = conv_offsets(g, 1);
+    return;
+  }
+  args.rows = g.kh, args.columns = g.kw;
+  args.step = static_cast<std::size_t>(g.window.strides[1]);
+  args.dilation = static_cast<std::size_t>(g.window.dilations[1]);
+  offsets = column_offsets(g, columns_of_row(g));
+}
+
+void set_window(const ConvGeometry& g, kernels::DepthwiseF32Args& args, std::vector<std::int32_t>& offsets) {
+  args.taps = g.taps();
+  offsets = conv_offsets(g, 1);
+}
+
 // A unit is one row of output pixels of one image.
 template <class Kernel, class Args, class Element, class Bias>
 class DepthwiseStep final : public Step {
@@ -36,20 +77,20 @@ class DepthwiseStep final : public Step {
   std::vector<float> scale;
   std::vector<Element> pad;
   std::shared_ptr<const AlignedBuffer> w;
-  std::size_t rows = 0, row_pixels = 0, x_image = 0;
+  std::size_t rows = 0, row_pixels = 0, row_offsets = 0, x_image = 0;
   ValueId x = kNone, y = kNone, residual = kNone;
 
   void finish(const LowerContext& context, const ConvGeometry& g) {
     x = context.in(0);
     y = context.out();
     if (context.has_input(kResidual)) residual = context.in(kResidual);
-    offsets = conv_offsets(g, 1);
+    set_window(g, args, offsets);
     rows = g.oh;
     row_pixels = g.ow;
+    row_offsets = g.oh > 0 ? offsets.size() / g.oh : 0;
     x_image = g.h * g.w * g.c * g.element;
     args.pixels = g.ow;
     args.channels = g.c;
-    args.taps = g.taps();
     args.pad = pad.data();
     args.w = reinterpret_cast<decltype(args.w)>(w->data());
     args.bias = bias.data();
@@ -66,7 +107,7 @@ class DepthwiseStep final : public Step {
       const std::size_t image = unit / rows, row = unit % rows;
       Args call = args;
       call.a = reinterpret_cast<const Element*>(context.as<std::byte>(x) + image * x_image);
-      call.offsets = offsets.data() + row * row_pixels * args.taps;
+      call.offsets = offsets.data() + row * row_offsets;
       const std::size_t place = unit * row_pixels * args.channels;
       call.c = context.as<Element>(y) + place;
       if (residual != kNone) call.r = context.as<Element>(residual) + place;
@@ -86,13 +127,15 @@ std::unique_ptr<Step> lower_u8(LowerContext& context, const ConvGeometry& g) {
   step->scale =
       padded<float>(requantize_scales(weights, context.scale(context.input(0)), context.scale(context.output())));
   step->pad.assign(g.c, static_cast<std::uint8_t>(zero));
-  step->w = context.cache.get(context.input(1).data->data(), text("t4c ", g.taps()), [&] {
-    AlignedBuffer packed(packed_size_depthwise_u8(g.c, g.taps()));
-    pack_depthwise_u8(g.c, g.taps(), taps_first(weights.planes[0], g.c, g.taps()).data(), packed.as<std::int8_t>());
+  const std::size_t rows = shares_columns(g) ? g.kh : g.taps(), columns = g.taps() / rows;
+  step->w = context.cache.get(context.input(1).data->data(), text("t4c ", rows, "x", columns), [&] {
+    AlignedBuffer packed(packed_size_depthwise_u8(g.c, rows, columns));
+    pack_depthwise_u8(g.c, rows, columns, taps_first(weights.planes[0], g.c, g.taps()).data(),
+                      packed.as<std::int8_t>());
     return packed;
   });
   set_epilogue_u8(context, step->args);
-  step->kernel = &pick_depthwise_u8(context.isa, g.c, g.taps());
+  step->kernel = &pick_depthwise_u8(context.isa);
   step->finish(context, g);
   return step;
 }

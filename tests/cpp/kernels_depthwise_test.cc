@@ -21,6 +21,17 @@ std::ostream& operator<<(std::ostream& out, const Shape& s) {
   return out << "pixels=" << s.pixels << " channels=" << s.channels << " taps=" << s.taps;
 }
 
+// Of u8: how the pixels' windows lie in the columns.
+struct WindowU8 {
+  std::size_t pixels, channels, rows, columns, step, dilation;
+  std::size_t seen() const { return (pixels - 1) * step + (columns - 1) * dilation + 1; }
+};
+
+std::ostream& operator<<(std::ostream& out, const WindowU8& s) {
+  return out << "pixels=" << s.pixels << " channels=" << s.channels << " window=" << s.rows << "x" << s.columns
+             << " step=" << s.step << " dilation=" << s.dilation;
+}
+
 std::size_t padded(std::size_t channels) { return (channels + kDepthwisePad - 1) / kDepthwisePad * kDepthwisePad; }
 
 // Offsets into 5 rows, `stride` bytes apart, with some padding.
@@ -34,22 +45,22 @@ void fill_offsets(const Guarded<std::int32_t>& offsets, std::size_t stride, Rand
 
 // Every operand of one call, each ending at an unmapped page.
 struct ProblemU8 {
-  Shape shape;
+  WindowU8 shape;
   Guarded<std::uint8_t> a, pad, residual;
   Guarded<std::int32_t> offsets, bias;
   Guarded<std::int8_t> w, packed;
   Guarded<float> scale;
   DepthwiseU8Args args;
 
-  ProblemU8(Shape s, std::size_t gap, Random& random)
+  ProblemU8(WindowU8 s, std::size_t gap, Random& random)
       : shape(s),
         a(4 * (s.channels + gap) + s.channels),
         pad(s.channels),
         residual((s.pixels - 1) * (s.channels + gap) + s.channels),
-        offsets(s.pixels * s.taps),
+        offsets(s.seen() * s.rows),
         bias(padded(s.channels)),
-        w(s.taps * s.channels),
-        packed(packed_size_depthwise_u8(s.channels, s.taps)),
+        w(s.rows * s.columns * s.channels),
+        packed(packed_size_depthwise_u8(s.channels, s.rows, s.columns)),
         scale(padded(s.channels)) {
     random.fill(pad, 0, 255);
     random.fill(residual, 0, 255);
@@ -58,7 +69,8 @@ struct ProblemU8 {
       bias[c] = random.integer(-9000, 9000);
       scale[c] = random.coin() ? random.real(-0.001F, 0.02F) : 1.0F / static_cast<float>(1 << random.integer(3, 9));
     }
-    args.pixels = s.pixels, args.channels = s.channels, args.taps = s.taps;
+    args.pixels = s.pixels, args.channels = s.channels;
+    args.rows = s.rows, args.columns = s.columns, args.step = s.step, args.dilation = s.dilation;
     args.a = a.data(), args.offsets = offsets.data(), args.pad = pad.data(), args.w = packed.data();
     args.bias = bias.data(), args.scale = scale.data(), args.r_stride = s.channels + gap;
     args.zero = random.integer(0, 255);
@@ -72,7 +84,7 @@ struct ProblemU8 {
   void values(Random& random, int a_lo, int a_hi, int w_lo, int w_hi) {
     random.fill(a, a_lo, a_hi);
     random.fill(w, w_lo, w_hi);
-    pack_depthwise_u8(shape.channels, shape.taps, w.data(), packed.data());
+    pack_depthwise_u8(shape.channels, shape.rows, shape.columns, w.data(), packed.data());
   }
 };
 
@@ -135,6 +147,38 @@ std::vector<Shape> shapes() {
   return out;
 }
 
+constexpr std::size_t kChannels[] = {1, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 47, 63, 64, 65, 129};
+
+std::vector<WindowU8> windows() {
+  std::vector<WindowU8> out;
+  // The sides and steps with code of their own, each off by one, dilated.
+  for (const std::size_t pixels : {1, 3, 4, 5, 7, 9}) {
+    for (const std::size_t channels : kChannels) {
+      for (const std::size_t side : {3, 5}) {
+        for (const std::size_t step : {1, 2, 3}) out.push_back({pixels, channels, side, side, step, 1});
+      }
+      out.push_back({pixels, channels, 3, 3, 1, 2});
+      out.push_back({pixels, channels, 5, 5, 2, 3});
+    }
+  }
+  for (const std::size_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 9}) {
+    for (const std::size_t columns : {1, 2, 3, 5, 7}) {
+      for (const std::size_t channels : {8, 33, 65}) out.push_back({5, channels, rows, columns, 1 + rows % 2, 1});
+    }
+  }
+  // More pixels than one run takes; columns, taps and weights as many as it takes, and more.
+  for (const std::size_t pixels : {31, 32, 33, 70, 113}) {
+    for (const std::size_t step : {1, 2}) {
+      for (const std::size_t side : {3, 5, 7}) out.push_back({pixels, 33, side, side, step, 1});
+    }
+  }
+  for (const std::size_t rows : {127, 128, 129, 512, 513}) out.push_back({3, 17, rows, 1, 1, 1});
+  for (const std::size_t columns : {42, 43, 64, 65, 128, 129}) out.push_back({3, 17, 9, columns, 1, 1});
+  for (const std::size_t dilation : {63, 64, 94, 95, 96, 200}) out.push_back({3, 17, 3, 3, 2, dilation});
+  for (const std::size_t step : {100, 191, 192, 193}) out.push_back({3, 17, 3, 3, step, 1});
+  return out;
+}
+
 const DepthwiseU8Kernel& definition_u8() { return *depthwise_u8_kernels().items[0]; }
 const DepthwiseF32Kernel& definition_f32() { return *depthwise_f32_kernels().items[0]; }
 
@@ -146,18 +190,30 @@ auto rows_of(const Row& offsets, const T* a, const T* pad, std::size_t taps) {
   };
 }
 
+// What the table of columns says that tap t of pixel i is.
+auto rows_of(const ProblemU8& problem) {
+  return [&problem](std::size_t i, std::size_t t) {
+    const DepthwiseU8Args& g = problem.args;
+    const std::size_t column = i * g.step + t % g.columns * g.dilation;
+    const std::int32_t offset = problem.offsets[column * g.rows + t / g.columns];
+    return offset == kPad ? g.pad : g.a + offset;
+  };
+}
+
 TEST(kernels_depthwise_u8_definition_is_the_textbook) {
   std::cout << "seed " << kernel_case::seed() << "\n";
   Random random(kernel_case::seed());
-  for (int round = 0; round < 8; ++round) {
-    const ProblemU8 problem({3, 17, static_cast<std::size_t>(1 + 4 * round)}, 2, random);
+  for (const WindowU8& window :
+       {WindowU8{3, 17, 1, 1, 1, 1}, WindowU8{3, 17, 3, 3, 1, 1}, WindowU8{4, 17, 2, 5, 2, 1},
+        WindowU8{3, 17, 5, 2, 1, 3}, WindowU8{3, 17, 7, 6, 3, 2}, WindowU8{3, 17, 29, 1, 1, 1}}) {
+    const ProblemU8 problem(window, 2, random);
     const DepthwiseU8Args& g = problem.args;
+    const std::size_t taps = g.rows * g.columns;
     const auto got = result<std::uint8_t>(definition_u8(), g, 0);
-    const auto row = rows_of(problem.offsets, g.a, g.pad, g.taps);
+    const auto row = rows_of(problem);
     for (std::size_t i = 0; i < g.pixels; ++i) {
       for (std::size_t c = 0; c < g.channels; ++c) {
-        const auto sum =
-            reference::depthwise<std::int64_t>(row, problem.w.data(), i, c, g.taps, g.channels) + g.bias[c];
+        const auto sum = reference::depthwise<std::int64_t>(row, problem.w.data(), i, c, taps, g.channels) + g.bias[c];
         const std::uint8_t* residual = g.r ? g.r + i * g.r_stride + c : nullptr;
         const float y = reference::requantize(g, static_cast<std::int32_t>(sum), g.scale[c], residual);
         CHECK_EQ(int{got[i * g.channels + c]}, int{reference::to_byte(g, y)});
@@ -189,7 +245,7 @@ TEST(kernels_depthwise_u8_equals_the_definition) {
   for (const DepthwiseU8Kernel* kernel : kernel_case::candidates(depthwise_u8_kernels())) {
     Random random(kernel_case::seed());
     std::size_t count = 0;
-    for (const Shape& shape : shapes()) {
+    for (const WindowU8& shape : windows()) {
       const std::size_t gap = count++ % 3;
       compare<std::uint8_t>(*kernel, definition_u8(), ProblemU8(shape, gap, random), gap);
     }
@@ -203,8 +259,8 @@ TEST(kernels_depthwise_u8_extremes_are_exact) {
   for (const DepthwiseU8Kernel* kernel : kernel_case::candidates(depthwise_u8_kernels())) {
     Random random(kernel_case::seed());
     for (const auto& [a_lo, a_hi, w_lo, w_hi] : kValues) {
-      for (const std::size_t taps : {1, 3, 4, 9, 25}) {
-        ProblemU8 problem({3, 65, taps}, 0, random);
+      for (const std::size_t side : {1, 2, 3, 4, 5}) {
+        ProblemU8 problem({5, 65, side, side, 1, 1}, 0, random);
         problem.values(random, a_lo, a_hi, w_lo, w_hi);
         for (float& scale : problem.scale) scale = 1.0F / 32768;  // keeps every sum of these in range
         compare<std::uint8_t>(*kernel, definition_u8(), problem, 0);
@@ -216,7 +272,7 @@ TEST(kernels_depthwise_u8_extremes_are_exact) {
 TEST(kernels_depthwise_u8_output_may_be_its_residual) {
   for (const DepthwiseU8Kernel* kernel : kernel_case::candidates(depthwise_u8_kernels())) {
     Random random(kernel_case::seed());
-    ProblemU8 problem({5, 69, 9}, 0, random);
+    ProblemU8 problem({5, 69, 3, 3, 1, 1}, 0, random);
     problem.args.r = problem.residual.data();
     const auto expected = result<std::uint8_t>(*kernel, problem.args, 0);
     problem.args.c = problem.residual.data(), problem.args.c_stride = problem.args.r_stride;
@@ -241,7 +297,7 @@ TEST(kernels_depthwise_selection) {
   for (std::size_t i = 0; i < depthwise_u8_kernels().size; ++i) {
     const DepthwiseU8Kernel& kernel = *depthwise_u8_kernels().items[i];
     const quaver::IsaSet only{1U | 1U << static_cast<int>(kernel.isa)};
-    CHECK_EQ(std::string(pick_depthwise_u8(only, 64, 9).name), std::string(kernel.name));
+    CHECK_EQ(std::string(pick_depthwise_u8(only).name), std::string(kernel.name));
   }
   for (std::size_t i = 0; i < depthwise_f32_kernels().size; ++i) {
     const DepthwiseF32Kernel& kernel = *depthwise_f32_kernels().items[i];

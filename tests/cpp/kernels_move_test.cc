@@ -32,8 +32,8 @@ void check_size(std::size_t element, std::size_t rows, std::size_t cols, std::si
 
 TEST(kernels_transpose) {
   for (const std::size_t element : {1, 2, 4, 8}) {
-    for (const std::size_t rows : {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 33, 64}) {
-      for (const std::size_t cols : {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 33, 100}) {
+    for (const std::size_t rows : {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 97}) {
+      for (const std::size_t cols : {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 100}) {
         for (const std::size_t more : {0, 1, 5}) check_size(element, rows, cols, more);
       }
     }

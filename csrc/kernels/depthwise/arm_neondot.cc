@@ -8,10 +8,12 @@ namespace {
 // The extension has no product of mixed signs: Σ a·w = Σ (a − 128)·w + 128·Σw, the last as −(−128)·Σw.
 struct NeonDot {
   using V = Neon;
-  static constexpr int kPixels = 1;
+  using Bytes = Bytes16;
+  using Factor = int8x16_t;
 
-  static const std::int8_t* weights(const std::int8_t* w) { return w; }
-  static void dot(int32x4_t (&acc)[4], const Bytes16 (&taps)[4], const std::int8_t* w) {
+  static Bytes read_some(const std::uint8_t* p, std::size_t n) { return read_below_16(p, n); }
+
+  static void spread(const Bytes (&taps)[4], int32x4_t* out, std::size_t apart) {
     const uint8x16x2_t pairs01 = vzipq_u8(taps[0], taps[1]), pairs23 = vzipq_u8(taps[2], taps[3]);
 #pragma GCC unroll 2
     for (int half = 0; half < 2; ++half) {
@@ -19,15 +21,21 @@ struct NeonDot {
           vzipq_u16(vreinterpretq_u16_u8(pairs01.val[half]), vreinterpretq_u16_u8(pairs23.val[half]));
 #pragma GCC unroll 2
       for (int v = 0; v < 2; ++v) {
-        const int8x16_t weights = vld1q_s8(w + 32 * half + 16 * v);
         const uint8x16_t less = veorq_u8(vreinterpretq_u8_u16(quads.val[v]), vdupq_n_u8(0x80));
-        int32x4_t& sum = acc[2 * half + v];
-        sum = vdotq_s32(sum, vreinterpretq_s8_u8(less), weights);
-        sum = vsubq_s32(sum, vdotq_s32(vdupq_n_s32(0), vdupq_n_s8(-128), weights));
+        out[(2 * half + v) * apart] = vreinterpretq_s32_u8(less);
       }
     }
   }
-  static void last(int32x4_t (&acc)[4], Bytes16 tap, const std::int8_t* w) { dot(acc, {tap, tap, tap, tap}, w); }
+
+  static int8x16_t data(int32x4_t quads) { return vreinterpretq_s8_s32(quads); }
+  static int8x16_t weights(const std::int8_t* w) { return vld1q_s8(w); }
+  static void start(int32x4_t& acc, int8x16_t w) {
+    acc = vsubq_s32(acc, vdotq_s32(vdupq_n_s32(0), vdupq_n_s8(-128), w));
+  }
+  static void multiply(int32x4_t& acc, int8x16_t data, int8x16_t w, std::size_t) { acc = vdotq_s32(acc, data, w); }
+  static void store(std::uint8_t* out, std::size_t apart, const float32x4_t (&y)[kPixels], const Limits& limits) {
+    store_lanes<V>(out, apart, y, limits);
+  }
 };
 
 }  // namespace

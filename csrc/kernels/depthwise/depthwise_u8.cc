@@ -22,15 +22,18 @@ std::size_t padded(std::size_t channels) { return (channels + kDepthwisePad - 1)
 
 }  // namespace
 
-std::size_t packed_size_depthwise_u8(std::size_t channels, std::size_t taps) {
-  return (taps + 3) / 4 * 4 * padded(channels);
+std::size_t packed_size_depthwise_u8(std::size_t channels, std::size_t rows, std::size_t columns) {
+  return columns * ((rows + 3) / 4 * 4) * padded(channels);
 }
 
-void pack_depthwise_u8(std::size_t channels, std::size_t taps, const std::int8_t* w, std::int8_t* out) {
-  for (std::size_t group = 0; group < taps; group += 4) {
-    for (std::size_t c = 0; c < padded(channels); ++c) {
-      for (std::size_t t = group; t < group + 4; ++t) {
-        *out++ = c < channels && t < taps ? w[t * channels + c] : std::int8_t{0};
+void pack_depthwise_u8(std::size_t channels, std::size_t rows, std::size_t columns, const std::int8_t* w,
+                       std::int8_t* out) {
+  for (std::size_t x = 0; x < columns; ++x) {
+    for (std::size_t group = 0; group < rows; group += 4) {
+      for (std::size_t c = 0; c < padded(channels); ++c) {
+        for (std::size_t y = group; y < group + 4; ++y) {
+          *out++ = c < channels && y < rows ? w[(y * columns + x) * channels + c] : std::int8_t{0};
+        }
       }
     }
   }
@@ -38,6 +41,6 @@ void pack_depthwise_u8(std::size_t channels, std::size_t taps, const std::int8_t
 
 DepthwiseU8List depthwise_u8_kernels() { return list_of<DepthwiseU8List>(kKernels); }
 
-const DepthwiseU8Kernel& pick_depthwise_u8(IsaSet set, std::size_t, std::size_t) { return pick_best(kKernels, set); }
+const DepthwiseU8Kernel& pick_depthwise_u8(IsaSet set) { return pick_best(kKernels, set); }
 
 }  // namespace quaver::kernels

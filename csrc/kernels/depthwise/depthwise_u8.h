@@ -1,9 +1,10 @@
 // Depthwise convolution of u8 activations and s8 weights: channel c of a pixel sees only channel c of its taps.
 //
-//   acc = bias[c] + Σ_t a(i, t)[c] · w[t][c]                     exact int32
+//   acc = bias[c] + Σ_x Σ_y a(i · step + x · dilation, y)[c] · w[y][x][c]      y < rows, x < columns; exact int32
 //   then scale, clamps, residual, rounding and zero point as in gemm_u8.h (Output::u8 only)
 //
-// a(i, t) = a + offsets[i·taps + t], or `pad` (channels zero-point bytes) where that offset is kPad.
+// a(j, y) = a + offsets[j · rows + y], or `pad` (channels zero-point bytes) where that offset is kPad: what row y of
+// the window sees in column j. Neighbouring pixels share columns, so a kernel need prepare each of them only once.
 // Kernels read exactly `channels` bytes of a row; packed weights, bias and scale are padded with zeros to a
 // multiple of kDepthwisePad channels. c may be r itself.
 #pragma once
@@ -19,9 +20,11 @@ namespace quaver::kernels {
 inline constexpr std::size_t kDepthwisePad = 64;
 
 struct DepthwiseU8Args {
-  std::size_t pixels = 0, channels = 0, taps = 0;
+  std::size_t pixels = 0, channels = 0;
+  std::size_t rows = 1, columns = 1;   // of the window
+  std::size_t step = 1, dilation = 1;  // columns of `offsets` from pixel to pixel, and from x to x + 1
   const std::uint8_t* a = nullptr;
-  const std::int32_t* offsets = nullptr;  // [pixels][taps], bytes from `a`
+  const std::int32_t* offsets = nullptr;  // [(pixels − 1) · step + (columns − 1) · dilation + 1][rows], bytes from `a`
   const std::uint8_t* pad = nullptr;      // [channels]
   const std::int8_t* w = nullptr;         // packed by pack_depthwise_u8
   const std::int32_t* bias = nullptr;     // [channels]
@@ -37,22 +40,23 @@ struct DepthwiseU8Args {
   std::size_t c_stride = 0;   // bytes between pixels
 };
 
-// `t4c`: taps in groups of 4 (the last padded with zeros); w[t][c] lies at ((t / 4) · channels_padded + c) · 4 + t % 4.
+// `t4c`: column after column, the rows of each in groups of 4 (the last padded with zeros): w[y][x][c] lies at
+// ((x · ceil(rows / 4) + y / 4) · channels_padded + c) · 4 + y % 4.
 struct DepthwiseU8Kernel {
   const char* name;
   Isa isa;
   void (*run)(const DepthwiseU8Args&);
 };
 
-std::size_t packed_size_depthwise_u8(std::size_t channels, std::size_t taps);  // bytes
-void pack_depthwise_u8(std::size_t channels, std::size_t taps, const std::int8_t* w,
-                       std::int8_t* out);  // w: [taps][channels]
+std::size_t packed_size_depthwise_u8(std::size_t channels, std::size_t rows, std::size_t columns);  // bytes
+void pack_depthwise_u8(std::size_t channels, std::size_t rows, std::size_t columns, const std::int8_t* w,
+                       std::int8_t* out);  // w: [rows][columns][channels]
 
 struct DepthwiseU8List {
   const DepthwiseU8Kernel* const* items;
   std::size_t size;
 };
 DepthwiseU8List depthwise_u8_kernels();
-const DepthwiseU8Kernel& pick_depthwise_u8(IsaSet set, std::size_t channels, std::size_t taps);
+const DepthwiseU8Kernel& pick_depthwise_u8(IsaSet set);
 
 }  // namespace quaver::kernels

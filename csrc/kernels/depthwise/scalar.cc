@@ -7,10 +7,14 @@ namespace quaver::kernels {
 namespace {
 
 std::int32_t accumulate(const DepthwiseU8Args& g, std::size_t i, std::size_t c) {
-  const std::size_t padded = ceil_div(g.channels, kDepthwisePad) * kDepthwisePad;
+  const std::size_t padded = ceil_div(g.channels, kDepthwisePad) * kDepthwisePad, groups = ceil_div(g.rows, 4);
   std::uint32_t acc = g.bias[c];  // unsigned, because the sum wraps
-  for (std::size_t t = 0; t < g.taps; ++t) {
-    acc += tap_of<std::uint8_t>(g, i, t)[c] * g.w[(t / 4 * padded + c) * 4 + t % 4];
+  for (std::size_t x = 0; x < g.columns; ++x) {
+    for (std::size_t y = 0; y < g.rows; ++y) {
+      const std::int32_t offset = g.offsets[(i * g.step + x * g.dilation) * g.rows + y];
+      const std::uint8_t* tap = offset == kPad ? g.pad : g.a + offset;
+      acc += tap[c] * g.w[((x * groups + y / 4) * padded + c) * 4 + y % 4];
+    }
   }
   return static_cast<std::int32_t>(acc);
 }

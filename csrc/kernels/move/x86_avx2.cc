@@ -116,9 +116,94 @@ void split_columns(const TransposeArgs& args) {
   }
 }
 
+// For rows of bytes in threes, which the compiler takes four times as long for: where each byte of the dense stream
+// comes from, and the way back. A negative index gives zero.
+struct Threes {
+  alignas(16) char into[3][3][16], from[3][3][16];  // [result][operand][byte]
+};
+
+constexpr Threes threes() {
+  Threes out{};
+  for (int result = 0; result < 3; ++result) {
+    for (int k = 0; k < 16; ++k) {
+      const int dense = 16 * result + k, apart = 3 * k + result;
+      for (int operand = 0; operand < 3; ++operand) {
+        out.into[result][operand][k] = static_cast<char>(dense % 3 == operand ? dense / 3 : -1);
+        out.from[result][operand][k] = static_cast<char>(apart / 16 == operand ? apart % 16 : -1);
+      }
+    }
+  }
+  return out;
+}
+
+constexpr Threes kThrees = threes();
+
+// y[r] = the bytes of x that index[r] picks, in both halves alike.
+inline void pick(const __m256i (&x)[3], const char (&index)[3][3][16], __m256i (&y)[3]) {
+#pragma GCC unroll 3
+  for (int r = 0; r < 3; ++r) {
+    __m256i part[3];
+#pragma GCC unroll 3
+    for (int k = 0; k < 3; ++k) {
+      const __m128i half = _mm_load_si128(reinterpret_cast<const __m128i*>(index[r][k]));
+      part[k] = _mm256_shuffle_epi8(x[k], _mm256_broadcastsi128_si256(half));
+    }
+    y[r] = _mm256_or_si256(_mm256_or_si256(part[0], part[1]), part[2]);
+  }
+}
+
+// 32 bytes of each of three rows, and 96 dense ones: halves of vectors lie 48 bytes apart.
+struct Bytes3 {
+  static constexpr std::size_t kStep = 32;
+
+  static void interleave(const std::uint8_t* const (&a)[3], std::size_t j, std::uint8_t* c) {
+    __m256i x[3], y[3];
+#pragma GCC unroll 3
+    for (int k = 0; k < 3; ++k) x[k] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a[k] + j));
+    pick(x, kThrees.into, y);
+#pragma GCC unroll 3
+    for (int r = 0; r < 3; ++r) {
+      _mm256_storeu2_m128i(reinterpret_cast<__m128i*>(c + 3 * j + 48 + 16 * r),
+                           reinterpret_cast<__m128i*>(c + 3 * j + 16 * r), y[r]);
+    }
+  }
+
+  static void split(const std::uint8_t* a, std::size_t i, std::uint8_t* const (&c)[3]) {
+    __m256i x[3], y[3];
+#pragma GCC unroll 3
+    for (int k = 0; k < 3; ++k) {
+      x[k] = _mm256_loadu2_m128i(reinterpret_cast<const __m128i*>(a + 3 * i + 48 + 16 * k),
+                                 reinterpret_cast<const __m128i*>(a + 3 * i + 16 * k));
+    }
+    pick(x, kThrees.from, y);
+#pragma GCC unroll 3
+    for (int r = 0; r < 3; ++r) _mm256_storeu_si256(reinterpret_cast<__m256i*>(c[r] + i), y[r]);
+  }
+};
+
+void interleave_bytes_3(const TransposeArgs& args) {
+  const std::uint8_t* const a[3] = {in_row<std::uint8_t>(args, 0), in_row<std::uint8_t>(args, 1),
+                                    in_row<std::uint8_t>(args, 2)};
+  const std::size_t cols = args.cols / Bytes3::kStep * Bytes3::kStep;
+  for (std::size_t j = 0; j < cols; j += Bytes3::kStep) Bytes3::interleave(a, j, out_row<std::uint8_t>(args, 0));
+  elements<std::uint8_t>(args, 0, 3, cols, args.cols);
+}
+
+void split_bytes_3(const TransposeArgs& args) {
+  std::uint8_t* const c[3] = {out_row<std::uint8_t>(args, 0), out_row<std::uint8_t>(args, 1),
+                              out_row<std::uint8_t>(args, 2)};
+  const std::size_t rows = args.rows / Bytes3::kStep * Bytes3::kStep;
+  for (std::size_t i = 0; i < rows; i += Bytes3::kStep) Bytes3::split(in_row<std::uint8_t>(args, 0), i, c);
+  elements<std::uint8_t>(args, rows, args.rows, 0, 3);
+}
+
 template <class Tile>
 void transpose(const TransposeArgs& args) {
   using T = typename Tile::T;
+  if constexpr (sizeof(T) == 1) {
+    if (args.rows == 3 && args.c_stride == 3) return interleave_bytes_3(args);
+    if (args.cols == 3 && args.a_stride == 3) return split_bytes_3(args);
+  }
   if (args.c_stride == args.rows * sizeof(T)) {
     if (args.rows == 2) return interleave_rows<T, 2>(args);
     if (args.rows == 3) return interleave_rows<T, 3>(args);
