@@ -58,14 +58,13 @@ double run_gemm_f32(const GemmF32Kernel& kernel, Shape s) {
   return seconds_of([&] { kernel.run(args); }, kSeconds);
 }
 
-// A square image whose every pixel sees the pixels right of and below it; past the end it wraps around.
-std::vector<std::int32_t> window_offsets(Shape s) {
-  const auto width = static_cast<std::size_t>(std::sqrt(s.m)), side = static_cast<std::size_t>(std::sqrt(s.k));
+// The columns of one row of a square image, of which each pixel sees those right of and the rows below it; past the end
+// both wrap around.
+std::vector<std::int32_t> column_offsets(Shape s, std::size_t width, std::size_t side, std::size_t row) {
   std::vector<std::int32_t> offsets;
-  for (std::size_t pixel = 0; pixel < s.m; ++pixel) {
-    for (std::size_t tap = 0; tap < s.k; ++tap) {
-      const std::size_t at = (pixel + tap / side * width + tap % side) % s.m;
-      offsets.push_back(static_cast<std::int32_t>(at * s.n));
+  for (std::size_t column = 0; column < width + side - 1; ++column) {
+    for (std::size_t y = 0; y < side; ++y) {
+      offsets.push_back(static_cast<std::int32_t>(((row + y) * width + column) % s.m * s.n));
     }
   }
   return offsets;
@@ -76,16 +75,26 @@ double run_depthwise_u8(const DepthwiseU8Kernel& kernel, Shape s) {
   const auto w = random_numbers<std::int8_t>(s.k * s.n, -127, 127);
   const auto bias = random_numbers<std::int32_t>(align_up(s.n, kPanel), -1000, 1000);
   const std::vector<float> scale(align_up(s.n, kPanel), 1e-3F);
-  const auto offsets = window_offsets(s);
-  AlignedBuffer packed(packed_size_depthwise_u8(s.n, s.k)), c(s.m * s.n);
-  pack_depthwise_u8(s.n, s.k, w.data(), packed.as<std::int8_t>());
+  const auto width = static_cast<std::size_t>(std::sqrt(s.m)), side = static_cast<std::size_t>(std::sqrt(s.k));
+  std::vector<std::vector<std::int32_t>> rows;
+  for (std::size_t row = 0; row < s.m / width; ++row) rows.push_back(column_offsets(s, width, side, row));
+  AlignedBuffer packed(packed_size_depthwise_u8(s.n, side, side)), c(s.m * s.n);
+  pack_depthwise_u8(s.n, side, side, w.data(), packed.as<std::int8_t>());
   DepthwiseU8Args args;
-  args.pixels = s.m, args.channels = s.n, args.taps = s.k;
-  args.a = a.data(), args.offsets = offsets.data();
+  args.pixels = width, args.channels = s.n, args.rows = args.columns = side;
+  args.a = a.data();
   args.w = packed.as<std::int8_t>(), args.bias = bias.data(), args.scale = scale.data();
   args.lo = -128, args.hi = 127, args.zero = 128;
-  args.c = c.as<std::uint8_t>(), args.c_stride = s.n;
-  return seconds_of([&] { kernel.run(args); }, kSeconds);
+  args.c_stride = s.n;
+  const auto image = [&] {
+    args.c = c.as<std::uint8_t>();
+    for (const std::vector<std::int32_t>& row : rows) {
+      args.offsets = row.data();
+      kernel.run(args);
+      args.c += width * s.n;
+    }
+  };
+  return seconds_of(image, kSeconds);
 }
 
 // Adds the kernels of one list that this CPU can run.

@@ -142,17 +142,17 @@ class GemmStep final : public Step {
     std::uint32_t part, image, row, rows, column, columns;
   };
 
-  // A unit's weights stay in L2 while its rows pass; enough units for the threads to share evenly.
+  // A unit's weights stay in L2 while its rows pass; units enough for threads to share, but no narrower than what pays
+  // for the staging of their rows.
   void cut(std::size_t index) {
-    constexpr std::size_t kWeightBytes = 128 << 10, kRows = 64, kEnough = 8;
+    constexpr std::size_t kWeightBytes = 256 << 10, kRows = 64, kColumns = 64, kEnough = 4;
     const GemmPart& part = parts[index];
     const std::size_t rows = std::max(kRows / kernel->mr, std::size_t{1}) * kernel->mr;
     const std::size_t column_bytes = part.taps * args.k * sizeof(typename Family::Weight);
-    const auto round = [&](std::size_t n) { return std::max(n / kernel->nr, std::size_t{1}) * kernel->nr; };
-    std::size_t columns = std::min(round(kWeightBytes / column_bytes), round(part.n + kernel->nr - 1));
+    const auto round = [&](std::size_t n) { return (n + kernel->nr - 1) / kernel->nr * kernel->nr; };
+    std::size_t columns = std::min(round(std::max(kWeightBytes / column_bytes, kColumns)), round(part.n));
     const std::size_t row_units = images * ((part.m + rows - 1) / rows) * parts.size();
-    while (row_units * ((part.n + columns - 1) / columns) < kEnough && columns > kernel->nr)
-      columns = round(columns / 2);
+    while (row_units * ((part.n + columns - 1) / columns) < kEnough && columns > kColumns) columns = round(columns / 2);
     for (std::size_t column = 0; column < part.n; column += columns) {
       for (std::size_t image = 0; image < images; ++image) {
         for (std::size_t row = 0; row < part.m; row += rows) {

@@ -124,7 +124,7 @@ void compare(const GemmU8Kernel& kernel, const Problem& problem, std::size_t gap
 std::vector<Shape> shapes(const GemmU8Kernel& kernel) {
   std::vector<Shape> out;
   std::vector<std::size_t> columns = kernel_case::around(kernel.nr);
-  if (kernel.nr != kPanel) columns.insert(columns.end(), {kPanel - 1, kPanel, kPanel + 1});
+  columns.insert(columns.end(), {kernel.nr / 2 - 1, kernel.nr / 2, kernel.nr / 2 + 1});  // half a tile
   for (const std::size_t m : kernel_case::around(kernel.mr)) {
     for (const std::size_t n : columns) {
       for (const std::size_t k : {1, 2, 3, 4, 5, 6, 7, 8, 11, 15, 16, 17, 30, 31, 33, 67}) {
@@ -224,10 +224,13 @@ TEST(kernels_gemm_u8_long_rows) {
   for (const GemmU8Kernel* kernel : kernel_case::candidates(gemm_u8_kernels())) {
     Random random(kernel_case::seed());
     const std::size_t m = kernel->mr + 1, n = kernel->nr + 1;
-    for (const std::size_t k : {4091, 4092, 4093, 4094, 4095, 4096, 4097, 4098, 4101, 8193}) {
+    for (const std::size_t k : {2045, 2047, 2048, 2049, 4091, 4092, 4093, 4094, 4095, 4096, 4097, 4098, 4101, 8193}) {
       compare(*kernel, Problem({m, n, k, 1, false}, 1, random), 1);
     }
     for (const std::size_t taps : {2, 3, 49}) compare(*kernel, Problem({m, n, 1367, taps, true}, 0, random), 0);
+    for (const std::size_t k : {2053, 4101}) {
+      compare(*kernel, Problem({m, 3 * kernel->nr + 5, k, 1, false}, 0, random), 0);
+    }
     compare(*kernel, Problem({m, 5 * kernel->nr + 1, 16385, 1, false}, 0, random), 0);
   }
 }

@@ -1,4 +1,4 @@
-"""The inner loops of the matrix products keep their accumulators in registers.
+"""The inner loops of products and depthwise convolutions keep their accumulators in registers.
 
 A compiler that spills one makes a product several times slower and no other test fails, so the
 object code is read: the largest innermost loop with dot instructions must be the whole tile and
@@ -17,9 +17,16 @@ from pathlib import Path
 import pytest
 
 BUILD = os.environ.get("QUAVER_BUILD_DIR")
-OBJECTS = (
-    {path.name: path for path in Path(BUILD).glob("**/csrc/kernels/gemm/*.cc.o")} if BUILD else {}
-)
+
+
+def _objects(family: str) -> dict[str, Path]:
+    if not BUILD:
+        return {}
+    return {path.name: path for path in Path(BUILD).glob(f"**/csrc/kernels/{family}/*.cc.o")}
+
+
+OBJECTS = _objects("gemm")
+DEPTHWISE = _objects("depthwise")
 
 pytestmark = [
     pytest.mark.skipif(not BUILD, reason="QUAVER_BUILD_DIR names no build; `make test` does"),
@@ -53,7 +60,7 @@ class Tile:
 
 
 TILES = [
-    Tile("x86_avx2.cc.o", "vpmaddwd", 4 * 2 * 2),
+    Tile("x86_avx2.cc.o", "vpmaddwd", 6 * 2 * 2),
     Tile("x86_avx2.cc.o", "vfmadd", 6 * 2),
     Tile("x86_avxvnni.cc.o", "vpdpbusd", 6 * 2),
     Tile("x86_avx512vnni.cc.o", "vpdpbusd", 7 * 2),
@@ -110,6 +117,30 @@ def test_tiles_stay_in_registers(tile: Tile) -> None:
     assert [spill for loop in loops for spill in _on_stack(loop)] == []
 
 
+#: Four pixels of a 3x3 window over one vector of channels; a column takes two instructions of AVX2.
+WINDOWS = [
+    ("x86_avx2.cc.o", "vpmaddwd", 4 * 3 * 2),
+    ("x86_avxvnni.cc.o", "vpdpbusd", 4 * 3),
+    ("x86_avx512vnni.cc.o", "vpdpbusd", 4 * 3),
+]
+
+
+def _stored_on_stack(loop: list[Instruction]) -> list[str]:
+    return [i.text for i in loop if re.search(r"%[xyz]mm\d+,[-\w]*\(%r[sb]p", i.text)]
+
+
+@pytest.mark.parametrize(("source", "dot", "count"), WINDOWS)
+def test_depthwise_sums_stay_in_registers(source: str, dot: str, count: int) -> None:
+    """Constants may come from the stack, as they do with AVX2's 16 registers; sums may not go."""
+    if not DEPTHWISE:
+        pytest.fail(f"{BUILD} has no objects of csrc/kernels/depthwise")
+    if source not in DEPTHWISE:
+        pytest.skip("built for another architecture")
+    loops = [loop for loop in _loops(DEPTHWISE[source]) if _dots(loop, dot) == count]
+    assert len(loops) == 2, "one for each step of 1 and 2"
+    assert [store for loop in loops for store in _stored_on_stack(loop)] == []
+
+
 def test_a_spill_is_seen() -> None:
     listing = """
 0000000000000000 <tile>:
@@ -122,3 +153,5 @@ def test_a_spill_is_seen() -> None:
     (loop,) = [loop for function in _functions(listing) for loop in _innermost_loops(function)]
     assert _dots(loop, "vpmaddwd") == 1
     assert _on_stack(loop) == ["vpmaddwd 0x20(%rsp),%ymm0,%ymm1"]
+    assert _stored_on_stack(loop) == []
+    assert _stored_on_stack([Instruction(0, "vmovdqa %ymm7,-0x38(%rsp)")]) != []

@@ -14,17 +14,21 @@ struct NeonDot {
   static constexpr std::size_t kQuadBytes = 4;
 
   static void stage(std::uint8_t* to, Bytes16 bytes) { vst1q_u8(to, veorq_u8(bytes, vdupq_n_u8(0x80))); }
-  static int8x16_t weights(const std::int8_t* w) { return vld1q_s8(w); }
-  template <int N>
-  static void dot(int32x4_t (&acc)[N], const std::uint8_t* quad, const int8x16_t (&b)[N]) {
-    const int8x16_t row = vreinterpretq_s8_u32(vdupq_n_u32(read<std::uint32_t>(quad)));
-#pragma GCC unroll 4
-    for (int v = 0; v < N; ++v) acc[v] = vdotq_s32(acc[v], row, b[v]);
+  template <int R, int N>
+  static void dot(int32x4_t (&acc)[R][N], const std::uint8_t* a, std::size_t stride, const std::int8_t* const (&w)[N]) {
+    int8x16_t quads[N];
+#pragma GCC unroll 16
+    for (int v = 0; v < N; ++v) quads[v] = vld1q_s8(w[v]);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      const int8x16_t row = vreinterpretq_s8_u32(vdupq_n_u32(read<std::uint32_t>(a + r * stride)));
+#pragma GCC unroll 16
+      for (int v = 0; v < N; ++v) acc[r][v] = vdotq_s32(acc[r][v], row, quads[v]);
+    }
   }
 
   template <int N>
   static void start(int32x4_t (&acc)[N], const std::int8_t* w, std::size_t quads, std::size_t) {
-    static_assert(N == kVectors);
     int32x4_t less[N] = {};
     for (std::size_t q = 0; q < quads; ++q, w += kPanelQuad) {
 #pragma GCC unroll 4

@@ -57,7 +57,7 @@ inline void finish(const GemmF32Args& g, const typename V::F (&acc)[N], std::siz
 template <class V, int R, int N>
 [[gnu::noinline]] void tile(const GemmF32Args& g, std::size_t i, std::size_t j) {
   const std::size_t step = g.taps * g.k * kColumns;
-  const float* w = g.w + j / kColumns * step;
+  const float* w = g.w + j / kColumns * step + j % kColumns;
   const float* bias = g.bias + j;
   float padded[N * V::kLanes] = {};
   if (g.n - j < N * V::kLanes) {
@@ -88,8 +88,8 @@ void block(const GemmF32Args& g, std::size_t i, std::size_t rows, std::size_t fi
   }
   constexpr std::size_t kWidth = N * V::kLanes;
   std::size_t j = first;
-  for (; j < last && last - j > kWidth - kColumns; j += kWidth) tile<V, R, N>(g, i, j);
-  for (; j < last; j += kColumns) tile<V, R, kColumns / V::kLanes>(g, i, j);
+  for (; j < last && last - j > kWidth / 2; j += kWidth) tile<V, R, N>(g, i, j);
+  if (j < last) tile<V, R, N / 2>(g, i, j);
 }
 
 template <class V, int R, int N>

@@ -62,7 +62,7 @@ struct GemmU8Layout {
 };
 
 struct GemmU8Kernel {
-  const char* name;  // "gemm_u8_avx2_4x16"
+  const char* name;  // "gemm_u8_avx2_6x16"
   Isa isa;
   GemmU8Layout layout;
   std::size_t mr;                  // rows per tile: any m is taken, multiples run best

@@ -1,20 +1,20 @@
 // The u8 product for any instruction set that a trait T describes. Internal linkage, for kernel files.
 //
-// A block of rows is staged once: its taps are laid end to end in the form that T broadcasts from, so that the inner
-// loop knows neither taps, offsets nor the tail of k. The block then meets every panel of a strip of columns.
+// A block of rows is staged (gemm_u8_stage.h) and then meets every panel of a strip of columns. A k too long for the
+// stage is walked in parts, and the sums wait in `Block::sums` between two of them.
 //
 //   T::V                             vectors (ymm.h …)
 //   T::kRows, T::kVectors            the tile: rows × vectors of V::kLanes columns
 //   T::kQuadBytes                    bytes of a staged quad: 4 values along k
 //   T::stage(to, bytes)              16 bytes of a row, staged as 4 quads
-//   T::weights(w)                    the quads of V::kLanes columns
-//   T::dot(acc, quad, b)             acc[v] += the products of a staged quad and the weights b[v], exact, for v < N
+//   T::dot(acc, a, stride, w)        acc[r][v] += the products of row r's staged quad, which lies at a + r · stride,
+//   and
+//                                    the quads of V::kLanes columns at w[v], exact
 //   T::start(acc, w, quads, step)    the start values, brought from `bias` to what T's staging asks for
 #pragma once
 
-#include "kernels/gemm/gemm_u8.h"
-#include "kernels/gemm/requantize.h"
-#include "kernels/gemm/rows.h"
+#include "kernels/gemm/gemm_u8_finish.h"
+#include "kernels/gemm/gemm_u8_stage.h"
 
 namespace quaver::kernels {
 namespace {
@@ -22,135 +22,112 @@ namespace {
 constexpr std::size_t kPanel = 16;      // columns
 constexpr std::size_t kPanelQuad = 64;  // bytes of a panel's quads at one place of k
 
+// What the tiles of a block of rows share.
 template <class T>
-struct Stage {
-  static constexpr std::size_t kQuads = 1024;  // along k; longer rows are staged piecewise, anew for each tile
-  // 64 more: a tail is staged as 16 values, and rows must not meet in the same cache sets.
-  static constexpr std::size_t kStride = kQuads * T::kQuadBytes + 64;
-  alignas(64) std::uint8_t bytes[T::kRows * kStride];
+struct Block {
+  static constexpr std::size_t kColumns = 128;  // of a strip where sums have to wait
+
+  std::size_t quads, step;   // along all of k; bytes between panels
+  std::size_t first, count;  // the staged quads
+  Stage<T> stage;
+  std::int32_t sums[T::kRows * kColumns];  // tile after tile
+
+  bool begins() const { return first == 0; }
+  bool ends() const { return first + count == quads; }
 };
-
-template <class T>
-inline void stage_run(std::uint8_t* to, const std::uint8_t* from, std::size_t size) {
-  for (; size >= 16; size -= 16, from += 16, to += 4 * T::kQuadBytes) T::stage(to, read<Bytes16>(from));
-  if (size > 0) T::stage(to, read_below_16(from, size));
-}
-
-// Stages the quads [first, first + count) of rows [i, i + rows).
-template <class T>
-void stage(const GemmU8Args& g, std::size_t i, std::size_t rows, std::size_t first, std::size_t count, Stage<T>& s) {
-  const std::size_t quads = ceil_div(g.k, 4);
-  for (std::size_t r = 0; r < rows; ++r) {
-    std::uint8_t* to = s.bytes + r * s.kStride;
-    std::size_t t = first / quads, q = first % quads;
-    for (std::size_t left = count; left > 0; q = 0, ++t) {
-      const std::size_t run = least(quads - q, left);
-      stage_run<T>(to, row_of<std::uint8_t>(g, i + r, t) + 4 * q, least(4 * run, g.k - 4 * q));
-      to += run * T::kQuadBytes;
-      left -= run;
-    }
-  }
-}
 
 // `step`: bytes between panels.
 template <class T, int R, int N>
 [[gnu::always_inline]] inline void multiply(typename T::V::I (&acc)[R][N], const std::uint8_t* a, std::size_t quads,
                                             const std::int8_t* w, std::size_t step) {
   for (std::size_t q = 0; q < quads; ++q, a += T::kQuadBytes, w += kPanelQuad) {
-    decltype(T::weights(w)) b[N];
+    const std::int8_t* columns[N];
 #pragma GCC unroll 16
     for (int v = 0; v < N; ++v) {
       constexpr int kPerPanel = kPanel / T::V::kLanes;
-      b[v] = T::weights(w + v / kPerPanel * step + v % kPerPanel * T::V::kLanes * 4);
+      columns[v] = w + v / kPerPanel * step + v % kPerPanel * T::V::kLanes * 4;
     }
-#pragma GCC unroll 16
-    for (int r = 0; r < R; ++r) T::dot(acc[r], a + r * Stage<T>::kStride, b);
+    T::dot(acc, a, Stage<T>::kStride, columns);
   }
-}
-
-template <class V, int N>
-inline void write(const GemmU8Args& g, const typename V::I (&acc)[N], std::size_t j, const std::uint8_t* r, void* c) {
-#pragma GCC unroll 16
-  for (int v = 0; v < N; ++v) {
-    const std::size_t at = v * V::kLanes;
-    const std::uint8_t* rv = r ? r + at : nullptr;
-    if (g.output == Output::u8) {
-      requantize_to<V>(g, acc[v], g.scale + j + at, rv, static_cast<std::uint8_t*>(c) + at);
-    } else if (g.output == Output::f32) {
-      V::store(static_cast<float*>(c) + at, requantize<V>(g, acc[v], g.scale + j + at, rv));
-    } else {
-      V::store(static_cast<std::int32_t*>(c) + at, acc[v]);
-    }
-  }
-}
-
-// Row i, columns [j, j + N vectors); those from n on go to a buffer and no further.
-template <class V, int N>
-inline void finish(const GemmU8Args& g, typename V::I (&acc)[N], std::size_t i, std::size_t j) {
-  constexpr std::size_t kWidth = N * V::kLanes;
-  if (g.row_sum) {
-#pragma GCC unroll 16
-    for (int v = 0; v < N; ++v) {
-      acc[v] = V::sub(acc[v], V::mul(V::splat(g.row_sum[i]), V::load(g.col_zero + j + v * V::kLanes)));
-    }
-  }
-  const std::size_t size = g.output == Output::u8 ? 1 : 4;
-  char* c = static_cast<char*>(g.c) + i * g.c_stride + j * size;
-  const std::uint8_t* r = g.r ? g.r + i * g.r_stride + j : nullptr;
-  if (g.n - j >= kWidth) return write<V, N>(g, acc, j, r, c);
-  std::uint8_t residual[kWidth] = {};
-  char out[kWidth * 4];
-  if (r) __builtin_memcpy(residual, r, g.n - j);
-  write<V, N>(g, acc, j, r ? residual : nullptr, out);
-  __builtin_memcpy(c, out, (g.n - j) * size);
 }
 
 template <class T, int R, int N>
-[[gnu::noinline]] void tile(const GemmU8Args& g, std::size_t i, std::size_t j, Stage<T>& s) {
-  using V = typename T::V;
-  const std::size_t quads = g.taps * ceil_div(g.k, 4), step = quads * kPanelQuad;
-  const std::int8_t* w = g.w + j / kPanel * step;
-  typename V::I acc[R][N];
+inline void begin(typename T::V::I (&acc)[R][N], const std::int32_t* bias, const std::int8_t* w, std::size_t quads,
+                  std::size_t step) {
 #pragma GCC unroll 16
-  for (int v = 0; v < N; ++v) acc[0][v] = V::load(g.bias + j + v * V::kLanes);
+  for (int v = 0; v < N; ++v) acc[0][v] = T::V::load(bias + v * T::V::kLanes);
   T::start(acc[0], w, quads, step);
 #pragma GCC unroll 16
   for (int r = 1; r < R; ++r) {
 #pragma GCC unroll 16
     for (int v = 0; v < N; ++v) acc[r][v] = acc[0][v];
   }
-  for (std::size_t q = 0; q < quads; q += s.kQuads) {
-    const std::size_t count = least(quads - q, s.kQuads);
-    if (quads > s.kQuads) stage(g, i, R, q, count, s);
-    multiply<T, R, N>(acc, s.bytes, count, w + q * kPanelQuad, step);
-  }
+}
+
+// `sums`: where this tile's wait.
+template <class T, int R, int N, Finish kFinish>
+[[gnu::noinline]] void tile(const GemmU8Args& g, std::size_t i, std::size_t j, const Block<T>& b, std::int32_t* sums) {
+  using V = typename T::V;
+  const std::int8_t* w = g.w + j / kPanel * b.step + j % kPanel * 4;
+  typename V::I acc[R][N];
+  if (b.begins()) {
+    begin<T, R, N>(acc, g.bias + j, w, b.quads, b.step);
+  } else {
 #pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) finish<V, N>(g, acc[r], i + r, j);
+    for (int r = 0; r < R * N; ++r) acc[r / N][r % N] = V::load(sums + r * V::kLanes);
+  }
+  multiply<T, R, N>(acc, b.stage.bytes, b.count, w + b.first * kPanelQuad, b.step);
+  if (b.ends()) return finish<V, R, N, kFinish>(g, acc, i, j);
+#pragma GCC unroll 16
+  for (int r = 0; r < R * N; ++r) V::store(sums + r * V::kLanes, acc[r / N][r % N]);
+}
+
+// The staged rows [i, i + R), columns [first, last).
+template <class T, int R, Finish kFinish>
+void tiles(const GemmU8Args& g, std::size_t i, std::size_t first, std::size_t last, Block<T>& b) {
+  constexpr int kHalf = T::kVectors / 2, kWidth = T::kVectors * T::V::kLanes;
+  std::int32_t* sums = b.sums;
+  std::size_t j = first;
+  for (; j < last && last - j > kWidth / 2; j += kWidth, sums += R * kWidth) {
+    tile<T, R, T::kVectors, kFinish>(g, i, j, b, sums);
+  }
+  if (j < last) tile<T, R, kHalf, kFinish>(g, i, j, b, sums);
 }
 
 // Rows [i, i + rows), rows ≤ R, columns [first, last).
-template <class T, int R>
-void block(const GemmU8Args& g, std::size_t i, std::size_t rows, std::size_t first, std::size_t last, Stage<T>& s) {
+template <class T, int R, Finish kFinish>
+void block(const GemmU8Args& g, std::size_t i, std::size_t rows, std::size_t first, std::size_t last, Block<T>& b) {
   if constexpr (R > 1) {
-    if (rows < R) return block<T, R - 1>(g, i, rows, first, last, s);
+    if (rows < R) return block<T, R - 1, kFinish>(g, i, rows, first, last, b);
   }
-  constexpr int kPerPanel = kPanel / T::V::kLanes, kWidth = T::kVectors * T::V::kLanes;
-  const std::size_t quads = g.taps * ceil_div(g.k, 4);
-  if (quads <= s.kQuads) stage(g, i, R, 0, quads, s);
-  std::size_t j = first;
-  for (; j < last && last - j > kWidth - kPanel; j += kWidth) tile<T, R, T::kVectors>(g, i, j, s);
-  for (; j < last; j += kPanel) tile<T, R, kPerPanel>(g, i, j, s);
+  for (b.first = 0; b.first < b.quads; b.first += b.count) {
+    b.count = least(b.quads - b.first, b.stage.kQuads);
+    stage(g, i, R, b.first, b.count, b.stage);
+    tiles<T, R, kFinish>(g, i, first, last, b);
+  }
+}
+
+template <class T, Finish kFinish>
+void blocks(const GemmU8Args& g) {
+  constexpr std::size_t kRows = T::kRows, kWidth = T::kVectors * T::V::kLanes;
+  Block<T> b;
+  b.quads = g.taps * ceil_div(g.k, 4);
+  b.step = b.quads * kPanelQuad;
+  std::size_t strip = strip_columns(b.quads * 4, kWidth);
+  if (b.quads > b.stage.kQuads) strip = least(strip, b.kColumns);
+  for (std::size_t j = 0; j < g.n; j += strip) {
+    for (std::size_t i = 0; i < g.m; i += kRows) {
+      block<T, T::kRows, kFinish>(g, i, least(g.m - i, kRows), j, least(g.n, j + strip), b);
+    }
+  }
 }
 
 template <class T>
 void gemm_u8(const GemmU8Args& g) {
-  constexpr std::size_t kRows = T::kRows, kWidth = T::kVectors * T::V::kLanes;
-  const std::size_t strip = strip_columns(g.taps * ceil_div(g.k, 4) * 4, kWidth);
-  Stage<T> s;
-  for (std::size_t j = 0; j < g.n; j += strip) {
-    for (std::size_t i = 0; i < g.m; i += kRows) {
-      block<T, T::kRows>(g, i, least(g.m - i, kRows), j, least(g.n, j + strip), s);
-    }
+  switch (finish_of(g)) {
+    case Finish::plain: return blocks<T, Finish::plain>(g);
+    case Finish::added: return blocks<T, Finish::added>(g);
+    case Finish::any: return blocks<T, Finish::any>(g);
   }
 }
 

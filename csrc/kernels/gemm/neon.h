@@ -47,6 +47,7 @@ struct Neon {
     const std::uint32_t word = vget_lane_u32(vreinterpret_u32_u8(vmovn_u16(vcombine_u16(words, words))), 0);
     __builtin_memcpy(p, &word, 4);
   }
+  static void store_u8(std::uint8_t* p, I a, I b) { store_u8(p, a), store_u8(p + kLanes, b); }
 };
 
 }  // namespace

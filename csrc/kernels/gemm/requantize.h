@@ -8,12 +8,18 @@
 namespace quaver::kernels {
 namespace {
 
+// What a residual whose bytes start at `r` adds to y.
+template <class V, class Args>
+inline typename V::F residual(const Args& g, const std::uint8_t* r) {
+  return V::mul(V::to_float(V::sub(V::load_u8(r), V::splat(g.r_zero))), V::splat(g.r_scale));
+}
+
 // y after the last clamp, for the lanes whose scales start at `scale` and whose residuals start at `r` (or null).
 template <class V, class Args>
 inline typename V::F requantize(const Args& g, typename V::I acc, const float* scale, const std::uint8_t* r) {
   typename V::F y = V::mul(V::to_float(acc), V::load(scale));
   y = V::clamp(y, g.pre_lo, g.pre_hi);
-  if (r) y = V::add(y, V::mul(V::to_float(V::sub(V::load_u8(r), V::splat(g.r_zero))), V::splat(g.r_scale)));
+  if (r) y = V::add(y, residual<V>(g, r));
   return V::clamp(y, g.lo, g.hi);
 }
 

@@ -10,12 +10,8 @@ namespace {
 // saturate at 16 bits. Rows are split when they are staged, weights in the loop, where all rows share them.
 struct Avx2 {
   using V = Ymm;
-  static constexpr int kRows = 4, kVectors = 2;
+  static constexpr int kRows = 6, kVectors = 2;
   static constexpr std::size_t kQuadBytes = 8;  // words 0, 2, then 1, 3
-
-  struct Words {
-    __m256i even, odd;
-  };
 
   static void stage(std::uint8_t* to, Bytes16 bytes) {
     const __m256i order =
@@ -23,27 +19,39 @@ struct Avx2 {
     const __m256i words = _mm256_cvtepu8_epi16(reinterpret_cast<__m128i>(bytes));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_shuffle_epi8(words, order));
   }
-  static Words weights(const std::int8_t* w) {
-    const __m256i quads = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w));
-    return {_mm256_srai_epi16(_mm256_slli_epi16(quads, 8), 8), _mm256_srai_epi16(quads, 8)};
-  }
-  // All even words before the odd ones: that leaves one broadcast alive at a time.
-  template <int N>
-  static void dot(__m256i (&acc)[N], const std::uint8_t* quad, const Words (&b)[N]) {
-    const __m256i even = _mm256_set1_epi32(read<std::int32_t>(quad));
-#pragma GCC unroll 4
-    for (int v = 0; v < N; ++v) acc[v] = _mm256_add_epi32(acc[v], _mm256_madd_epi16(even, b[v].even));
-    const __m256i odd = _mm256_set1_epi32(read<std::int32_t>(quad + 4));
-#pragma GCC unroll 4
-    for (int v = 0; v < N; ++v) acc[v] = _mm256_add_epi32(acc[v], _mm256_madd_epi16(odd, b[v].odd));
+  template <int R, int N>
+  static void dot(__m256i (&acc)[R][N], const std::uint8_t* a, std::size_t stride, const std::int8_t* const (&w)[N]) {
+    __m256i half[N];
+#pragma GCC unroll 16
+    for (int v = 0; v < N; ++v) half[v] = _mm256_srai_epi16(_mm256_slli_epi16(quads(w[v]), 8), 8);
+    add(acc, a, stride, half);
+#pragma GCC unroll 16
+    for (int v = 0; v < N; ++v) half[v] = _mm256_srai_epi16(quads(w[v]), 8);
+    add(acc, a + 4, stride, half);
   }
   template <int N>
   static void start(__m256i (&)[N], const std::int8_t*, std::size_t, std::size_t) {}
+
+ private:
+  static __m256i quads(const std::int8_t* w) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w)); }
+
+  template <int R, int N>
+  static void add(__m256i (&acc)[R][N], const std::uint8_t* a, std::size_t stride, const __m256i (&half)[N]) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      const __m256i words = _mm256_set1_epi32(read<std::int32_t>(a + r * stride));
+#pragma GCC unroll 16
+      for (int v = 0; v < N; ++v) {
+        // Keeps the compiler from adding the products of both halves first, for which there are no registers.
+        __asm__("vpaddd %1, %0, %0" : "+x"(acc[r][v]) : "x"(_mm256_madd_epi16(words, half[v])));
+      }
+    }
+  }
 };
 
 }  // namespace
 
-const GemmU8Kernel gemm_u8_avx2 = {"gemm_u8_avx2_4x16", Isa::avx2, {}, 4, 16, gemm_u8<Avx2>};
+const GemmU8Kernel gemm_u8_avx2 = {"gemm_u8_avx2_6x16", Isa::avx2, {}, 6, 16, gemm_u8<Avx2>};
 const GemmF32Kernel gemm_f32_avx2 = {"gemm_f32_avx2_6x16", Isa::avx2, 6, 16, gemm_f32<Ymm, 6, 2>};
 
 }  // namespace quaver::kernels

@@ -11,12 +11,17 @@ struct AvxVnni {
   static constexpr std::size_t kQuadBytes = 4;
 
   static void stage(std::uint8_t* to, Bytes16 bytes) { __builtin_memcpy(to, &bytes, 16); }
-  static __m256i weights(const std::int8_t* w) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w)); }
-  template <int N>
-  static void dot(__m256i (&acc)[N], const std::uint8_t* quad, const __m256i (&b)[N]) {
-#pragma GCC unroll 4
-    for (int v = 0; v < N; ++v)
-      acc[v] = _mm256_dpbusd_avx_epi32(acc[v], _mm256_set1_epi32(read<std::int32_t>(quad)), b[v]);
+  template <int R, int N>
+  static void dot(__m256i (&acc)[R][N], const std::uint8_t* a, std::size_t stride, const std::int8_t* const (&w)[N]) {
+    __m256i quads[N];
+#pragma GCC unroll 16
+    for (int v = 0; v < N; ++v) quads[v] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w[v]));
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      const __m256i row = _mm256_set1_epi32(read<std::int32_t>(a + r * stride));
+#pragma GCC unroll 16
+      for (int v = 0; v < N; ++v) acc[r][v] = _mm256_dpbusd_avx_epi32(acc[r][v], row, quads[v]);
+    }
   }
   template <int N>
   static void start(__m256i (&)[N], const std::int8_t*, std::size_t, std::size_t) {}

@@ -40,6 +40,12 @@ struct Ymm {
     const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
     _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
   }
+  // 16 bytes: two vectors, the first one first.
+  static void store_u8(std::uint8_t* p, I a, I b) {
+    const __m256i words = _mm256_packus_epi32(a, b);  // a's and b's lower halves, then the upper ones
+    const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_shuffle_epi32(bytes, _MM_SHUFFLE(3, 1, 2, 0)));
+  }
 };
 
 }  // namespace

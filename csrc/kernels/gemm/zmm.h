@@ -44,6 +44,7 @@ struct Zmm {
   static void store_u8(std::uint8_t* p, I v) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(v));
   }
+  static void store_u8(std::uint8_t* p, I a, I b) { store_u8(p, a), store_u8(p + kLanes, b); }
 };
 
 }  // namespace
