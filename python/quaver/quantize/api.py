@@ -1,0 +1,91 @@
+"""`quaver.quantize`: the whole way from a float model to an int8 one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from quaver.errors import InputError
+from quaver.quantize.data import Data
+from quaver.quantize.result import Result
+
+if TYPE_CHECKING:
+    from quaver.quantize.prepare import Source
+
+METHODS = ("auto", "minmax", "percentile", "mse", "entropy")
+
+
+def quantize(
+    model: Source,
+    data: Data,
+    *,
+    method: str = "auto",
+    equalize: bool = True,
+    correct_bias: bool = True,
+    search_weights: bool = True,
+    keep_float: Collection[str] = (),
+    engine: str = "quaver",
+    measure: bool = True,
+    seed: int = 0,
+) -> Result:
+    """Quantize a float model to int8.
+
+    Activations become u8 with one scale and zero point a tensor, weights s8 with one scale an
+    output channel. The data is read once, in order, and memory does not grow with it.
+
+    Parameters
+    ----------
+    model
+        The path or bytes of an ONNX model, or an ``onnx.ModelProto``; left as it is.
+    data
+        Typical inputs, prepared as for inference. One of: an iterable of runs, each an array
+        (one input) or arrays by input name; an array, or arrays by name, with samples along the
+        first axis; the path of such an ``.npz`` or ``.npy``; a folder of these.
+    method
+        How the range of an activation is chosen: "minmax", "percentile", "mse", "entropy", or
+        "auto", which takes for each tensor the one of the least measured error.
+    equalize
+        Scale channels between layers so that they use their common range alike.
+    correct_bias
+        Put back into biases what rounding the weights adds on average.
+    search_weights
+        Choose each weight scale by its squared error, not by the largest weight.
+    keep_float
+        Names of nodes that stay in float.
+    engine
+        What runs the float model: "quaver" or "onnxruntime".
+    measure
+        Measure errors and latency for the report.
+    seed
+        Chooses the samples kept for repairs and measurements. The same model, data and seed give
+        the same bytes.
+
+    Returns
+    -------
+    Result
+        With ``.model``, ``.report``, ``.save(path)`` and ``.save_report(path)``.
+
+    Raises
+    ------
+    InputError
+        If there is no data, or data of a wrong name, dtype or shape, or with NaN.
+    FileError
+        If a file cannot be read; `CorruptFileError` if it is damaged.
+    ModelError
+        If the model is broken, gives NaN on the data, or is quantized already.
+    """
+    if method not in METHODS:
+        raise InputError(f"there is no method {method!r}; there are {', '.join(METHODS)}")
+    try:
+        from quaver.quantize.job import Job, Options  # noqa: PLC0415 -- needs onnx
+    except ImportError as error:
+        raise InputError(
+            f"quantizing needs the package onnx ({error}): pip install onnx"
+        ) from error
+    options = Options(method, equalize, correct_bias, search_weights, frozenset(keep_float), engine)
+    job = Job(model, data, options, seed)
+    made = job.run()
+    facts: dict[str, Any] = job.report()
+    if measure:
+        facts |= job.measure(made)
+    return Result(made, facts)

@@ -1,0 +1,272 @@
+"""One quantization: its steps in order, and what each leaves for the report."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from quaver.errors import ModelError
+from quaver.model import Port
+from quaver.quantize import bias, equalize, measure, qdq, weights
+from quaver.quantize.calibrate import Statistics, calibrate
+from quaver.quantize.data import Data, Feed, Samples, keep
+from quaver.quantize.histogram import Histogram
+from quaver.quantize.net import Array
+from quaver.quantize.operators import data_inputs, weight_of
+from quaver.quantize.placement import Placement, place
+from quaver.quantize.prepare import Source, prepare
+from quaver.quantize.ranges import Affine, Range, affine, choose, measured
+from quaver.quantize.weights import Weight
+
+_MEASURED = 16  # samples for the errors in the report
+_BARS = 128  # of a histogram in the report
+
+
+class Options(NamedTuple):
+    """What the caller chose."""
+
+    method: str
+    equalize: bool
+    correct_bias: bool
+    search_weights: bool
+    keep_float: frozenset[str]
+    engine: str
+
+
+class Job:
+    """From a float model and data to an int8 model."""
+
+    def __init__(self, model: Source, data: Data, options: Options, seed: int) -> None:
+        self._options = options
+        self._seed = seed
+        self._net = prepare(model)
+        self._original = self._net.proto()
+        self._placement = place(self._net, options.keep_float)
+        if not any(name in self._net.producer for name in self._placement.tensors):
+            raise ModelError(
+                "there is nothing to quantize: no operator of the model has an int8 form"
+            )
+        samples = Samples(data, _ports(self._original))
+        self._count = len(samples)
+        self._kept, self._rest = keep(samples, seed)
+        self._ranges: dict[str, Range] = {}
+        self._statistics = Statistics()
+        self._equalized: list[dict[str, object]] = []
+        self._corrected: dict[str, float] = {}
+
+    def run(self) -> onnx.ModelProto:
+        """Carry out the steps."""
+        if self._options.equalize:
+            self._equalize()
+        self._calibrate(itertools.chain(self._kept, self._rest))
+        affines = self._affines()
+        quantized, biases = self._weights(affines)
+        model = qdq.write(self._net, self._placement, affines, quantized, biases)
+        self._add_metadata(model)
+        onnx.checker.check_model(model)
+        return model
+
+    def report(self) -> dict[str, Any]:
+        """What was decided."""
+        options = self._options
+        return {
+            "samples": self._statistics.samples,
+            "seed": self._seed,
+            "engine": options.engine,
+            "method": options.method,
+            "nodes": {
+                "int8": sorted(self._placement.nodes),
+                "float": self._placement.floats,
+            },
+            "tensors": {group: self._tensor(group) for group in self._ranges},
+            "repairs": {
+                "equalize": self._equalized if options.equalize else None,
+                "correct_bias": self._corrected if options.correct_bias else None,
+                "search_weights": options.search_weights,
+            },
+        }
+
+    def measure(self, model: onnx.ModelProto) -> dict[str, Any]:
+        """Compare the int8 model with the float one, on samples and on the clock."""
+        feeds = self._kept[:_MEASURED]
+        engine = self._options.engine
+        made = [name for name in self._placement.tensors if name in self._net.producer]
+        return {
+            "measured_samples": len(feeds),
+            "sqnr_db": measure.noise(self._net, model, made, feeds, engine),
+            "outputs": measure.agreement(self._original, model, feeds, engine),
+            "latency": measure.latency(self._original, model, feeds[0]),
+        }
+
+    def _equalize(self) -> None:
+        found = equalize.groups(self._net)
+        stored = {name for name in self._placement.tensors if name not in self._net.weights}
+        names = [name for group in found for name in group.tensors if name in stored]
+        if names:
+            seen = calibrate(
+                self._net, names, self._kept, total=len(self._kept), engine=self._options.engine
+            )
+            self._equalized = equalize.equalize(self._net, found, seen)
+
+    def _calibrate(self, samples: Iterator[Feed]) -> None:
+        names = [name for name in self._placement.tensors if name not in self._net.weights]
+        total = max(self._count, len(self._kept))
+        self._statistics = calibrate(
+            self._net, names, samples, total=total, engine=self._options.engine
+        )
+        for name in self._placement.tensors:
+            if name in self._net.weights:
+                _expect_finite(self._net.weights[name], f"constant {name!r}")
+                self._statistics.add(name, self._net.weights[name], None)
+
+    def _affines(self) -> dict[str, Affine]:
+        """Choose a range for each group of tensors."""
+        affines = {}
+        for group, names in _members(self._placement).items():
+            array = self._net.weights.get(names[0]) if len(names) == 1 else None
+            if array is not None and array.size == 1:
+                affines[group] = _exact(float(array.reshape(())))
+                continue
+            histogram = self._histogram(names)
+            if array is not None:
+                chosen = measured(histogram, min(histogram.lo, 0), max(histogram.hi, 0), "minmax")
+            else:
+                chosen = choose(histogram, self._options.method)
+            self._ranges[group] = chosen
+            affines[group] = affine(chosen.lo, chosen.hi)
+        return {name: affines[group] for name, group in self._placement.group.items()}
+
+    def _histogram(self, names: list[str]) -> Histogram:
+        merged = Histogram()
+        for name in names:
+            if name in self._statistics.histograms:
+                merged.merge(self._statistics.histograms[name])
+        if not merged.total:
+            raise ModelError(f"tensor {names[0]!r} has no elements on any sample")
+        return merged
+
+    def _weights(self, affines: dict[str, Affine]) -> tuple[dict[str, Weight], dict[str, Array]]:
+        quantized: dict[str, Weight] = {}
+        biases: dict[str, Array] = {}
+        for node in self._net.nodes:
+            name = weight_of(self._net, node)
+            if name is None or node.name not in self._placement.nodes:
+                continue
+            array = self._net.weights[name]
+            _expect_finite(array, f"weight {name!r}")
+            axis = weights.channel_axis(self._net, node)
+            old = self._bias(node, array.shape[axis] if axis is not None else None)
+            x_scale = float(affines[data_inputs(node)[0]].scale)
+            weight = weights.quantize_weight(
+                array,
+                axis,
+                search=self._options.search_weights,
+                least=weights.least_scale(old, x_scale),
+            )
+            quantized[node.name] = weight
+            new = self._corrected_bias(node, weight, old)
+            if new is not None:
+                biases[node.name] = new
+        return quantized, biases
+
+    def _bias(self, node: onnx.NodeProto, channels: int | None) -> Array | None:
+        if node.op_type == "MatMul" or len(node.input) < 3 or not node.input[2]:
+            return None
+        array = self._net.weights[node.input[2]].reshape(-1)
+        _expect_finite(array, f"bias {node.input[2]!r}")
+        return array if channels is None else np.broadcast_to(array, (channels,))
+
+    def _corrected_bias(
+        self, node: onnx.NodeProto, weight: Weight, old: Array | None
+    ) -> Array | None:
+        channels = self._statistics.channels.get(node.input[0])
+        if not self._options.correct_bias or channels is None:
+            return old
+        added = bias.shift(self._net, node, weight, channels.mean)
+        if added is None:
+            return old
+        self._corrected[node.name] = float(np.abs(added).max())
+        return np.asarray((0.0 if old is None else old) - added)
+
+    def _tensor(self, group: str) -> dict[str, Any]:
+        chosen = self._ranges[group]
+        names = _members(self._placement)[group]
+        histogram = self._histogram(names)
+        counts, edges = _bars(histogram)
+        return {
+            "shared_by": names,
+            "lo": chosen.lo,
+            "hi": chosen.hi,
+            "seen": [histogram.lo, histogram.hi],
+            "method": chosen.method,
+            "mse": chosen.error,
+            "cut": chosen.cut,
+            "zeros": histogram.zeros,
+            "histogram": {"edges": edges, "counts": counts},
+        }
+
+    def _add_metadata(self, model: onnx.ModelProto) -> None:
+        """Keep the ranges in the model, so that who runs it can count what leaves them."""
+        ranges = {
+            name: [self._ranges[group].lo, self._ranges[group].hi]
+            for name, group in self._placement.group.items()
+            if group in self._ranges and name not in self._net.weights
+        }
+        helper.set_model_props(
+            model,
+            {p.key: p.value for p in model.metadata_props}
+            | {
+                "quaver.ranges": json.dumps(ranges),
+                "quaver.samples": str(self._statistics.samples),
+            },
+        )
+
+
+def _expect_finite(array: Array, what: str) -> None:
+    if not np.isfinite(array).all():
+        raise ModelError(
+            f"{what} has NaN or infinite values; keep the nodes that use it in float: keep_float"
+        )
+
+
+def _ports(model: onnx.ModelProto) -> list[Port]:
+    ports = []
+    for info in model.graph.input:
+        tensor = info.type.tensor_type
+        dims = [d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim]
+        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+        ports.append(Port(info.name, dtype, tuple(dims)))
+    return ports
+
+
+def _members(placement: Placement) -> dict[str, list[str]]:
+    members: dict[str, list[str]] = {}
+    for name, group in placement.group.items():
+        members.setdefault(group, []).append(name)
+    return members
+
+
+def _exact(value: float) -> Affine:
+    """One number without error: the step is its magnitude."""
+    if value == 0.0:
+        return Affine(np.float32(1), 0)
+    return Affine(np.float32(abs(value)), int(value < 0))
+
+
+def _bars(histogram: Histogram) -> tuple[list[int], list[float]]:
+    """The histogram in few bars, without exact zeros: counts and edges."""
+    used = np.flatnonzero(histogram.counts)
+    if not used.size:
+        return [], []
+    first, last = int(used[0]), int(used[-1]) + 1
+    per_bar = -(-(last - first) // _BARS)
+    starts = np.arange(first, last, per_bar)
+    left = histogram.centers()[0] - histogram.width / 2
+    edges = left + np.append(starts, starts[-1] + per_bar) * histogram.width
+    return np.add.reduceat(histogram.counts[:last], starts).tolist(), edges.tolist()

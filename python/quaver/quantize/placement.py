@@ -1,0 +1,166 @@
+"""Which nodes run in int8, and which tensors are stored as bytes for that."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+import onnx
+
+from quaver.errors import InputError
+from quaver.quantize.net import Net
+from quaver.quantize.operators import (
+    ARITHMETIC,
+    CLAMPING,
+    UNARY,
+    data_inputs,
+    is_move,
+    unfit,
+    weight_of,
+)
+
+
+@dataclass
+class Placement:
+    """The nodes in int8, by name, and what that asks of tensors."""
+
+    nodes: set[str] = field(default_factory=set)
+    tensors: list[str] = field(default_factory=list)
+    """Stored as bytes, in run order; constants that meet activations are among them."""
+    group: dict[str, str] = field(default_factory=dict)
+    """Of each tensor, the name of those it shares scale and zero point with."""
+    floats: dict[str, str] = field(default_factory=dict)
+    """Why a node with float tensors stays in float."""
+
+
+def place(net: Net, keep_float: Collection[str] = ()) -> Placement:
+    """Decide what is quantized.
+
+    Whatever the core computes in int8 is. A node that only moves elements takes part where its
+    result meets such a node. A tensor between an operator and the Clip after it is not stored,
+    nor is one inside a function of a single tensor (x · sigmoid(x), however spelled): that is
+    one table for the core.
+
+    Parameters
+    ----------
+    net
+        A prepared model.
+    keep_float
+        Names of nodes that stay in float.
+    """
+    names = {node.name for node in net.nodes}
+    for name in keep_float:
+        if name not in names:
+            raise InputError(f"there is no node {name!r} to keep in float")
+    placement = Placement()
+    for node in net.nodes:
+        if node.name in keep_float:
+            placement.floats[node.name] = "asked for"
+        elif (why := unfit(net, node)) is None:
+            placement.nodes.add(node.name)
+        elif why:
+            placement.floats[node.name] = why
+    _drop_idle_moves(net, placement)
+    inner = _inner(net, placement)
+    stored = dict.fromkeys(
+        name
+        for node in net.nodes
+        if node.name in placement.nodes
+        for name in (*_stored_inputs(net, node), *node.output)
+        if name and net.is_float(name) and name not in inner
+    )
+    placement.tensors = list(stored)
+    placement.group = _groups(net, placement)
+    return placement
+
+
+def _stored_inputs(net: Net, node: onnx.NodeProto) -> list[str]:
+    weight = weight_of(net, node)
+    return [name for name in data_inputs(node) if name != weight]
+
+
+def _drop_idle_moves(net: Net, placement: Placement) -> None:
+    """Leave moves alone whose elements meet no operator in int8 afterwards."""
+    for node in reversed(net.nodes):
+        if node.name not in placement.nodes or not is_move(node):
+            continue
+        users = [user for name in node.output for user in net.users.get(name, [])]
+        if not any(user.name in placement.nodes for user in users):
+            placement.nodes.discard(node.name)
+            placement.floats[node.name] = "it only moves what is float after it"
+
+
+def _inner(net: Net, placement: Placement) -> set[str]:
+    """Tensors between nodes in int8 that need not be stored."""
+    roots = _roots(net, placement)
+    inner = set()
+    for node in net.nodes:
+        if node.name not in placement.nodes or len(node.output) != 1:
+            continue
+        name = node.output[0]
+        users = net.users.get(name, [])
+        if name in net.outputs or not users:
+            continue
+        if name in roots:
+            if all(roots.get(user.output[0]) == roots[name] for user in users):
+                inner.add(name)
+        elif node.op_type in CLAMPING and len(users) == 1 and _clamps(users[0], placement):
+            inner.add(name)
+    return inner
+
+
+def _clamps(node: onnx.NodeProto, placement: Placement) -> bool:
+    return node.op_type in ("Relu", "Clip") and node.name in placement.nodes
+
+
+def _roots(net: Net, placement: Placement) -> dict[str, str]:
+    """For each tensor that is a function of every single element of one other, which that is."""
+    roots: dict[str, str] = {}
+    for node in net.nodes:
+        if node.name not in placement.nodes or node.op_type not in UNARY | ARITHMETIC:
+            continue
+        operands = data_inputs(node)
+        varying = [name for name in operands if name not in net.weights]
+        single = all(net.weights[n].size == 1 for n in operands if n in net.weights)
+        found = {roots.get(name, name) for name in varying}
+        if len(found) != 1 or not single:
+            continue
+        root, before = found.pop(), net.producer.get(operands[0])
+        fused = (
+            node.op_type in ("Relu", "Clip")
+            and before is not None
+            and before.op_type in CLAMPING
+            and before.name in placement.nodes
+            and net.sole_user(operands[0]) is node
+            and operands[0] not in roots
+        )
+        if not fused and net.shape(node.output[0]) == net.shape(root):
+            roots[node.output[0]] = root
+    return roots
+
+
+def _groups(net: Net, placement: Placement) -> dict[str, str]:
+    """Let moves share one scale from end to end, so that they move bytes."""
+    parent = {name: name for name in placement.tensors}
+
+    def find(name: str) -> str:
+        while parent[name] != name:
+            name = parent[name]
+        return name
+
+    for node in net.nodes:
+        if node.name not in placement.nodes or not is_move(node):
+            continue
+        for name in data_inputs(node):
+            if node.op_type == "Concat" and not _may_share(net, name):
+                continue
+            for out in node.output:
+                if name in parent and out in parent:
+                    parent[find(out)] = find(name)
+    return {name: find(name) for name in placement.tensors}
+
+
+def _may_share(net: Net, name: str) -> bool:
+    """Whether an input of Concat loses nothing by the scale of the result: it has no other use."""
+    before = net.producer.get(name)
+    return net.sole_user(name) is not None and (before is None or not is_move(before))

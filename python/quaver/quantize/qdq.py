@@ -1,0 +1,170 @@
+"""Write a placement down as standard ONNX: QuantizeLinear and DequantizeLinear pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from quaver.quantize import weights
+from quaver.quantize.net import Array, Net
+from quaver.quantize.operators import data_inputs, weight_of
+from quaver.quantize.placement import Placement
+from quaver.quantize.ranges import Affine
+from quaver.quantize.weights import Weight
+
+OPSET = 13  # the first with scales per channel
+
+
+def write(
+    net: Net,
+    placement: Placement,
+    affines: Mapping[str, Affine],
+    quantized: Mapping[str, Weight],
+    biases: Mapping[str, Array],
+) -> onnx.ModelProto:
+    """Insert the pairs.
+
+    Parameters
+    ----------
+    net
+        The float model.
+    placement
+        What is quantized.
+    affines
+        Scale and zero point of each tensor in `placement.tensors`.
+    quantized, biases
+        Weight in int8 and bias in float of each weighted node in int8, by the node's name.
+    """
+    return _Writer(net, placement, affines, quantized, biases).write()
+
+
+class _Writer:
+    def __init__(
+        self,
+        net: Net,
+        placement: Placement,
+        affines: Mapping[str, Affine],
+        quantized: Mapping[str, Weight],
+        biases: Mapping[str, Array],
+    ) -> None:
+        self._net, self._placement, self._affines = net, placement, affines
+        self._quantized, self._biases = quantized, biases
+        self._stored = set(placement.tensors)
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[str, Array] = dict(net.weights)
+        self._read: dict[str, str] = {}  # tensor to what its users in int8 read
+
+    def write(self) -> onnx.ModelProto:
+        for name in self._placement.tensors:
+            if name in self._net.inputs:
+                self._store(name, name)
+        for node in self._net.nodes:
+            self._add(node)
+        return self._net.proto(self._nodes, self._constants, OPSET)
+
+    def _add(self, node: onnx.NodeProto) -> None:
+        int8 = node.name in self._placement.nodes
+        new = onnx.NodeProto()
+        new.CopyFrom(node)
+        data = set(data_inputs(node)) if int8 else set()
+        for i, name in enumerate(node.input):
+            if name in data and name in self._net.weights and name in self._stored:
+                new.input[i] = self._constant(name)
+            elif name in self._read and (int8 or self._from_int8(name)):
+                new.input[i] = self._read[name]
+        if node.name in self._quantized:
+            self._add_weight(new, node)
+        outputs = [name for name in node.output if name in self._stored]
+        for i, name in enumerate(node.output):
+            if name in outputs and name in self._net.outputs:
+                new.output[i] = f"{name}/float"
+        self._nodes.append(new)
+        for i, name in enumerate(node.output):
+            if name in outputs:
+                self._store(name, new.output[i])
+
+    def _from_int8(self, name: str) -> bool:
+        maker = self._net.producer.get(name)
+        return maker is not None and maker.name in self._placement.nodes
+
+    def _store(self, name: str, made: str) -> None:
+        """QuantizeLinear and DequantizeLinear after what makes a tensor."""
+        read = name if made != name else f"{name}/dequantized"
+        parameters = self._parameters(name)
+        self._nodes += [
+            helper.make_node(
+                "QuantizeLinear", [made, *parameters], [f"{name}/quantized"], f"{name}/quantize"
+            ),
+            helper.make_node(
+                "DequantizeLinear",
+                [f"{name}/quantized", *parameters],
+                [read],
+                f"{name}/dequantize",
+            ),
+        ]
+        self._read[name] = read
+
+    def _parameters(self, name: str) -> list[str]:
+        """The constants of a tensor's group."""
+        group = self._placement.group[name]
+        scale, zero = self._affines[name]
+        self._constants[f"{group}/quantized/scale"] = np.array(scale, np.float32)
+        self._constants[f"{group}/quantized/zero"] = np.array(zero, np.uint8)
+        return [f"{group}/quantized/scale", f"{group}/quantized/zero"]
+
+    def _constant(self, name: str) -> str:
+        """A constant operand: its bytes are stored."""
+        if name not in self._read:
+            scale, zero = self._affines[name]
+            steps = np.rint(self._net.weights[name] / np.float64(scale)) + zero
+            self._constants[f"{name}/quantized"] = np.clip(steps, 0, 255).astype(np.uint8)
+            self._read[name] = f"{name}/dequantized"
+            self._nodes.append(
+                helper.make_node(
+                    "DequantizeLinear",
+                    [f"{name}/quantized", *self._parameters(name)],
+                    [self._read[name]],
+                    f"{name}/dequantize",
+                )
+            )
+        return self._read[name]
+
+    def _add_weight(self, new: onnx.NodeProto, node: onnx.NodeProto) -> None:
+        weight = self._quantized[node.name]
+        name = weight_of(self._net, node)
+        zero = np.zeros(weight.scale.shape, np.int8)
+        # A weight may serve several nodes; each has bytes of its own, as scales may differ.
+        new.input[1] = self._stored_constant(
+            f"{node.name}/{name}", weight.bytes, weight.scale, zero, weight.axis
+        )
+        if node.name in self._biases:
+            x_scale = self._affines[node.input[0]].scale
+            bias, scale = weights.quantize_bias(self._biases[node.name], x_scale, weight.scale)
+            axis = 0 if scale.ndim else None
+            del new.input[2:]
+            new.input.append(
+                self._stored_constant(
+                    f"{node.name}/bias", bias, scale, np.zeros(scale.shape, np.int32), axis
+                )
+            )
+
+    def _stored_constant(
+        self, name: str, array: Array, scale: Array, zero: Array, axis: int | None
+    ) -> str:
+        stored = f"{name}/quantized"
+        inputs = [stored, f"{stored}/scale", f"{stored}/zero"]
+        for part, value in zip(inputs, (array, scale, zero), strict=True):
+            self._constants[part] = np.asarray(value)
+        self._nodes.append(
+            helper.make_node(
+                "DequantizeLinear",
+                inputs,
+                [f"{name}/dequantized"],
+                f"{name}/dequantize",
+                axis=axis,  # make_node leaves None out
+            )
+        )
+        return f"{name}/dequantized"
