@@ -19,6 +19,7 @@ enum class Status : int {
   isa = 6,            // an instruction set this CPU lacks, or an unknown name
   out_of_memory = 7,
   internal = 8,  // a broken invariant of ours
+  busy = 9,      // no room until others end what they do
 };
 
 class Error : public std::runtime_error {

@@ -14,5 +14,6 @@ void bind_info(py::module_& module);
 void bind_graph(py::module_& module);
 void bind_inspect(py::module_& module);
 void bind_model(py::module_& module);
+void bind_slot(py::module_& module);
 
 }  // namespace quaver::bindings

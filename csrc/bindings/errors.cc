@@ -14,6 +14,7 @@ const char* class_of(Status status) {
     case Status::corrupt_file: return "CorruptFileError";
     case Status::io: return "FileError";
     case Status::isa: return "IsaError";
+    case Status::busy: return "BusyError";
     default: return "Error";
   }
 }

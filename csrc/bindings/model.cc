@@ -1,5 +1,5 @@
 // _core.Model: a loaded model on NumPy arrays. The GIL is released around loading, running and freeing.
-#include "model/model.h"
+#include "bindings/model.h"
 
 #include <memory>
 #include <optional>
@@ -13,67 +13,51 @@
 #include "isa/cpu.h"
 
 namespace quaver::bindings {
+
+Dtypes::Dtypes(const Model& model) {
+  for (const Port& port : model.inputs()) in.push_back(to_numpy(port.dtype));
+  for (const Port& port : model.outputs()) out.push_back(to_numpy(port.dtype));
+}
+
+std::shared_ptr<const Plan> PyModel::plan(const std::vector<Dims>& shapes) const {
+  const Release released;
+  return model_->plan(shapes);
+}
+
+Arrays PyModel::inputs_of(const py::sequence& given) const {
+  if (given.size() != dtypes_.in.size()) {
+    fail(Status::invalid_input, "expected ", dtypes_.in.size(), " inputs, got ", given.size());
+  }
+  Arrays arrays;
+  arrays.reserve(given.size());
+  for (std::size_t i = 0; i < given.size(); ++i) arrays.push_back(input_of(i, given[i]));
+  return arrays;
+}
+
+Arrays PyModel::outputs_for(const Plan& plan) const {
+  Arrays arrays;
+  arrays.reserve(dtypes_.out.size());
+  for (std::size_t i = 0; i < dtypes_.out.size(); ++i) {
+    arrays.emplace_back(dtypes_.out[i], plan.graph().value(plan.graph().outputs[i]).shape);
+  }
+  return arrays;
+}
+
+py::array PyModel::input_of(std::size_t i, const py::handle& given) const {
+  py::array array = py::isinstance<py::array>(given) ? py::reinterpret_borrow<py::array>(given)
+                                                     : py::array(py::module_::import("numpy").attr("asarray")(given));
+  if (!array.dtype().is(dtypes_.in[i])) {
+    const auto name = array.dtype().attr("name").cast<std::string>();
+    const auto wanted = dtypes_.in[i].attr("name").cast<std::string>();
+    if (name != wanted) {
+      fail(Status::invalid_input, "input '", model_->inputs()[i].name, "': expected dtype ", wanted, ", got ", name,
+           "; convert it: x.astype(\"", wanted, "\")");
+    }
+  }
+  return dense(std::move(array));
+}
+
 namespace {
-
-using Release = py::gil_scoped_release;
-using Arrays = std::vector<py::array>;
-
-class PyModel {
- public:
-  explicit PyModel(std::shared_ptr<Model> model) : model_(std::move(model)) {
-    for (const Port& port : model_->inputs()) dtypes_in_.push_back(to_numpy(port.dtype));
-    for (const Port& port : model_->outputs()) dtypes_out_.push_back(to_numpy(port.dtype));
-  }
-  PyModel(PyModel&&) = default;
-  ~PyModel() {
-    const Release released;
-    model_.reset();
-  }
-
-  Model& model() const { return *model_; }
-  std::shared_ptr<const Plan> plan(const std::vector<Dims>& shapes) const {
-    const Release released;
-    return model_->plan(shapes);
-  }
-
-  // The arrays as the core reads them: of the inputs' dtypes, dense.
-  Arrays inputs_of(const py::sequence& given) const {
-    if (given.size() != dtypes_in_.size()) {
-      fail(Status::invalid_input, "expected ", dtypes_in_.size(), " inputs, got ", given.size());
-    }
-    Arrays arrays;
-    arrays.reserve(given.size());
-    for (std::size_t i = 0; i < given.size(); ++i) arrays.push_back(input_of(i, given[i]));
-    return arrays;
-  }
-
-  Arrays outputs_for(const Plan& plan) const {
-    Arrays arrays;
-    arrays.reserve(dtypes_out_.size());
-    for (std::size_t i = 0; i < dtypes_out_.size(); ++i) {
-      arrays.emplace_back(dtypes_out_[i], plan.graph().value(plan.graph().outputs[i]).shape);
-    }
-    return arrays;
-  }
-
- private:
-  py::array input_of(std::size_t i, const py::handle& given) const {
-    py::array array = py::isinstance<py::array>(given) ? py::reinterpret_borrow<py::array>(given)
-                                                       : py::array(py::module_::import("numpy").attr("asarray")(given));
-    if (!array.dtype().is(dtypes_in_[i])) {
-      const auto name = array.dtype().attr("name").cast<std::string>();
-      const auto wanted = dtypes_in_[i].attr("name").cast<std::string>();
-      if (name != wanted) {
-        fail(Status::invalid_input, "input '", model_->inputs()[i].name, "': expected dtype ", wanted, ", got ", name,
-             "; convert it: x.astype(\"", wanted, "\")");
-      }
-    }
-    return dense(std::move(array));
-  }
-
-  std::shared_ptr<Model> model_;
-  std::vector<py::dtype> dtypes_in_, dtypes_out_;
-};
 
 std::vector<Dims> shapes_of(const Arrays& arrays) {
   std::vector<Dims> shapes;

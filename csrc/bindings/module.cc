@@ -8,4 +8,5 @@ PYBIND11_MODULE(_core, module) {
   bind_graph(module);
   bind_inspect(module);
   bind_model(module);
+  bind_slot(module);
 }

@@ -34,7 +34,8 @@ typedef enum quaver_status {
   QUAVER_IO = 5,            /* the operating system said no */
   QUAVER_ISA = 6,           /* an instruction set that this CPU lacks, or an unknown name */
   QUAVER_OUT_OF_MEMORY = 7,
-  QUAVER_INTERNAL = 8 /* a bug in Quaver */
+  QUAVER_INTERNAL = 8, /* a bug in Quaver */
+  QUAVER_BUSY = 9      /* no room until others end what they do */
 } quaver_status;
 
 /* The numeric values never change. */
@@ -105,6 +106,46 @@ QUAVER_API quaver_status quaver_output_shapes(quaver_model* model, const quaver_
  * an output. Allocates nothing once warm for these shapes. */
 QUAVER_API quaver_status quaver_run(quaver_model* model, const quaver_buffer* inputs, size_t input_count,
                                     quaver_buffer* outputs, size_t output_count);
+
+/* A slot holds a model that can be exchanged while it runs: no run fails for it or waits for it, and each is of one
+ * version from first to last. All versions take and give the same: names, dtypes, shapes, order.
+ *
+ *   quaver_slot* slot;
+ *   if (quaver_slot_create(model, NULL, &slot) != QUAVER_OK) die(quaver_last_error());
+ *   quaver_slot_run(slot, &in, 1, &out, 1, &version);            // in any number of threads
+ *   quaver_load("newer.quaver", NULL, &newer);                   // run it once to warm it up and to see that it is
+ * well if (quaver_slot_swap(slot, newer, 10000, NULL) != QUAVER_OK) warn(quaver_last_error()); quaver_free(newer);
+ *
+ * The slot keeps what it needs of a model given to it; the caller frees its own handle when it likes. A thread of the
+ * slot drops a model that was swapped out, after its last run. */
+typedef struct quaver_slot quaver_slot;
+
+/* Zero-initialized: the defaults. */
+typedef struct quaver_slot_options {
+  uint64_t version;        /* of the first model; 0: 1 */
+  uint32_t max_live;       /* models that may be in memory at once, old ones still running included; 0: 4 */
+  int32_t forget_previous; /* not 0: the model before the current one is not kept for quaver_slot_rollback */
+} quaver_slot_options;
+
+/* `options` may be NULL. On failure *slot is NULL. */
+QUAVER_API quaver_status quaver_slot_create(const quaver_model* model, const quaver_slot_options* options,
+                                            quaver_slot** slot);
+/* Makes `model` current. On failure all stays as it was: QUAVER_INVALID_INPUT where the model takes or gives something
+ * else, QUAVER_BUSY where max_live models are still in use after timeout_ms. `version` may be NULL; where it is not, it
+ * holds the new version's number, or 0 for one more than the highest so far, and gets that number. */
+QUAVER_API quaver_status quaver_slot_swap(quaver_slot* slot, const quaver_model* model, uint32_t timeout_ms,
+                                          uint64_t* version);
+/* Makes the model before the current one current again, at once; a second call comes back. `version`, which may be
+ * NULL, gets its number. QUAVER_INVALID_INPUT where none is kept. */
+QUAVER_API quaver_status quaver_slot_rollback(quaver_slot* slot, uint64_t* version);
+/* As quaver_run, on the version that is current at the start. `version` may be NULL; it gets that version's number,
+ * also where the run fails. */
+QUAVER_API quaver_status quaver_slot_run(quaver_slot* slot, const quaver_buffer* inputs, size_t input_count,
+                                         quaver_buffer* outputs, size_t output_count, uint64_t* version);
+/* The current version; 0 where `slot` is NULL. What made an answer, quaver_slot_run says. */
+QUAVER_API uint64_t quaver_slot_version(quaver_slot* slot);
+/* Frees the slot and its models. No call may be under way. NULL is fine. */
+QUAVER_API void quaver_slot_free(quaver_slot* slot);
 
 #ifdef __cplusplus
 }

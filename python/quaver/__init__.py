@@ -5,6 +5,7 @@
 """
 
 from quaver.errors import (
+    BusyError,
     CorruptFileError,
     Error,
     FileError,
@@ -14,8 +15,12 @@ from quaver.errors import (
     UnsupportedError,
 )
 from quaver.model import Model, Port, load
+from quaver.quantize.api import quantize
+from quaver.slot import Answer, Slot
 
 __all__ = [
+    "Answer",
+    "BusyError",
     "CorruptFileError",
     "Error",
     "FileError",
@@ -24,9 +29,11 @@ __all__ = [
     "Model",
     "ModelError",
     "Port",
+    "Slot",
     "UnsupportedError",
     "__version__",
     "load",
+    "quantize",
 ]
 
 

@@ -25,5 +25,9 @@ class InputError(Error, ValueError):
     """An argument of a wrong name, dtype, shape or value."""
 
 
+class BusyError(Error, TimeoutError):
+    """What has no room until others end what they do, and did not get it in time."""
+
+
 class IsaError(Error):
     """An instruction set that is unknown or that this CPU lacks."""

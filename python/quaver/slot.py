@@ -1,0 +1,279 @@
+"""A place for a model that can be exchanged while it runs."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from quaver.errors import InputError, ModelError
+from quaver.model import Model, Port
+
+if TYPE_CHECKING:
+    from quaver import _core
+
+Arrays = Mapping[str, ArrayLike]
+
+
+class Answer(NamedTuple):
+    """What a run gave, and which version gave it."""
+
+    outputs: NDArray[Any] | tuple[NDArray[Any], ...]
+    """As calling the model gives them: the output, or all of them where there are several."""
+    version: int
+
+
+class Pinned(Model):
+    """The model of one version of a `Slot`, held until it is released; made by `Slot.pin`."""
+
+    __slots__ = ("version",)
+
+    version: int
+
+    def __init__(
+        self, core: _core.Model, version: int, inputs: tuple[Port, ...], outputs: tuple[Port, ...]
+    ) -> None:
+        # Not Model's: a slot knows the ports already, and a pin is taken for every run.
+        self._core = core
+        self.version = version
+        self.inputs = inputs
+        self.outputs = outputs
+
+    def release(self) -> None:
+        """Let the version end; the model must not be used afterwards. May be called again."""
+        if hasattr(self, "_core"):
+            del self._core
+
+    def __enter__(self) -> Pinned:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+class Slot:
+    """A model that can be exchanged while it runs.
+
+    >>> slot = quaver.Slot(model)
+    >>> y = slot(x)
+    >>> slot.swap(newer)
+
+    All methods may be called from any thread. A run waits for no swap, fails for none, and is of
+    one version from its start to its end. All versions have the same inputs and outputs. An old
+    version is dropped by a thread of the slot, after its last run. Not to be shared across fork.
+
+    Parameters
+    ----------
+    model
+        The first version.
+    version
+        Its number, from 1.
+    max_live
+        Versions that may be in memory at once, from 3 to 64: the current one, the one before,
+        older ones that still run, and the one that comes. (Without `keep_previous`, from 2.)
+    keep_previous
+        Whether the version before the current one is kept, for `rollback`.
+    probe
+        Inputs by name on which every new version must run before it serves. It then has its plan
+        and its memory for inputs of these shapes, so that no request waits for them.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range, or the model is pinned in a slot.
+    """
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        version: int = 1,
+        max_live: int = 4,
+        keep_previous: bool = True,
+        probe: Arrays | None = None,
+    ) -> None:
+        from quaver import _core  # noqa: PLC0415 -- conversion alone does without the extension
+
+        _expect_loaded(model)
+        self.inputs = model.inputs
+        self.outputs = model.outputs
+        self._probe = dict(probe) if probe is not None else None
+        if self._probe is not None:
+            model.run(self._probe)
+        self._core = _core.Slot(
+            model._core, _count("version", version), _count("max_live", max_live), keep_previous
+        )
+        # Dropping a model may need the interpreter, which is gone at the very end.
+        weakref.finalize(self, _core.Slot.stop, self._core)
+
+    def __call__(
+        self, /, *arrays: ArrayLike, **named: ArrayLike
+    ) -> NDArray[Any] | tuple[NDArray[Any], ...]:
+        """Run the current version once; as calling a `Model`."""
+        if named:
+            return self.call(*arrays, **named).outputs
+        core, _ = self._core.pin()
+        try:
+            outputs = core.run(arrays)
+        finally:
+            del core  # else the traceback of an error would hold the version
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
+        """Run the current version once on inputs by name; as `Model.run`."""
+        with self.pin() as model:
+            return model.run(inputs)
+
+    def call(self, /, *arrays: ArrayLike, **named: ArrayLike) -> Answer:
+        """Run the current version once; tell the answer and the version that gave it."""
+        with self.pin() as model:
+            return Answer(model(*arrays, **named), model.version)
+
+    def pin(self) -> Pinned:
+        """Hold the current version for several runs: ``with slot.pin() as model: ...``.
+
+        It stays in memory, and `model.version` its number, until the block ends, whatever is
+        swapped in meanwhile.
+        """
+        return Pinned(*self._core.pin(), self.inputs, self.outputs)
+
+    @property
+    def version(self) -> int:
+        """The current version; for that of an answer, see `call` and `pin`."""
+        return self._core.version
+
+    @property
+    def live(self) -> tuple[int, ...]:
+        """The versions in memory, in ascending order."""
+        return tuple(self._core.live())
+
+    def swap(
+        self,
+        model: Model,
+        *,
+        version: int | None = None,
+        probe: Arrays | None = None,
+        expect: Arrays | None = None,
+        timeout: float = 30.0,
+    ) -> int:
+        """Make a model the current version, once it has shown that it is well.
+
+        Parameters
+        ----------
+        model
+            The next version, with the inputs and outputs of the first.
+        version
+            Its number; by default one more than the highest so far.
+        probe
+            Inputs by name that it is tried on first; by default the slot's.
+        expect
+            What the probe must give, outputs by name, to the bit: a quantized model answers with
+            the same bits on every machine, so that a damaged file or a wrong model is seen here.
+            Outputs that are not named are not compared.
+        timeout
+            Seconds to wait for old versions to end where there are `max_live`.
+
+        Returns
+        -------
+        int
+            The version's number.
+
+        Raises
+        ------
+        InputError
+            If the model has other inputs or outputs, or the version is live already; if the
+            probe does not fit, or `expect` names no output.
+        ModelError
+            If the probe gives other bits than expected.
+        BusyError
+            If `max_live` versions are in use when the time is up.
+
+        Whatever is raised, the slot serves on as before.
+        """
+        _expect_loaded(model)
+        if not (timeout >= 0 and math.isfinite(timeout)):
+            raise InputError(f"timeout={timeout!r}: expected seconds, 0 or more")
+        if version is not None:
+            _count("version", version)
+        self._core.expect_fits(model._core)
+        _check(model, self._probe if probe is None else probe, expect or {})
+        return self._core.swap(model._core, version, min(timeout, _LONGEST))
+
+    def rollback(self) -> int:
+        """Make the version before the current one current again, at once; give its number.
+
+        A second call comes back to the version that was rolled back.
+
+        Raises
+        ------
+        InputError
+            If none is kept.
+        """
+        return self._core.rollback()
+
+    def __repr__(self) -> str:
+        with self.pin() as model:
+            return f"<quaver.Slot version {model.version}: {model!r}>"
+
+
+_LONGEST = 1e6  # seconds; what a clock can add without running over
+
+
+def _expect_loaded(model: Model) -> None:
+    if isinstance(model, Pinned):
+        raise InputError(
+            "a pinned model is its slot's already: give a loaded model, or use slot.rollback()"
+        )
+
+
+def _count(name: str, value: int) -> int:
+    if not (isinstance(value, int) and 1 <= value < 2**32):
+        raise InputError(f"{name}={value!r}: expected an integer from 1 to {2**32 - 1}")
+    return value
+
+
+def _check(model: Model, probe: Arrays | None, expect: Arrays) -> None:
+    """Run the probe, which also readies the model for inputs of its shapes."""
+    if probe is None:
+        if expect:
+            raise InputError("expect= says what a probe gives: give its inputs as probe=")
+        return
+    answers = model.run(probe)
+    for name, wanted in expect.items():
+        if name not in answers:
+            raise InputError(f"expect: there is no output {name!r}; there is {', '.join(answers)}")
+        difference = _difference(answers[name], wanted)
+        if difference:
+            raise ModelError(
+                f"the new model is refused, its answer to the probe is not the expected one: "
+                f"output {name!r}: {difference}"
+            )
+
+
+def _difference(answer: NDArray[Any], wanted: ArrayLike) -> str:
+    """Say in what the bits differ; nothing where they don't."""
+    expected = np.asarray(wanted)
+    if (expected.dtype, expected.shape) != (answer.dtype, answer.shape):
+        return (
+            f"expected {expected.dtype}{list(expected.shape)}, got "
+            f"{answer.dtype}{list(answer.shape)}"
+        )
+    given, right = (
+        np.frombuffer(array.tobytes(), np.uint8).reshape(-1, array.itemsize)
+        for array in (answer, expected)
+    )
+    count = int(np.count_nonzero((given != right).any(axis=1)))
+    return f"{count} of {len(given)} elements differ" if count else ""
