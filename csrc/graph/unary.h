@@ -11,10 +11,14 @@
 
 namespace quaver {
 
-// Clip, Sigmoid, HardSigmoid, HardSwish, LeakyRelu, Tanh, Exp, Sqrt, Abs, Neg and Erf.
+// Clip, Sigmoid, Tanh, Exp, Abs, Sin, Gelu and their like: one real number to another.
 bool is_unary(Op op) noexcept;
 
-// op(x), with the node's attributes or their defaults. Throws Error(internal) where `op` is not unary.
+// The function a unary node computes, its attributes or their defaults bound. Throws Error(internal) where `op` is not
+// unary.
+std::function<double(double)> unary_function(Op op, const Attrs& attrs);
+
+// unary_function(op, attrs)(x)
 double eval_unary(Op op, const Attrs& attrs, double x);
 
 // table[q] = rne(clamp(fn(scale_in · (q − zero_in)) / scale_out)) + zero_out, in [0, 255]; NaN becomes the zero point.

@@ -6,6 +6,7 @@
 #include "ops/epilogue.h"
 #include "ops/integers.h"
 #include "ops/requantize.h"
+#include "ops/wide_functions.h"
 
 namespace quaver {
 namespace {
@@ -80,8 +81,10 @@ std::unique_ptr<Step> lower_binary(LowerContext& context) {
     if (y.dtype == DType::i32) return lower_integer<std::int32_t>(context);
     if (y.dtype == DType::i64) return lower_integer<std::int64_t>(context);
   }
+  const bool plain = !a.quant && !b.quant && !y.quant && !context.node.attrs.has("lo") && !context.node.attrs.has("hi");
+  if (plain && a.dtype == y.dtype && b.dtype == y.dtype) return lower_wide_binary(context);
   context.fail("there is no ", name_of(a.dtype), " with ", name_of(b.dtype), " to ", name_of(y.dtype),
-               "; float32, int32, int64 and quantized uint8 can be used, the same on all sides");
+               "; one type can be used, the same on all sides, or quantized uint8");
 }
 
 }  // namespace

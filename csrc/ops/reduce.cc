@@ -3,6 +3,7 @@
 #include "kernels/reduce/reduce.h"
 #include "kernels/elementwise/table.h"
 #include "kernels/pool/pool.h"
+#include "ops/lane_step.h"
 #include "ops/reduce_plan.h"
 #include "ops/requantize.h"
 #include "ops/row_step.h"
@@ -207,9 +208,7 @@ std::unique_ptr<Step> lower_reduce(LowerContext& context, Reduce reduce) {
   if (x.dtype == DType::i32) return std::make_unique<IntReduceStep<std::int32_t>>(context, std::move(plan), reduce);
   if (x.dtype == DType::i64) return std::make_unique<IntReduceStep<std::int64_t>>(context, std::move(plan), reduce);
   const bool bytes = x.dtype == DType::u8 && (reduce == Reduce::max || is_quantized(x));
-  if (x.dtype != DType::f32 && !bytes) {
-    context.fail("'", x.name, "' is ", name_of(x.dtype), "; float32, quantized uint8, int32 or int64 is expected");
-  }
+  if (x.dtype != DType::f32 && !bytes) return lower_wide_reduce(context);
   if (plan.trailing) return std::make_unique<RowReduceStep>(context, plan, reduce);
   return std::make_unique<PoolReduceStep>(context, plan, reduce);
 }

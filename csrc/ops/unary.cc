@@ -5,6 +5,7 @@
 #include "ops/integers.h"
 #include "ops/requantize.h"
 #include "ops/table_step.h"
+#include "ops/wide_functions.h"
 
 namespace quaver {
 namespace {
@@ -90,9 +91,7 @@ std::unique_ptr<Step> lower_unary(LowerContext& context, kernels::UnaryF32Op op,
     if (node.op == Op::Clip && x.dtype == DType::u8) return lower_integer<std::uint8_t>(context);
     if (node.op == Op::Clip && x.dtype == DType::s8 && !x.quant) return lower_integer<std::int8_t>(context);
   }
-  context.fail("from ", name_of(x.dtype), " to ", name_of(y.dtype), "; float32",
-               node.op == Op::Clip || node.op == Op::Abs || node.op == Op::Neg ? ", int32, int64" : "",
-               " or quantized uint8 can be used, the same on both sides");
+  return lower_wide_unary(context);
 }
 
 }  // namespace

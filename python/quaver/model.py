@@ -125,7 +125,13 @@ class Model:
         return [*arrays, *(named[name] for name in rest)]
 
 
-def load(source: Source, *, threads: int | None = None, isa: str | None = None) -> Model:
+def load(
+    source: Source,
+    *,
+    threads: int | None = None,
+    isa: str | None = None,
+    constants: Mapping[str, ArrayLike] | None = None,
+) -> Model:
     """Load a model.
 
     Parameters
@@ -138,6 +144,10 @@ def load(source: Source, *, threads: int | None = None, isa: str | None = None) 
     isa
         The highest instruction set to use, such as ``"avx2"``; by default the environment
         variable ``QUAVER_ISA``, else the best this CPU has. It changes speed, never results.
+    constants
+        Arrays to bind to inputs of an ONNX model, by name: the model is compiled for these
+        contents and no longer has these inputs. What decides the sizes of tensors (axes,
+        shapes, a number of repeats) must be known before a run; so may be weights.
 
     Raises
     ------
@@ -147,6 +157,8 @@ def load(source: Source, *, threads: int | None = None, isa: str | None = None) 
         If the model breaks ONNX's rules; `UnsupportedError` if it asks for what is not here.
     IsaError
         If this CPU lacks the instruction set.
+    InputError
+        If a constant names no input, or is of another dtype or shape.
     """
     if threads is not None and not (isinstance(threads, int) and threads >= 1):
         raise InputError(f"threads={threads!r}: expected a positive integer or None")
@@ -156,15 +168,17 @@ def load(source: Source, *, threads: int | None = None, isa: str | None = None) 
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
         if _is_compiled(path):
+            _expect_none(constants)
             return Model(_core.Model.open(path, workers, isa))
-        graph = _imported(path)
+        graph = _imported(path, constants)
     elif isinstance(source, (bytes, bytearray, memoryview)):
         data = memoryview(source).cast("B")
         if data[: len(_MAGIC)] == _MAGIC:
+            _expect_none(constants)
             return Model(_core.Model.open_bytes(data, workers, isa))
-        graph = _imported(bytes(data))
+        graph = _imported(bytes(data), constants)
     elif _is_proto(source):
-        graph = _imported(source)
+        graph = _imported(source, constants)
     else:
         raise InputError(
             f"cannot load a {type(source).__name__}: expected the path or bytes of an ONNX or a "
@@ -188,17 +202,31 @@ def _is_proto(source: object) -> bool:
     return loaded is not None and isinstance(source, loaded.ModelProto)
 
 
-def _imported(source: str | bytes | onnx.ModelProto) -> _core.Graph:
+def _expect_none(constants: Mapping[str, ArrayLike] | None) -> None:
+    if constants:
+        raise InputError(
+            "a compiled model's inputs cannot be bound: give constants when loading the ONNX model"
+        )
+
+
+def _imported(
+    source: str | bytes | onnx.ModelProto, constants: Mapping[str, ArrayLike] | None
+) -> _core.Graph:
     from quaver import _core  # noqa: PLC0415 -- as in load
 
     try:
-        from quaver.convert.onnx import import_onnx, load_proto  # noqa: PLC0415 -- needs onnx
+        from quaver.convert.onnx import (  # noqa: PLC0415 -- needs onnx
+            bind_constants,
+            import_onnx,
+            load_proto,
+        )
     except ImportError as error:
         raise ModelError(
             f"reading ONNX models needs the package onnx ({error}): pip install onnx"
         ) from error
     graph = _core.Graph()
-    import_onnx(load_proto(source) if isinstance(source, (str, bytes)) else source, graph)
+    proto = load_proto(source) if isinstance(source, (str, bytes)) else source
+    import_onnx(bind_constants(proto, constants) if constants else proto, graph)
     return graph
 
 

@@ -62,7 +62,7 @@ class Hostile {
     if (one_in(3)) return ints(g, numbers(between(0, 5)));
     if (one_in(6)) return constant<float>(g, {2}, {0.5F, one_in(2) ? 1e30F : -1.0F});
     if (one_in(8)) return constant(g, {256}, std::vector<std::uint8_t>(256));
-    const DType dtype = pick({DType::f32, DType::f32, DType::f32, DType::u8, DType::s8, DType::i64});
+    const DType dtype = pick({DType::f32, DType::f32, DType::f32, DType::boolean, DType::u8, DType::s8, DType::i64});
     if (!one_in(8)) return input(g, dims(), dtype);
     g.inputs.push_back(g.add_value("unranked", dtype));
     return g.inputs.back();
@@ -71,7 +71,8 @@ class Hostile {
     switch (kind) {
       case AttrKind::i: return number();
       case AttrKind::f: return pick({0.0, -1.0, 1e300, 0.5});
-      case AttrKind::s: return std::string(pick({"SAME_UPPER", "VALID", "NOTSET", "reflect", "not_larger", "?"}));
+      case AttrKind::s:
+        return std::string(pick({"SAME_UPPER", "VALID", "NOTSET", "reflect", "not_larger", "LEFT", "add", "?"}));
       case AttrKind::ints: return numbers(pick<std::size_t>({2, 2, 4, 4, 0, 1, 3}));
       default: return std::vector<double>{1, -1};
     }

@@ -302,7 +302,203 @@ BATCH_NORM = Case(
     {"s": normal(5), "b": normal(5), "m": normal(5), "v": np.abs(normal(5)) + 0.1},
 )
 
+
+def away_from_zero(*shape: int) -> np.ndarray:
+    x = normal(*shape)
+    return (np.abs(x) + 0.3) * np.sign(x)
+
+
+def small(dtype: type, *shape: int) -> np.ndarray:
+    return rng.integers(0, 9, shape).astype(dtype)
+
+
+FUNCTIONS = [
+    *(
+        Case(op.lower(), op, {"x": normal(3, 50, scale=2)})
+        for op in ("Sin", "Cos", "Atan", "Sinh", "Cosh", "Asinh", "Ceil", "Floor", "Round", "Sign")
+    ),
+    *(Case(op.lower(), op, {"x": normal(3, 50)}) for op in ("Softplus", "Softsign", "Mish")),
+    *(Case(op.lower(), op, {"x": normal(3, 50)}) for op in ("Elu", "Selu", "Celu", "Gelu")),
+    Case("gelu by tanh", "Gelu", {"x": normal(3, 50)}, {}, {"approximate": "tanh"}),
+    Case("tan", "Tan", {"x": np.clip(normal(3, 50), -1, 1)}),
+    Case("asin", "Asin", {"x": np.clip(normal(3, 50), -1, 1)}),
+    Case("acos", "Acos", {"x": np.clip(normal(3, 50), -1, 1)}),
+    Case("atanh", "Atanh", {"x": np.clip(normal(3, 50), -0.9, 0.9)}),
+    Case("acosh", "Acosh", {"x": np.abs(normal(3, 50)) + 1}),
+    Case("log", "Log", {"x": np.abs(normal(3, 50)) + 0.1}),
+    Case("reciprocal", "Reciprocal", {"x": away_from_zero(3, 50)}),
+    Case("elu steep", "Elu", {"x": normal(3, 50)}, {}, {"alpha": 2.0}),
+    Case("thresholded relu", "ThresholdedRelu", {"x": normal(3, 50)}, {}, {"alpha": 0.5}),
+    Case("shrink", "Shrink", {"x": normal(3, 50)}, {}, {"lambd": 0.6, "bias": 0.2}),
+    Case("swish", "Swish", {"x": normal(3, 50)}, {}, {"alpha": 1.5}, opset=24),
+    Case("isnan", "IsNaN", {"x": np.array([0, np.nan, np.inf], np.float32)}),
+    Case("isinf", "IsInf", {"x": np.array([-np.inf, np.nan, np.inf], np.float32)}),
+    Case("not", "Not", {"x": normal(3, 5) > 0}),
+    Case("bitwise not", "BitwiseNot", {"x": small(np.uint8, 7)}),
+    Case("double", "Sin", {"x": normal(3, 5).astype(np.float64)}),
+    Case("half", "Sqrt", {"x": np.abs(normal(3, 5)).astype(np.float16)}),
+]
+#: Of these, what a table of bytes computes; a jump may fall on either side of a rounded input.
+TABLES = [
+    case
+    for case in FUNCTIONS
+    if case.feeds["x"].dtype == np.float32
+    and case.op
+    not in ("Ceil", "Floor", "Round", "Sign", "IsNaN", "IsInf", "ThresholdedRelu", "Shrink")
+]
+PAIRS = [
+    *(
+        Case(f"{op.lower()} {np.dtype(t).name}", op, {"x": small(t, 4, 5), "z": small(t, 5) + t(1)})
+        for op in ("Add", "Sub", "Mul", "Div", "Min", "Max", "Mod", "Pow")
+        for t in (np.int32, np.int64, np.float64)
+        if (op, t) != ("Mod", np.float64)
+    ),
+    *(
+        Case(op.lower(), op, {"x": small(t, 4, 1), "z": small(t, 5)})
+        for op in ("Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual")
+        for t in (np.float32, np.int64)
+    ),
+    *(
+        Case(op.lower(), op, {"x": normal(4, 5) > 0, "z": normal(5) > 0})
+        for op in ("And", "Or", "Xor")
+    ),
+    *(
+        Case(op.lower(), op, {"x": small(np.uint8, 4, 5), "z": small(np.uint8, 5)})
+        for op in ("BitwiseAnd", "BitwiseOr", "BitwiseXor")
+    ),
+    *(
+        Case(f"shift {way.lower()}", "BitShift", feeds, {}, {"direction": way})
+        for way in ("LEFT", "RIGHT")
+        for feeds in ({"x": small(np.uint8, 6), "z": small(np.uint8, 6)},)
+    ),
+    Case("fmod", "Mod", {"x": normal(4, 5), "z": away_from_zero(5)}, {}, {"fmod": 1}),
+    Case("pow", "Pow", {"x": np.abs(normal(4, 5)), "z": normal(5)}),
+    Case("where", "Where", {"c": normal(4, 1) > 0, "x": normal(5), "z": normal(4, 5)}),
+    *(
+        Case(f"{op.lower()} of three", op, {"x": normal(4, 5), "y": normal(5), "z": normal(4, 1)})
+        for op in ("Max", "Min", "Sum", "Mean")
+    ),
+    Case("mean of one", "Mean", {"x": normal(4)}),
+]
+REDUCED = [
+    Case(f"{op} {name}".lower(), op, {"x": np.abs(normal(3, 4, 5)) + 0.1}, constants, attrs)
+    for op in (
+        *("ReduceMin", "ReduceMax", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceSumSquare"),
+        *("ReduceLogSum", "ReduceLogSumExp"),
+    )
+    for name, constants, attrs in [
+        ("all", {}, {}),
+        ("middle", {"axes": ints(1)}, {"keepdims": 0}),
+        ("outer", {"axes": ints(0, -1)}, {}),
+    ]
+]
+ALONG = [
+    Case("argmax", "ArgMax", {"x": normal(3, 4, 5)}, {}, {"axis": 1}),
+    Case("argmin last", "ArgMin", {"x": small(np.int64, 3, 9)}, {}, {"axis": -1, "keepdims": 0}),
+    Case("argmax of the last", "ArgMax", {"x": small(np.int32, 40)}, {}, {"select_last_index": 1}),
+    Case("top 3", "TopK", {"x": normal(3, 9, 2)}, {"k": ints(3)}, {"axis": 1}, outputs=2),
+    Case("top ties", "TopK", {"x": small(np.int64, 50)}, {"k": ints(20)}, outputs=2),
+    Case("least", "TopK", {"x": normal(3, 9)}, {"k": ints(4)}, {"largest": 0}, outputs=2),
+    Case("log softmax", "LogSoftmax", {"x": normal(3, 9, scale=20)}),
+    Case("log softmax inner", "LogSoftmax", {"x": normal(3, 9, 2)}, {}, {"axis": 1}),
+    Case("hardmax", "Hardmax", {"x": normal(3, 9)}),
+    Case("lp", "LpNormalization", {"x": np.abs(normal(3, 9))}, {}, {"axis": 0, "p": 1}),
+    Case("lp 2", "LpNormalization", {"x": normal(3, 9)}),
+    *(
+        Case(f"cumsum {e}{r}", "CumSum", {"x": normal(3, 9)}, {"axis": np.array(1)}, attrs)
+        for e in (0, 1)
+        for r in (0, 1)
+        for attrs in ({"exclusive": e, "reverse": r},)
+    ),
+]
+PICKED = [
+    Case(
+        "gather elements",
+        "GatherElements",
+        {"x": normal(3, 4), "i": np.array([[0, -1, 2, 0], [2, 1, 0, 1]])},
+    ),
+    Case("gather nd", "GatherND", {"x": normal(3, 4, 5), "i": np.array([[0, 1], [2, -1]])}),
+    Case(
+        "gather nd batch",
+        "GatherND",
+        {"x": normal(2, 4, 5), "i": np.array([[1], [3]])},
+        {},
+        {"batch_dims": 1},
+    ),
+    *(
+        Case(
+            f"scatter elements {reduction}",
+            "ScatterElements",
+            {"x": normal(3, 4), "i": np.array([[0, 2, 0, 1]]), "u": normal(1, 4)},
+            {},
+            {"reduction": reduction},
+        )
+        for reduction in ("none", "add", "mul", "min", "max")
+    ),
+    Case(
+        "scatter nd add",
+        "ScatterND",
+        {"x": normal(4, 3), "i": np.array([[1], [3], [1]]), "u": normal(3, 3)},
+        {},
+        {"reduction": "add"},
+    ),
+    Case("expand", "Expand", {"x": normal(3, 1)}, {"s": ints(2, 1, 4)}),
+    Case("tile", "Tile", {"x": normal(2, 3)}, {"r": ints(2, 3)}),
+    Case("range", "Range", {}, {"a": np.float32(1), "b": np.float32(4.2), "c": np.float32(0.5)}),
+    Case("size", "Size", {"x": normal(2, 3)}),
+    Case("nonzero", "NonZero", {}, {"x": np.array([[0, 3], [-1, 0]])}),
+    Case("eye", "EyeLike", {"x": normal(3, 4)}, {}, {"k": 1}),
+    Case("compress", "Compress", {"x": normal(3, 4)}, {"c": np.array([True, False, True])}),
+    Case("triangle", "Trilu", {"x": normal(2, 4, 5), "k": np.array(-1)}),
+    Case("lower triangle", "Trilu", {"x": normal(2, 4, 5)}, {}, {"upper": 0}),
+    Case("one hot", "OneHot", {"i": ints(0, -1, 2)}, {"d": np.array(3), "v": normal(2)}),
+    Case("clip at run time", "Clip", {"x": normal(9), "lo": np.float32(-1), "hi": np.float32(1)}),
+    Case("depth to space", "DepthToSpace", {"x": normal(2, 8, 3, 4)}, {}, {"blocksize": 2}),
+    Case(
+        "columns to space",
+        "DepthToSpace",
+        {"x": normal(2, 8, 3, 4)},
+        {},
+        {"blocksize": 2, "mode": "CRD"},
+    ),
+    Case("space to depth", "SpaceToDepth", {"x": normal(2, 3, 4, 6)}, {}, {"blocksize": 2}),
+    *(
+        Case(f"einsum {equation}", "Einsum", feeds, {}, {"equation": equation})
+        for equation, feeds in [
+            ("bij,bjk->bik", {"x": normal(2, 3, 4), "z": normal(2, 4, 5)}),
+            ("i,j", {"x": normal(3), "z": normal(4)}),
+            ("...ij->...ji", {"x": normal(2, 3, 4)}),
+            ("bhqd,bhkd->bhqk", {"x": normal(2, 3, 4, 5), "z": normal(2, 3, 6, 5)}),
+        ]
+    ),
+]
+NORMALIZED = [
+    Case(
+        "instance norm",
+        "InstanceNormalization",
+        {"x": normal(2, 3, 4, 5)},
+        {"s": normal(3), "b": normal(3)},
+    ),
+    Case("layer norm", "LayerNormalization", {"x": normal(2, 3, 8)}, {"s": normal(8)}),
+    Case("rms norm", "RMSNormalization", {"x": normal(2, 8)}, {"s": normal(8)}, opset=23),
+    Case(
+        "group norm",
+        "GroupNormalization",
+        {"x": normal(2, 6, 4, 4)},
+        {"s": normal(6), "b": normal(6)},
+        {"num_groups": 3},
+    ),
+    Case("mean variance norm", "MeanVarianceNormalization", {"x": normal(2, 3, 4, 4)}),
+    Case("lrn", "LRN", {"x": normal(7, 7, 3, 3)}, {}, {"size": 3, "alpha": 0.1, "beta": 0.5}),
+]
+
 FLOAT = [
+    *FUNCTIONS,
+    *PAIRS,
+    *REDUCED,
+    *ALONG,
+    *PICKED,
+    *NORMALIZED,
     *CONVS,
     *TRANSPOSED,
     *MATMULS,
@@ -388,7 +584,7 @@ def test_int8_fused_activation(case: Case, act: str, isa: str) -> None:
 
 @pytest.mark.parametrize("signed", [False, True], ids=["u8", "s8"])
 @pytest.mark.parametrize(
-    "case", [*DYNAMIC_MATMULS, *POOLS, *UNARY, *BINARY, *MOVES, *RESIZES], ids=str
+    "case", [*DYNAMIC_MATMULS, *POOLS, *UNARY, *TABLES, *BINARY, *MOVES, *RESIZES], ids=str
 )
 def test_int8(case: Case, signed: bool, isa: str) -> None:
     outputs = expected(float_model(case), case.feeds)

@@ -1,4 +1,4 @@
-// ReduceMean, ReduceMax, ReduceSum.
+// Reduce*: over axes given as an attribute.
 #include "graph/ops/common.h"
 
 namespace quaver {
@@ -30,5 +30,12 @@ void infer_reduce(InferContext& c) {
 const OpSchema schema_ReduceMean{1, 1, 1, 1, kReduce, infer_reduce};
 const OpSchema schema_ReduceMax{1, 1, 1, 1, kReduce, infer_reduce};
 const OpSchema schema_ReduceSum{1, 1, 1, 1, kReduce, infer_reduce};
+const OpSchema schema_ReduceMin{1, 1, 1, 1, kReduce, infer_reduce};
+const OpSchema schema_ReduceProd{1, 1, 1, 1, kReduce, infer_reduce};
+const OpSchema schema_ReduceL1{1, 1, 1, 1, kReduce, infer_reduce};
+const OpSchema schema_ReduceL2{1, 1, 1, 1, kReduce, infer_reduce};
+const OpSchema schema_ReduceLogSum{1, 1, 1, 1, kReduce, infer_reduce};
+const OpSchema schema_ReduceLogSumExp{1, 1, 1, 1, kReduce, infer_reduce};
+const OpSchema schema_ReduceSumSquare{1, 1, 1, 1, kReduce, infer_reduce};
 
 }  // namespace quaver

@@ -5,18 +5,26 @@ hold them, one for each family.
 """
 
 from quaver.convert.onnx import (  # noqa: F401 -- imported for the handlers they register
+    axis,
     conv,
+    einsum,
     elementwise,
+    fourier,
+    indexed,
     linear,
+    logic,
+    norm,
     pool,
     qoperator,
     quantized,
     reduce,
     resize,
     shape,
+    space,
     tensor,
 )
+from quaver.convert.onnx.constants import bind_constants
 from quaver.convert.onnx.importer import import_onnx
 from quaver.convert.onnx.source import load_proto
 
-__all__ = ["import_onnx", "load_proto"]
+__all__ = ["bind_constants", "import_onnx", "load_proto"]

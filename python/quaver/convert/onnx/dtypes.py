@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from onnx import TensorProto
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto, helper
 
 from quaver.errors import UnsupportedError
 
@@ -23,8 +26,6 @@ _NAMES: dict[int, str] = {
 }
 _CODES = {name: code for code, name in enumerate(_NAMES.values())}  # the order of csrc/base/dtype.h
 
-HALF = frozenset({"float16", "bfloat16"})
-
 
 def dtype_name(elem_type: int, where: str) -> str:
     """NumPy's name of an ONNX element type; `where` is for the error."""
@@ -36,6 +37,17 @@ def dtype_name(elem_type: int, where: str) -> str:
     return name
 
 
+def known_dtype(elem_type: int) -> str | None:
+    """NumPy's name of an ONNX element type; None for what Quaver does not have."""
+    return _NAMES.get(elem_type)
+
+
 def dtype_code(name: str) -> int:
     """The core's number of a dtype."""
     return _CODES[name]
+
+
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """NumPy's dtype of a name; bfloat16 is an extension's."""
+    elem_type = next(elem_type for elem_type, known in _NAMES.items() if known == name)
+    return np.dtype(helper.tensor_dtype_to_np_dtype(elem_type))

@@ -2,20 +2,55 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from quaver.convert.builder import Attributes
-from quaver.convert.onnx.node import Node, handler
+from quaver.convert.onnx.node import MICROSOFT, Node, handler
+
+_REALS = {  # operators with attributes of their own names, and what these are by default
+    "LeakyRelu": {"alpha": 0.01},
+    "HardSigmoid": {"alpha": 0.2, "beta": 0.5},
+    "Elu": {"alpha": 1.0},
+    "Celu": {"alpha": 1.0},
+    "Selu": {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875},
+    "ThresholdedRelu": {"alpha": 1.0},
+    "Shrink": {"bias": 0.0, "lambd": 0.5},
+    "Swish": {"alpha": 1.0},
+}
 
 
-@handler("Add", "Sub", "Mul", "Div", "PRelu")
+@handler("Add", "Sub", "Mul", "Div", "PRelu", "Pow")
 def binary(node: Node) -> None:
     """Two inputs that broadcast."""
     node.result(node.op, node.input(0), node.input(1))
 
 
-@handler("Sigmoid", "Tanh", "Exp", "Sqrt", "Abs", "Neg", "Erf", "HardSwish")
+@handler("Sigmoid", "Tanh", "Exp", "Sqrt", "Abs", "Neg", "Erf", "HardSwish", "Log", "Reciprocal")
+@handler("Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh")
+@handler("Ceil", "Floor", "Round", "Sign", "Softplus", "Softsign", "Mish")
 def unary(node: Node) -> None:
     """One input, no attributes."""
     node.result(node.op, node.input(0))
+
+
+@handler(*_REALS)
+def parametrized(node: Node) -> None:
+    """One input and a few real attributes."""
+    reals = {name: node.real(name, default) for name, default in _REALS[node.op].items()}
+    node.result(node.op, node.input(0), **reals)
+
+
+@handler("QuickGelu", domain=MICROSOFT)
+def quick_gelu(node: Node) -> None:
+    """X · sigmoid(alpha · x)."""
+    node.result("Swish", node.input(0), alpha=node.real("alpha", 1.702))
+
+
+@handler("Gelu")
+@handler("Gelu", domain=MICROSOFT)
+def gelu(node: Node) -> None:
+    """X · Φ(x), exactly or by a hyperbolic tangent."""
+    node.result("Gelu", node.input(0), approximate=node.string("approximate", "none"))
 
 
 @handler("Relu")
@@ -26,7 +61,10 @@ def relu(node: Node) -> None:
 
 @handler("Clip")
 def clip(node: Node) -> None:
-    """A clip to constant bounds, given as inputs (attributes before opset 11)."""
+    """A clip to bounds, given as inputs (attributes before opset 11)."""
+    if any(node.has(index) and node.array(index) is None for index in (1, 2)):
+        _clip_to_inputs(node)
+        return
     attrs: Attributes = {}
     for index, (attr, old) in enumerate((("lo", "min"), ("hi", "max")), start=1):
         if node.has(index):
@@ -39,17 +77,31 @@ def clip(node: Node) -> None:
     node.result("Clip", node.input(0), **attrs)
 
 
-@handler("LeakyRelu")
-def leaky_relu(node: Node) -> None:
-    """A smaller slope below zero."""
-    node.result("LeakyRelu", node.input(0), alpha=node.real("alpha", 0.01))
+def _clip_to_inputs(node: Node) -> None:
+    x, low, high = node.input(0), node.optional(1), node.optional(2)
+    if low is not None and high is not None:
+        node.result("Min", node.emit("Max", x, low), high)
+    elif low is not None:
+        node.result("Max", x, low)
+    else:
+        node.result("Min", x, high)
 
 
-@handler("HardSigmoid")
-def hard_sigmoid(node: Node) -> None:
-    """max(0, min(1, alpha · x + beta))."""
-    alpha, beta = node.real("alpha", 0.2), node.real("beta", 0.5)
-    node.result("HardSigmoid", node.input(0), alpha=alpha, beta=beta)
+@handler("Max", "Min", "Sum", "Mean")
+def variadic(node: Node) -> None:
+    """Any number of inputs that broadcast, two at a time."""
+    op = {"Sum": "Add", "Mean": "Add"}.get(node.op, node.op)
+    values = [node.input(i) for i in range(len(node.input_names))]
+    if not values:
+        raise node.invalid("it has no inputs")
+    last = node.emit if node.op == "Mean" else node.result
+    total = values[0]
+    for value in values[1:-1]:
+        total = node.emit(op, total, value)
+    total = last(op, total, values[-1]) if len(values) > 1 else last("Identity", total)
+    if node.op == "Mean":
+        dtype = node.scope.dtype(node.input_names[0]) or "float32"
+        node.result("Div", total, node.add_constant("count", np.array(len(values), dtype)))
 
 
 @handler("Softmax")

@@ -5,7 +5,10 @@ from __future__ import annotations
 from onnx import GraphProto, ModelProto, NodeProto
 
 from quaver.convert.builder import Builder
-from quaver.convert.onnx.dtypes import HALF
+from quaver.convert.onnx.control import import_nodes_with
+from quaver.convert.onnx.float32 import in_float32, note_dtypes
+from quaver.convert.onnx.fold import folded
+from quaver.convert.onnx.functions import expanded
 from quaver.convert.onnx.node import Node, handler_of, node_name
 from quaver.convert.onnx.scope import Scope
 from quaver.convert.onnx.shapes import shape_of, tensor_dtype
@@ -32,7 +35,7 @@ def import_onnx(model: ModelProto, builder: Builder) -> None:
     ModelError
         Where the model is broken.
     """
-    model = modernized(model)
+    model = expanded(modernized(model))
     graph = model.graph
     _check_operators(graph)
     if graph.sparse_initializer:
@@ -44,10 +47,10 @@ def import_onnx(model: ModelProto, builder: Builder) -> None:
             dtype = tensor_dtype(info)
             scope.bind(info.name, builder.add_input(info.name, dtype, shape_of(info)), dtype)
     for proto in graph.node:
-        _import_node(scope, proto)
+        _import_parts(scope, proto)
     if not graph.output:
         raise ModelError("the model has no outputs")
-    # Exporters declare wrong output shapes (PaddlePaddle: none at all, as []); inference knows better.
+    # Exporters declare wrong output shapes (PaddlePaddle: [] for all); inference knows better.
     builder.set_outputs(
         [
             (info.name, scope.value(info.name, "the graph"), tensor_dtype(info), None)
@@ -56,19 +59,32 @@ def import_onnx(model: ModelProto, builder: Builder) -> None:
     )
 
 
+def _import_parts(scope: Scope, proto: NodeProto) -> None:
+    for part in in_float32(proto, scope.dtype):
+        if part is not proto and part.op_type == "Cast":
+            scope.note_shape_of(part.output[0], part.input[0])
+        _import_node(scope, part)
+
+
+def _import_inner(outer: Node, proto: NodeProto) -> None:
+    if handler_of(proto) is None:
+        raise outer.unsupported(f"its body uses {proto.op_type}, which is not supported")
+    _import_parts(outer.scope, proto)
+
+
+import_nodes_with(_import_inner)
+
+
 def _import_node(scope: Scope, proto: NodeProto) -> None:
     node = Node(scope, proto)
     if not proto.output:
         raise node.invalid("it has no outputs")
-    for name in proto.input:
-        if proto.op_type != "Cast" and (dtype := scope.dtype(name)) in HALF:
-            raise node.unsupported(
-                f"its input '{name}' is {dtype}; Quaver computes in float32 and int8: "
-                "export the model in float32"
-            )
+    if folded(node):
+        return
     handle = handler_of(proto)
     assert handle is not None, "_check_operators has seen to it"
     handle(node)
+    note_dtypes(scope, proto)
 
 
 def _check_operators(graph: GraphProto) -> None:

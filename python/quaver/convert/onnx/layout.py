@@ -54,16 +54,16 @@ def channels_first(node: Node, value: int, axes: int, last: Emit) -> int:
 
 
 def window_attributes(node: Node, axes: int) -> Attributes:
-    """Return strides, dilations and padding of a convolution or pool, for two spatial axes."""
+    """Return strides, dilations and padding of a convolution or pool; of one axis, for two."""
     attrs: Attributes = {}
     for name in ("strides", "dilations"):
         if values := _checked(node, name, axes):
-            attrs[name] = values if axes == 2 else [1, *values]
+            attrs[name] = [1, *values] if axes == 1 else values
     auto_pad = node.string("auto_pad", "NOTSET")
     if auto_pad != "NOTSET":
         attrs["auto_pad"] = auto_pad
     elif pads := _checked(node, "pads", 2 * axes):
-        attrs["pads"] = pads if axes == 2 else [0, pads[0], 0, pads[1]]
+        attrs["pads"] = [0, pads[0], 0, pads[1]] if axes == 1 else pads
     return attrs
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from onnx import AttributeProto, NodeProto, TensorProto
+from onnx import AttributeProto, GraphProto, NodeProto, TensorProto
 
 from quaver.convert.builder import Array, Attribute, Attributes, Shape
 from quaver.convert.onnx.scope import Scope
@@ -152,6 +152,13 @@ class Node:
             raise self.invalid(f"attribute '{name}' is missing")
         return tensor
 
+    def graph(self, name: str) -> GraphProto:
+        """Return an attribute that is a graph: a branch or a loop's body."""
+        graph = self._attribute(name, AttributeProto.GRAPH, None)
+        if not isinstance(graph, GraphProto):
+            raise self.invalid(f"attribute '{name}' is missing")
+        return graph
+
     def ints_at(self, index: int, name: str) -> int | None:
         """Return integers that are an input now and were an attribute in earlier opsets."""
         if self.has(index) or not self.has_attribute(name):
@@ -197,4 +204,5 @@ _read: dict[int, Callable[[AttributeProto], Any]] = {
     AttributeProto.INTS: lambda a: a.ints,
     AttributeProto.FLOATS: lambda a: a.floats,
     AttributeProto.TENSOR: lambda a: a.t,
+    AttributeProto.GRAPH: lambda a: a.g,
 }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from quaver.convert.builder import Attribute
 from quaver.convert.onnx.layout import (
     Emit,
     channels_first,
@@ -9,6 +12,7 @@ from quaver.convert.onnx.layout import (
     spatial_axes,
     window_attributes,
 )
+from quaver.convert.onnx.linear import scalar
 from quaver.convert.onnx.node import Node, handler
 
 
@@ -18,13 +22,66 @@ def max_pool(node: Node) -> None:
     if node.uses_output(1):
         raise node.unsupported("its output Indices is used; only the maxima are computed")
     node.outputs = node.outputs[:1]
-    emit_pool(node, node.input(0), node.result)
+    _pool(node, node.input(0), node.result)
 
 
 @handler("AveragePool")
 def average_pool(node: Node) -> None:
     """Mean over a sliding window."""
-    emit_pool(node, node.input(0), node.result, count_include_pad=node.integer("count_include_pad"))
+    _pool(node, node.input(0), node.result, node.integer("count_include_pad"))
+
+
+@handler("LpPool")
+def lp_pool(node: Node) -> None:
+    """p-th root of the sum of p-th powers in a sliding window."""
+    p = float(node.integer("p", 2))
+    power = node.emit("Pow", node.emit("Abs", node.input(0)), scalar(node, "p", p))
+    mean = _pool(node, power, node.emit, 1)
+    total = node.emit("Mul", mean, scalar(node, "size", float(np.prod(node.ints("kernel_shape")))))
+    node.result("Pow", total, scalar(node, "root", 1 / p))
+
+
+def _pool(node: Node, x: int, last: Emit, count_include_pad: int | None = None) -> int:
+    """Emit a pool over any number of spatial axes, channels first.
+
+    Maxima and means of a window are those of its planes first, then of its depth: three axes are
+    two and then one. Neither mixes channels, so that depth may lie among them.
+    """
+    kernel, shape = node.ints("kernel_shape"), node.shape(0)
+    if len(kernel) != 3:
+        return emit_pool(node, x, last, count_include_pad=count_include_pad)
+    if shape is None or None in shape[1:]:
+        raise node.unsupported("the sizes of its three spatial axes must be known")
+    n, c, d, h, w = (0 if size is None else int(size) for size in shape)
+    attrs = window_attributes(node, 3)
+    attrs["kernel_shape"] = kernel
+    if count_include_pad is not None:
+        attrs["count_include_pad"] = count_include_pad
+    op = "MaxPool" if count_include_pad is None else "AveragePool"
+
+    def part(value: int, axes: list[int], to: list[int]) -> int:
+        value = node.emit("Reshape", value, node.add_constant(f"to{axes}", np.array(to)))
+        own = {name: _of_axes(given, axes) for name, given in attrs.items()}
+        own["ceil_mode"] = node.integer("ceil_mode")
+        return channels_first(node, node.emit(op, channels_last(node, value), **own), 2, node.emit)
+
+    planes = part(x, [1, 2], [n or -1, c * d, h, w])
+    kept = node.emit("Shape", planes, start=2)
+    deep = part(planes, [0], [n or -1, c, d, -1])
+    sizes = node.emit("Shape", deep, end=3)
+    return last("Reshape", deep, node.emit("Concat", sizes, kept, axis=0))
+
+
+def _of_axes(given: Attribute, axes: list[int]) -> Attribute:
+    """Return what a window attribute of three axes says of some; one axis is two with 1 behind."""
+    if not isinstance(given, list):
+        return given
+    ends = len(given) == 6
+    picked = [int(given[axis]) for axis in axes] + ([0 if ends else 1] if len(axes) == 1 else [])
+    if not ends:
+        return picked
+    after = [int(given[axis + 3]) for axis in axes] + ([0] if len(axes) == 1 else [])
+    return picked + after
 
 
 def emit_pool(

@@ -7,7 +7,8 @@ from onnx import GraphProto, ModelProto, TensorProto, numpy_helper
 
 from quaver.convert.builder import Array, Builder, Shape
 from quaver.convert.onnx.dtypes import dtype_name
-from quaver.convert.onnx.shapes import infer_shapes
+from quaver.convert.onnx.shapes import infer
+from quaver.convert.onnx.source import opset_of
 from quaver.errors import ModelError
 
 
@@ -29,13 +30,20 @@ class Scope:
         self._values: dict[str, int] = {}
         self._arrays: dict[str, Array] = {}
         self._dtypes: dict[str, str] = {}
-        self._inferred: dict[str, Shape] | None = None
+        self._shaped_like: dict[str, str] = {}
+        self._inferred: tuple[dict[str, Shape], dict[str, str]] | None = None
         self._transposed: dict[tuple[int, tuple[int, ...]], int] = {}
+        self.opset = opset_of(model)
         self.used = used_names(model.graph)
+        self._outputs = frozenset(info.name for info in model.graph.output)
 
     def is_initializer(self, name: str) -> bool:
         """Whether the graph itself holds this tensor."""
         return name in self._initializers
+
+    def is_output(self, name: str) -> bool:
+        """Whether the graph returns this tensor."""
+        return name in self._outputs
 
     def bind(self, name: str, value: int, dtype: str | None = None) -> None:
         """Let `name` stand for a value of the builder."""
@@ -53,6 +61,10 @@ class Scope:
     def note_constant(self, name: str, array: Array) -> None:
         """Remember what the computed tensor `name` always holds."""
         self._arrays[name] = array
+
+    def note_shape_of(self, name: str, like: str) -> None:
+        """Remember that the computed tensor `name` has the shape of another."""
+        self._shaped_like[name] = like
 
     def note_dtype(self, name: str, dtype: str) -> None:
         """Remember the dtype of the computed tensor `name`."""
@@ -74,18 +86,24 @@ class Scope:
         return self._arrays.get(name)
 
     def dtype(self, name: str) -> str | None:
-        """Return a tensor's dtype, where it is an input, a constant or the result of a Cast."""
-        if name not in self._dtypes and name in self._initializers:
+        """Return a tensor's dtype, as far as it is known or ONNX's inference sees."""
+        if name in self._dtypes:
+            return self._dtypes[name]
+        if name in self._initializers:
             return dtype_name(self._initializers[name].data_type, f"initializer '{name}'")
-        return self._dtypes.get(name)
+        return self._infer()[1].get(name)
 
     def shape(self, name: str) -> Shape | None:
         """Return a tensor's shape, as far as ONNX's shape inference sees."""
+        name = self._shaped_like.get(name, name)
         if name in self._initializers:
             return list(self._initializers[name].dims)
+        return self._infer()[0].get(name)
+
+    def _infer(self) -> tuple[dict[str, Shape], dict[str, str]]:
         if self._inferred is None:
-            self._inferred = infer_shapes(self._model)
-        return self._inferred.get(name)
+            self._inferred = infer(self._model)
+        return self._inferred
 
     def transposed(self, value: int, perm: tuple[int, ...], node: str, output: str) -> int:
         """Transpose a value once, however many nodes ask for it."""

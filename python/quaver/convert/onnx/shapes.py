@@ -7,7 +7,7 @@ import onnx
 from onnx import ModelProto, ValueInfoProto
 
 from quaver.convert.builder import Shape
-from quaver.convert.onnx.dtypes import dtype_name
+from quaver.convert.onnx.dtypes import dtype_name, known_dtype
 from quaver.errors import ModelError, UnsupportedError
 
 _SMALL = 1024  # elements; shapes, axes and such, whose content shape inference may need
@@ -29,8 +29,8 @@ def shape_of(info: ValueInfoProto) -> Shape | None:
     return shape
 
 
-def infer_shapes(model: ModelProto) -> dict[str, Shape]:
-    """Return what ONNX's shape inference says; weights take part by their shapes alone."""
+def infer(model: ModelProto) -> tuple[dict[str, Shape], dict[str, str]]:
+    """Return the shapes and dtypes that ONNX infers; weights take part by their shapes alone."""
     skeleton = ModelProto(ir_version=max(model.ir_version, 4), opset_import=model.opset_import)
     graph = skeleton.graph
     graph.name = model.graph.name or "graph"
@@ -50,11 +50,15 @@ def infer_shapes(model: ModelProto) -> dict[str, Shape]:
         inferred = onnx.shape_inference.infer_shapes(skeleton, data_prop=True).graph
     except Exception:  # a model it cannot digest is judged by the core's own inference
         inferred = graph
-    shapes = {}
+    shapes, dtypes = {}, {}
     for info in [*inferred.input, *inferred.value_info, *inferred.output]:
-        if info.type.HasField("tensor_type") and (shape := shape_of(info)) is not None:
+        if not info.type.HasField("tensor_type"):
+            continue
+        if (shape := shape_of(info)) is not None:
             shapes[info.name] = shape
-    return shapes
+        if (dtype := known_dtype(info.type.tensor_type.elem_type)) is not None:
+            dtypes[info.name] = dtype
+    return shapes, dtypes
 
 
 def tensor_dtype(info: ValueInfoProto) -> str:

@@ -1,0 +1,138 @@
+// ArgMax, ArgMin, TopK, LogSoftmax, Hardmax, CumSum, CumProd and LpNormalization: one lane of an axis at a time.
+#include <algorithm>
+#include <cmath>
+
+#include "ops/lane_step.h"
+
+namespace quaver {
+namespace {
+
+// Whether a comes before b: NaN is the largest.
+template <class W>
+bool before(W a, W b, bool largest) {
+  if (a != a || b != b) return largest ? b == b : a == a;
+  return largest ? a > b : a < b;
+}
+
+template <class W>
+std::size_t best(const W* x, std::size_t n, bool largest, bool last) {
+  std::size_t at = 0;
+  for (std::size_t i = 1; i < n; ++i) {
+    if (before(x[i], x[at], largest) || (last && !before(x[at], x[i], largest))) at = i;
+  }
+  return at;
+}
+
+std::unique_ptr<Step> lower_arg(LowerContext& context, bool largest) {
+  const Dims& dims = context.input(0).shape;
+  const std::size_t axis = axis_of(context, 0);
+  if (dims[axis] == 0) context.fail("axis ", axis, " of ", to_string(dims), " is empty");
+  const bool last = context.node.attrs.i("select_last_index", 0) != 0;
+  Lanes y({count(context.output().shape)}, {false});
+  return with_wide(context.input(0).dtype, [&]<class W>(W) -> std::unique_ptr<Step> {
+    const auto f = [=](const W* x, std::size_t n, W* const* out) {
+      *out[0] = static_cast<W>(best(x, n, largest, last));
+    };
+    return std::make_unique<LaneStep<W>>(context, Lanes::axis(dims, axis), std::vector<Lanes>{y}, f);
+  });
+}
+
+// Selects the k best of a lane in order. The indices are a heap in the lane of the second output: nothing is allocated.
+template <class W>
+void top(const W* x, std::size_t n, std::size_t k, bool largest, W* values, W* indices) {
+  const auto better = [&](W a, W b) {
+    const auto i = static_cast<std::size_t>(a), j = static_cast<std::size_t>(b);
+    return before(x[i], x[j], largest) || (!before(x[j], x[i], largest) && i < j);
+  };
+  for (std::size_t i = 0; i < n && k > 0; ++i) {
+    const W index = static_cast<W>(i);
+    if (i < k) {
+      indices[i] = index;
+      std::push_heap(indices, indices + i + 1, better);
+    } else if (better(index, indices[0])) {
+      std::pop_heap(indices, indices + k, better);
+      indices[k - 1] = index;
+      std::push_heap(indices, indices + k, better);
+    }
+  }
+  std::sort_heap(indices, indices + k, better);
+  for (std::size_t i = 0; i < k; ++i) values[i] = x[static_cast<std::size_t>(indices[i])];
+}
+
+template <class W>
+std::unique_ptr<Step> lower_top_k(LowerContext& context) {
+  const std::size_t axis = axis_of(context, -1);
+  const bool largest = context.node.attrs.i("largest", 1) != 0;
+  const Lanes y = Lanes::axis(context.output().shape, axis);
+  const std::size_t k = y.taps.size();
+  const auto f = [=](const W* x, std::size_t n, W* const* out) { top(x, n, k, largest, out[0], out[1]); };
+  return std::make_unique<LaneStep<W>>(context, Lanes::axis(context.input(0).shape, axis), std::vector<Lanes>{y, y}, f);
+}
+
+double log_of_sum(const double* x, std::size_t n, double top) {
+  double sum = 0;
+  for (std::size_t i = 0; i < n; ++i) sum += std::exp(x[i] - top);
+  return top + std::log(sum);
+}
+
+template <class W, class Combine>
+std::unique_ptr<Step> lower_scan(LowerContext& context, W start, Combine combine) {
+  const bool exclusive = context.node.attrs.i("exclusive", 0) != 0, reverse = context.node.attrs.i("reverse", 0) != 0;
+  return along_axis<W>(context, axis_of(context, 0), [=](const W* x, std::size_t n, W* y) {
+    W total = start;
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::size_t at = reverse ? n - 1 - i : i;
+      const W next = combine(total, x[at]);
+      y[at] = exclusive ? total : next;
+      total = next;
+    }
+  });
+}
+
+}  // namespace
+
+std::unique_ptr<Step> lower_ArgMax(LowerContext& context) { return lower_arg(context, true); }
+std::unique_ptr<Step> lower_ArgMin(LowerContext& context) { return lower_arg(context, false); }
+
+std::unique_ptr<Step> lower_TopK(LowerContext& context) {
+  return with_wide(context.input(0).dtype, [&]<class W>(W) { return lower_top_k<W>(context); });
+}
+
+std::unique_ptr<Step> lower_LogSoftmax(LowerContext& context) {
+  return along_axis<double>(context, axis_of(context, -1), [](const double* x, std::size_t n, double* y) {
+    if (n == 0) return;
+    const double log = log_of_sum(x, n, *std::max_element(x, x + n));
+    for (std::size_t i = 0; i < n; ++i) y[i] = x[i] - log;
+  });
+}
+
+std::unique_ptr<Step> lower_Hardmax(LowerContext& context) {
+  return along_axis<double>(context, axis_of(context, -1), [](const double* x, std::size_t n, double* y) {
+    std::fill_n(y, n, 0.0);
+    if (n) y[best(x, n, true, false)] = 1;
+  });
+}
+
+std::unique_ptr<Step> lower_CumSum(LowerContext& context) {
+  return with_wide(context.input(0).dtype, [&]<class W>(W) {
+    return lower_scan<W>(context, W{0}, [](W a, W b) { return static_cast<W>(a + b); });
+  });
+}
+
+std::unique_ptr<Step> lower_CumProd(LowerContext& context) {
+  return with_wide(context.input(0).dtype, [&]<class W>(W) {
+    return lower_scan<W>(context, W{1}, [](W a, W b) { return static_cast<W>(a * b); });
+  });
+}
+
+std::unique_ptr<Step> lower_LpNormalization(LowerContext& context) {
+  const bool first = context.node.attrs.i("p", 2) == 1;
+  return along_axis<double>(context, axis_of(context, -1), [first](const double* x, std::size_t n, double* y) {
+    double norm = 0;
+    for (std::size_t i = 0; i < n; ++i) norm += first ? std::abs(x[i]) : x[i] * x[i];
+    if (!first) norm = std::sqrt(norm);
+    for (std::size_t i = 0; i < n; ++i) y[i] = norm == 0 ? 0 : x[i] / norm;
+  });
+}
+
+}  // namespace quaver

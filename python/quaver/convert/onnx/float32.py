@@ -1,0 +1,82 @@
+"""Operators that compute in float32 only: float16, bfloat16 and float64 are cast around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from onnx import NodeProto, TensorProto, helper
+
+from quaver.convert.onnx.node import node_name
+from quaver.convert.onnx.scope import Scope
+
+OTHER_FLOATS = frozenset({"float16", "bfloat16", "float64"})
+
+_ONLY = frozenset(
+    {
+        *("Conv", "ConvTranspose", "MatMul", "Gemm", "BatchNormalization", "Softmax", "Resize"),
+        *("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Upsample"),
+        *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Relu", "Clip"),
+        *("PRelu", "InstanceNormalization", "LRN", "LpPool", "QLinearConv", "QLinearMatMul"),
+    }
+)
+
+_TRUTH = frozenset(
+    {"Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Not", "And", "Or", "Xor"}
+)
+_INDEX = frozenset({"Shape", "Size", "ArgMax", "ArgMin", "NonZero"})
+_LIKE_FIRST = frozenset(
+    {
+        *("Add", "Sub", "Mul", "Div", "Pow", "Neg", "Exp", "Sqrt", "Reciprocal", "Sigmoid"),
+        *("Tanh", "Relu", "MatMul", "Where", "Identity", "Reshape", "Transpose", "Squeeze"),
+        *("Unsqueeze", "Gather", "Slice", "Split", "Concat", "Expand", "ReduceSum", "Softplus"),
+    }
+)
+
+
+def in_float32(node: NodeProto, dtype_of: Callable[[str], str | None]) -> list[NodeProto]:
+    """Return a node as it is, or between casts where its operator takes no other floats.
+
+    `dtype_of` knows the dtypes of tensors, as far as they are known.
+    """
+    wide = [name for name in node.input if name and dtype_of(name) in OTHER_FLOATS]
+    if node.op_type not in _ONLY or not wide:
+        return [node]
+    prefix, inner = f"{node.output[0]}/float32", NodeProto()
+    inner.CopyFrom(node)
+    inner.name = node_name(node)
+    nodes = []
+    for i, name in enumerate(node.input):
+        if name in wide:
+            inner.input[i] = f"{prefix}/{i}"
+            nodes.append(helper.make_node("Cast", [name], [inner.input[i]], to=TensorProto.FLOAT))
+    nodes.append(inner)
+    for i, name in enumerate(node.output):
+        dtype = dtype_of(name) if name else None
+        if dtype in OTHER_FLOATS:
+            inner.output[i] = f"{prefix}/y{i}"
+            nodes.append(helper.make_node("Cast", [inner.output[i]], [name], to=_elem_type(dtype)))
+    return nodes
+
+
+def note_dtypes(scope: Scope, node: NodeProto) -> None:
+    """Note the dtypes of a node's outputs where ONNX's inference, blind in bodies, has none."""
+    for name in node.output:
+        if not name or scope.dtype(name) is not None:
+            continue
+        if node.op_type in _TRUTH:
+            scope.note_dtype(name, "bool")
+        elif node.op_type in _INDEX:
+            scope.note_dtype(name, "int64")
+        else:
+            source = node.input[1 if node.op_type == "Where" else 0] if node.input else ""
+            dtype = scope.dtype(source) if node.op_type in _LIKE_FIRST else None
+            if dtype is not None:
+                scope.note_dtype(name, dtype)
+
+
+def _elem_type(dtype: str) -> int:
+    return {
+        "float16": int(TensorProto.FLOAT16),
+        "bfloat16": int(TensorProto.BFLOAT16),
+        "float64": int(TensorProto.DOUBLE),
+    }[dtype]

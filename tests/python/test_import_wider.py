@@ -1,0 +1,139 @@
+"""What the importer brings to the core's operators: bodies, branches, loops, dtypes, shapes."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+import quaver
+from models import Case, float_model
+from recorder import peer
+from test_operators import normal
+
+X = normal(2, 3)
+
+
+def port(name: str, array: np.ndarray, shape: object = "own") -> onnx.ValueInfoProto:
+    elem_type = helper.np_dtype_to_tensor_dtype(array.dtype)
+    return helper.make_tensor_value_info(name, elem_type, array.shape if shape == "own" else shape)
+
+
+def graph_model(nodes, inputs, outputs, constants=None, opset=21) -> onnx.ModelProto:
+    tensors = [numpy_helper.from_array(a, n) for n, a in (constants or {}).items()]
+    graph = helper.make_graph(nodes, "net", inputs, outputs, tensors)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+
+
+def check(model: onnx.ModelProto, feeds: dict[str, np.ndarray]) -> None:
+    loops = any(node.op_type == "Loop" for node in model.graph.node)
+    # The reference evaluator of onnx 1.23 joins what a Loop collects instead of stacking it.
+    wanted = peer(model, feeds) if loops else ReferenceEvaluator(model).run(None, feeds)
+    got = quaver.load(model, threads=1).run(feeds)
+    for array, want in zip(got.values(), wanted, strict=True):
+        assert array.dtype == want.dtype
+        np.testing.assert_allclose(array, want, rtol=1e-3, atol=1e-5)
+
+
+CASES = [
+    Case("cast like", "CastLike", {"x": X, "like": np.array([1])}),
+    Case("constant of shape", "ConstantOfShape", {}, {"s": np.array([2, 3])}),
+    Case("cumulative product", "CumProd", {"x": X}, {"axis": np.array(1)}, opset=26),
+    Case("fourier", "DFT", {"x": normal(2, 6, 1)}, {"n": None, "axis": np.array(1)}),
+    Case("fourier half", "DFT", {"x": normal(2, 6, 1)}, {}, {"onesided": 1}),
+    Case("p pool", "LpPool", {"x": normal(1, 2, 5, 5)}, {}, {"kernel_shape": [2, 2], "p": 3}),
+    Case(
+        "pool of volumes",
+        "MaxPool",
+        {"x": normal(1, 2, 5, 6, 7)},
+        {},
+        {"kernel_shape": [2, 3, 2], "strides": [2, 1, 2], "pads": [1, 0, 1, 0, 1, 0]},
+    ),
+    Case(
+        "mean of volumes",
+        "AveragePool",
+        {"x": normal(1, 2, 5, 6, 7)},
+        {},
+        {"kernel_shape": [2, 3, 2], "strides": [2, 1, 2], "pads": [1, 0, 1, 0, 1, 0]},
+    ),
+    Case("half products", "MatMul", {"x": X.astype(np.float16)}, {"w": normal(3, 4, scale=0.1)}),
+    Case("attention", "Attention", {n: normal(1, 2, 4, 8) for n in "qkv"}, opset=23),
+]
+CASES[-2].constants["w"] = CASES[-2].constants["w"].astype(np.float16)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_it_computes_what_onnx_says(case: Case) -> None:
+    check(float_model(case), case.feeds)
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_known_branch_is_taken(taken: bool) -> None:
+    branches = {
+        f"{name}_branch": helper.make_graph(
+            [helper.make_node(op, ["x"], ["inner"])], name, [], [port("inner", X)]
+        )
+        for name, op in (("then", "Neg"), ("else", "Exp"))
+    }
+    node = helper.make_node("If", ["c"], ["y"], "choice", **branches)
+    check(graph_model([node], [port("x", X)], [port("y", X)], {"c": np.array(taken)}), {"x": X})
+
+
+def test_a_loop_of_known_length_is_unrolled() -> None:
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go"], ["still"]),
+            helper.make_node("Mul", ["state", "x"], ["next"]),
+            helper.make_node("Neg", ["next"], ["row"]),
+        ],
+        "body",
+        [port("i", np.array(0)), port("go", np.array(True)), port("state", X)],
+        [port("still", np.array(True)), port("next", X), port("row", X)],
+    )
+    node = helper.make_node("Loop", ["n", "always", "x"], ["y", "rows"], "loop", body=body)
+    outputs = [port("y", X), port("rows", X, [3, 2, 3])]
+    constants = {"n": np.array(3), "always": np.array(True)}
+    check(graph_model([node], [port("x", X)], outputs, constants), {"x": X})
+
+
+def test_a_scan_walks_slices() -> None:
+    body = helper.make_graph(
+        [
+            helper.make_node("Add", ["sum", "slice"], ["next"]),
+            helper.make_node("Identity", ["next"], ["row"]),
+        ],
+        "body",
+        [port("sum", X[0]), port("slice", X[0])],
+        [port("next", X[0]), port("row", X[0])],
+    )
+    node = helper.make_node("Scan", ["s", "x"], ["y", "rows"], "scan", body=body, num_scan_inputs=1)
+    outputs = [port("y", X[0]), port("rows", X)]
+    check(graph_model([node], [port("x", X)], outputs, {"s": np.zeros(3, np.float32)}), {"x": X})
+
+
+def test_what_is_known_only_at_run_time_is_refused() -> None:
+    body = helper.make_graph([], "body", [], [])
+    for op, attrs, message in [
+        ("Loop", {"body": body}, "its number of iterations must be constant"),
+        ("NonZero", {}, "the shape of its output 'y' is not known before the run"),
+    ]:
+        array = np.array(3) if op == "Loop" else X
+        node = helper.make_node(op, ["x"], ["y"], "n", **attrs)
+        outputs = [helper.make_tensor_value_info("y", TensorProto.INT64, None)]
+        with pytest.raises(quaver.UnsupportedError, match=message):
+            quaver.load(graph_model([node], [port("x", array)], outputs))
+
+
+def test_shape_arithmetic_is_known_to_handlers() -> None:
+    """Axes that a graph computes from a rank, as bodies of normalizations do."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"]),
+        helper.make_node("Size", ["shape"], ["rank"]),
+        helper.make_node("Sub", ["rank", "one"], ["last"]),
+        helper.make_node("Unsqueeze", ["last", "zero"], ["axes"]),
+        helper.make_node("ReduceMean", ["x", "axes"], ["y"], keepdims=0),
+    ]
+    constants = {"one": np.array(1), "zero": np.array([0])}
+    check(graph_model(nodes, [port("x", X)], [port("y", X[:, 0])], constants), {"x": X})
