@@ -98,6 +98,33 @@ def _bench(arguments: argparse.Namespace) -> None:
         print(bench.render(results))
 
 
+def _quantize(arguments: argparse.Namespace) -> None:
+    output = arguments.output or Path(arguments.model).with_suffix(".int8.onnx")
+    start = time.monotonic()
+    result = quaver.quantize(
+        arguments.model,
+        arguments.data,
+        method=arguments.method,
+        equalize=not arguments.no_equalize,
+        correct_bias=not arguments.no_bias_correction,
+        keep_float=arguments.keep_float,
+        engine=arguments.engine,
+        measure=arguments.report is not None,
+        seed=arguments.seed,
+    )
+    result.save(output)
+    sizes = [table.size(os.path.getsize(path)) for path in (arguments.model, output)]
+    print(
+        f"{output}: {sizes[1]}, from {arguments.model}: {sizes[0]}, on "
+        f"{result.report['samples']} samples in {time.monotonic() - start:.1f} s"
+    )
+    for node, why in result.report["nodes"]["float"].items():
+        print(f"  in float: {node}: {why}")
+    if arguments.report:
+        result.save_report(arguments.report)
+        print(f"{arguments.report}: the report")
+
+
 def _info(arguments: argparse.Namespace) -> None:
     from quaver import info  # noqa: PLC0415 -- each command loads what it needs
 
@@ -185,6 +212,38 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--rounds", type=_count, default=7, metavar="N", help="default: 7")
     _add_shape(one)
     one.add_argument("--json", action="store_true", help="print JSON")
+
+    one = add("quantize", _quantize, "Bring a float model to int8, on samples of its inputs.")
+    one.add_argument("model", metavar="MODEL", help="an ONNX model in float")
+    one.add_argument(
+        "--data",
+        metavar="PATH",
+        required=True,
+        help="an .npz of arrays by input name, samples along the first axis; an .npy; or a folder",
+    )
+    one.add_argument("-o", "--output", metavar="FILE", help="default: MODEL.int8.onnx")
+    one.add_argument(
+        "--report", metavar="FILE", help="measure errors and time, and write a page (.html) or JSON"
+    )
+    one.add_argument(
+        "--method",
+        default="auto",
+        metavar="NAME",
+        help="of ranges: auto (default), minmax, percentile, mse, entropy",
+    )
+    one.add_argument("--no-equalize", action="store_true", help="leave channels as they are")
+    one.add_argument("--no-bias-correction", action="store_true", help="leave biases as they are")
+    one.add_argument(
+        "--keep-float",
+        action="append",
+        default=[],
+        metavar="NODE",
+        help="a node that stays in float; once for each",
+    )
+    one.add_argument(
+        "--engine", default="quaver", metavar="NAME", help="quaver (default) or onnxruntime"
+    )
+    one.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
 
     one = add("info", _info, "Show this build, CPU, instruction sets and threads.")
     one.add_argument("--json", action="store_true", help="print JSON")

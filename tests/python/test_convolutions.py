@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx.numpy_helper import to_array
+from onnx.numpy_helper import from_array, to_array
 from onnx.reference import ReferenceEvaluator
 
 import quaver
@@ -57,3 +58,72 @@ def test_int8_convolution(isa: str, case: Case, signed: bool) -> None:
     scale = next(to_array(c) for c in model.graph.initializer if c.name == "y0_s")
     got = quaver.load(model, threads=1, isa=isa)(case.feeds["x"])
     assert (np.abs(got - want) / scale).max(initial=0) < 1.01
+
+
+def _widened(model: onnx.ModelProto, channels: int) -> onnx.ModelProto:
+    """The same quantized convolution of an input with more channels, whose weights are zero."""
+    wide = onnx.ModelProto()
+    wide.CopyFrom(model)
+    wide.graph.input[0].type.tensor_type.shape.dim[1].dim_value = channels
+    for constant in wide.graph.initializer:
+        w = to_array(constant)
+        if w.ndim == 4:
+            more = np.zeros((len(w), channels - w.shape[1], *w.shape[2:]), w.dtype)
+            constant.CopyFrom(from_array(np.concatenate([w, more], axis=1), constant.name))
+    return wide
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("signed", [False, True], ids=["u8", "s8"])
+@pytest.mark.parametrize("kernel", [(2, 2), (3, 3), (1, 5), (7, 7)])
+@pytest.mark.parametrize("channels", [1, 3, 4, 7])
+def test_few_channels(channels: int, kernel: tuple[int, int], signed: bool, isa: str) -> None:
+    """Rows of a window read as one run give the same bits as tap by tap: borders on all sides."""
+    random = np.random.default_rng(channels)
+    for stride, pads, dilation in [
+        (1, (0, 0, 0, 0), 1),
+        (1, tuple(k - 1 for k in kernel * 2), 1),
+        (2, (0, 0, kernel[0] - 1, kernel[1] - 1), 1),
+        (2, (kernel[0] // 2, kernel[1] // 2) * 2, 2),
+        (3, (kernel[0] // 2, kernel[1] - 1, 0, 0), 1),
+    ]:
+        for size in [(15, 16), (14, max(kernel[1], 2)), (23, 97)]:
+            x = (random.standard_normal((2, channels, *size)) + 1).astype(np.float32)
+            w = random.standard_normal((19, channels, *kernel)).astype(np.float32)
+            b = random.standard_normal(19).astype(np.float32)
+            attrs = {"strides": [stride] * 2, "pads": list(pads), "dilations": [dilation, 1]}
+            case = Case("conv", "Conv", {"x": x}, {"w": w, "b": b}, attrs)
+            wanted = ReferenceEvaluator(float_model(case)).run(None, case.feeds)[0]
+            model = quantized_model(case, wanted, signed=signed, weight="w", bias="b")
+            got = quaver.load(model, threads=1, isa=isa)(x)
+            wide = np.concatenate([x, np.zeros_like(x, shape=(2, 8 - channels, *size))], axis=1)
+            want = quaver.load(_widened(model, 8), threads=1, isa=isa)(wide)
+            np.testing.assert_array_equal(got, want)
+            scale = next(to_array(c) for c in model.graph.initializer if c.name == "y0_s")
+            assert np.abs(got - wanted).max() < 4 * scale + 0.05 * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("dilation", [1, 3])
+def test_int8_depthwise_convolution(isa: str, kernel: int, stride: int, dilation: int) -> None:
+    """Rows longer than what a kernel does at once, and windows with code of their own."""
+    random = np.random.default_rng(kernel * 10 + stride)
+    x = random.standard_normal((2, 37, 9, 71)).astype(np.float32)
+    w = random.standard_normal((37, 1, kernel, kernel)).astype(np.float32)
+    pad = (kernel - 1) * dilation // 2
+    attrs = {
+        "strides": [stride] * 2,
+        "dilations": [dilation] * 2,
+        "pads": [pad, pad, pad + stride - 1, pad],
+        "group": 37,
+    }
+    case = Case("conv", "Conv", {"x": x}, {"w": w, "b": None}, attrs)
+    wanted = ReferenceEvaluator(float_model(case)).run(None, case.feeds)[0]
+    model = quantized_model(case, wanted, signed=False, weight="w", bias="b")
+    want = ReferenceEvaluator(model).run(None, case.feeds)[0]
+    scale = next(to_array(c) for c in model.graph.initializer if c.name == "y0_s")
+    got = quaver.load(model, threads=1, isa=isa)(x)
+    assert (np.abs(got - want) / scale).max() < 1.01
+    np.testing.assert_array_equal(got, quaver.load(model, threads=1, isa="scalar")(x))

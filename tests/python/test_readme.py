@@ -52,7 +52,9 @@ COMMANDS = [line.split("#")[0].split() for line in re.findall(r"^ +(quaver .*)$"
 
 
 def test_there_are_commands() -> None:
-    assert {command[1] for command in COMMANDS} == {"compile", "run", "inspect", "bench", "info"}
+    assert {command[1] for command in COMMANDS} == {
+        "quantize", "compile", "run", "inspect", "bench", "info",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
