@@ -7,6 +7,7 @@ Needs the `demo` extra; run with ``make demo``.
 from __future__ import annotations
 
 import argparse
+import shutil
 import statistics
 import sys
 import time
@@ -57,7 +58,7 @@ def main() -> None:
         "--output",
         type=Path,
         default=Path(),
-        help="directory for model.quaver and demo.png (default: the current one)",
+        help="directory for model.onnx, model.quaver and demo.png (default: the current one)",
     )
     parser.add_argument(
         "--rounds", type=int, default=60, help="latency measurements (default: %(default)s)"
@@ -66,7 +67,8 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
 
     float_file = zoo.path("efficientnet-lite0")
-    int8_file = zoo.path("efficientnet-lite0-int8")
+    int8_file = arguments.output / "model.onnx"
+    shutil.copyfile(zoo.path("efficientnet-lite0-int8"), int8_file)
     compiled_file = arguments.output / "model.quaver"
     progress(f"compiling {compiled_file}")
     quaver.load(int8_file).save(compiled_file)
@@ -107,7 +109,8 @@ def main() -> None:
     print(result_table(results))
     sheet_file = arguments.output / "demo.png"
     contact_sheet(guesses, float_labels, summary(results)).save(sheet_file)
-    print(f"\nPictures with their labels: {sheet_file}\nCompiled model: {compiled_file}")
+    print(f"\nPictures with their labels: {sheet_file}")
+    print(f"Quantized model: {int8_file}, compiled: {compiled_file}")
 
 
 def progress(message: str) -> None:
