@@ -46,9 +46,9 @@ struct QuadsYmm {
     const __m256i bytes = _mm256_permutevar8x32_epi32(halves, order);
     const __m128i first = _mm256_castsi256_si128(bytes), last = _mm256_extracti128_si256(bytes, 1);
     _mm_storel_epi64(reinterpret_cast<__m128i*>(out), first);
-    _mm_storeh_pd(reinterpret_cast<double*>(out + apart), _mm_castsi128_pd(first));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(out + apart), _mm_unpackhi_epi64(first, first));
     _mm_storel_epi64(reinterpret_cast<__m128i*>(out + 2 * apart), last);
-    _mm_storeh_pd(reinterpret_cast<double*>(out + 3 * apart), _mm_castsi128_pd(last));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(out + 3 * apart), _mm_unpackhi_epi64(last, last));
   }
 };
 
