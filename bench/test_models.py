@@ -9,7 +9,7 @@ from quaver import bench
 from tables import record
 from zoo import cache as zoo
 
-MODELS = [name for network in zoo.NETWORKS for name in (network, f"{network}-int8")]
+MODELS = [name for network in zoo.ALL for name in (network, f"{network}-int8")]
 ROUNDS = 9
 
 

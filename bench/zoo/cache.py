@@ -15,7 +15,8 @@ from typing import NamedTuple, Protocol
 
 import onnx
 
-from zoo import efficientnet_lite0, mobilenet_v2, photos, resnet50
+from zoo import efficientnet_lite0, mobilenet_v2, packaged, photos, resnet50
+from zoo.graph import IMAGE_SIZE, FloatArray
 from zoo.quantize import Activation, Style, quantize
 
 
@@ -24,7 +25,7 @@ class Network(Protocol):
 
     NORMALIZATION: photos.Normalization
 
-    def build(self, batch: int | None = 1, *, fold_bn: bool = False) -> onnx.ModelProto:
+    def build(self, batch: int | None = 1) -> onnx.ModelProto:
         """Build the float network."""
         ...
 
@@ -34,13 +35,17 @@ class _Quantization(NamedTuple):
     activation: Activation
 
 
-#: The architectures, by name.
+#: The classifiers of 224×224 pixels, by name.
 NETWORKS: dict[str, Network] = {
     "efficientnet-lite0": efficientnet_lite0,
     "mobilenet-v2": mobilenet_v2,
     "resnet50": resnet50,
 }
 
+#: Every network, those that come as files of optional packages included.
+ALL: dict[str, Network] = {**NETWORKS, **packaged.NETWORKS}
+
+#: With onnxruntime, the way its users do; "-int8-quaver" is by Quaver's own quantizer.
 _QUANTIZATIONS = {
     "-int8": _Quantization("qdq", "u8"),
     "-int8-s8": _Quantization("qdq", "s8"),
@@ -48,10 +53,13 @@ _QUANTIZATIONS = {
     "-int8-s8-qoperator": _Quantization("qoperator", "s8"),
 }
 
+_OURS = "-int8-quaver"
+
 #: Every model that `path` can build: each architecture in float and in the int8 versions.
-NAMES = tuple(network + suffix for network in NETWORKS for suffix in ("", *_QUANTIZATIONS))
+NAMES = tuple(network + suffix for network in ALL for suffix in ("", _OURS, *_QUANTIZATIONS))
 
 _CALIBRATION_CROPS = 48
+_CALIBRATION_PIXELS = _CALIBRATION_CROPS * IMAGE_SIZE**2
 _CALIBRATION_SEED = 1
 
 # Packages whose version can change the bytes of a model.
@@ -85,7 +93,7 @@ def path(name: str, batch: int | None = 1) -> Path:
     """
     network, suffix = _parse(name)
     label = "n" if batch is None else batch
-    file = _directory() / f"{name}-b{label}-{_version()}.onnx"
+    file = _directory() / f"{name}-b{label}-{_version(network, suffix)}.onnx"
     if file.exists():
         return file
     if suffix:
@@ -93,23 +101,37 @@ def path(name: str, batch: int | None = 1) -> Path:
     print(f"zoo: building {name} ...", end="", file=sys.stderr, flush=True)
     start = time.perf_counter()
     if suffix:
-        step = batch or 1
-        count = math.ceil(_CALIBRATION_CROPS / step) * step
-        crops = photos.random_crops(count, NETWORKS[network].NORMALIZATION, seed=_CALIBRATION_SEED)
-        images = crops.reshape(-1, step, *crops.shape[1:])
-        model = quantize(float_model, images, **_QUANTIZATIONS[suffix]._asdict())
+        model = _quantized(float_model, _calibration(network, batch or 1), suffix)
     else:
-        model = NETWORKS[network].build(batch)
+        model = ALL[network].build(batch)
     _write(model, file)
     print(f" {time.perf_counter() - start:.1f} s", file=sys.stderr, flush=True)
     return file
+
+
+def _calibration(network: str, batch: int) -> FloatArray:
+    """Draw runs of crops, float32 [runs, batch, 3, height, width]; of larger ones fewer."""
+    size = getattr(ALL[network], "SIZE", (IMAGE_SIZE, IMAGE_SIZE))
+    crops = max(_CALIBRATION_PIXELS // math.prod(size), 8)
+    count = math.ceil(min(crops, _CALIBRATION_CROPS) / batch) * batch
+    normalization = ALL[network].NORMALIZATION
+    drawn = photos.random_crops(count, normalization, seed=_CALIBRATION_SEED, size=size)
+    return drawn.reshape(-1, batch, *drawn.shape[1:])
+
+
+def _quantized(model: onnx.ModelProto, runs: FloatArray, suffix: str) -> onnx.ModelProto:
+    if suffix != _OURS:
+        return quantize(model, runs, **_QUANTIZATIONS[suffix]._asdict())
+    import quaver  # noqa: PLC0415 -- the others can be built without it
+
+    return quaver.quantize(model, iter(runs), measure=False).model
 
 
 def _parse(name: str) -> tuple[str, str]:
     """Split a model's name into architecture and suffix."""
     if name not in NAMES:
         raise ValueError(f"unknown model {name!r}; choose from {', '.join(NAMES)}")
-    network = next(network for network in NETWORKS if name.startswith(network))
+    network = next(network for network in ALL if name.startswith(network))
     return network, name.removeprefix(network)
 
 
@@ -129,12 +151,17 @@ def _directory() -> Path:
 
 
 @cache
-def _version() -> str:
-    """Digest all that decides a model's bytes: this package's sources and what it builds with."""
+def _version(network: str, suffix: str) -> str:
+    """Digest all that decides a model's bytes: the sources and packages that it is built with."""
     digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.read_bytes())
-    for package in _BUILD_PACKAGES:
+    folders = [Path(__file__).parent]
+    if suffix == _OURS:
+        folders.append(folders[0].parents[1] / "python" / "quaver" / "quantize")
+    for folder in folders:
+        for source in sorted(folder.glob("*.py")):
+            digest.update(source.read_bytes())
+    packaged_in = getattr(ALL[network], "distribution", None)
+    for package in (*_BUILD_PACKAGES, *([packaged_in] if packaged_in else [])):
         digest.update(f"{package} {metadata.version(package)}\n".encode())
     return digest.hexdigest()[:12]
 

@@ -66,7 +66,7 @@ def centre_crop(image: Image.Image, size: int = IMAGE_SIZE) -> Image.Image:
     """Crop the central square that ImageNet evaluation keeps, resized to `size` pixels."""
     side = _CENTRE_FRACTION * min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
-    return _resize(image, (left, top, left + side, top + side), size)
+    return _resize(image, (left, top, left + side, top + side), (size, size))
 
 
 def centre_crops(normalization: Normalization) -> FloatArray:
@@ -74,8 +74,14 @@ def centre_crops(normalization: Normalization) -> FloatArray:
     return np.stack([normalization(centre_crop(load(name))) for name in NAMES])
 
 
-def random_crops(count: int, normalization: Normalization, *, seed: int) -> FloatArray:
-    """Draw squares from the photographs in turn, half of them mirrored.
+def random_crops(
+    count: int,
+    normalization: Normalization,
+    *,
+    seed: int,
+    size: tuple[int, int] = (IMAGE_SIZE, IMAGE_SIZE),
+) -> FloatArray:
+    """Draw pieces from the photographs in turn, half of them mirrored.
 
     Parameters
     ----------
@@ -85,25 +91,30 @@ def random_crops(count: int, normalization: Normalization, *, seed: int) -> Floa
         Applied to each.
     seed
         Fixes the crops.
+    size
+        Their height and width in pixels, the height not above the width.
 
     Returns
     -------
-    ndarray of float32 [count, 3, 224, 224]
+    ndarray of float32 [count, 3, *size]
     """
     generator = np.random.default_rng(seed)
     images = [load(name) for name in NAMES]
     crops = []
     for index in range(count):
         image = images[index % len(images)]
-        side = generator.uniform(0.5, 1.0) * min(image.size)
-        left = generator.uniform(0, image.width - side)
-        top = generator.uniform(0, image.height - side)
-        crop = _resize(image, (left, top, left + side, top + side), IMAGE_SIZE)
+        width = generator.uniform(0.5, 1.0) * min(image.size)
+        height = width * size[0] / size[1]
+        left = generator.uniform(0, image.width - width)
+        top = generator.uniform(0, image.height - height)
+        crop = _resize(image, (left, top, left + width, top + height), size)
         if generator.random() < 0.5:
             crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         crops.append(normalization(crop))
     return np.stack(crops)
 
 
-def _resize(image: Image.Image, box: tuple[float, float, float, float], size: int) -> Image.Image:
-    return image.resize((size, size), Image.Resampling.BICUBIC, box)
+def _resize(
+    image: Image.Image, box: tuple[float, float, float, float], size: tuple[int, int]
+) -> Image.Image:
+    return image.resize(size[::-1], Image.Resampling.BICUBIC, box)

@@ -32,7 +32,7 @@ def quantize(
     Parameters
     ----------
     model
-        With one input, "input".
+        With one input.
     images
         What to calibrate on: values of that input.
     style
@@ -57,7 +57,7 @@ def quantize(
         quantize_static(
             prepared,
             quantized,
-            _Reader(images),
+            _Reader(model.graph.input[0].name, images),
             quant_format=QuantFormat.QDQ if style == "qdq" else QuantFormat.QOperator,
             activation_type=QuantType.QUInt8 if activation == "u8" else QuantType.QInt8,
             weight_type=QuantType.QInt8,
@@ -69,9 +69,10 @@ def quantize(
 class _Reader:
     """Feeds images to the calibrator, as its CalibrationDataReader."""
 
-    def __init__(self, images: Iterable[FloatArray]) -> None:
+    def __init__(self, name: str, images: Iterable[FloatArray]) -> None:
+        self._name = name
         self._images = iter(images)
 
     def get_next(self) -> dict[str, FloatArray] | None:
         image = next(self._images, None)
-        return None if image is None else {"input": image}
+        return None if image is None else {self._name: image}

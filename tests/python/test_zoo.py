@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import pickle
@@ -22,7 +23,7 @@ import onnxruntime
 import pytest
 
 import zoo
-from zoo import checkpoint, labels, mobilenet_v2, photos, resnet50
+from zoo import checkpoint, labels, mobilenet_v2, packaged, photos, resnet50
 from zoo.cache import NETWORKS
 
 FloatArray = npt.NDArray[np.float32]
@@ -295,6 +296,41 @@ def test_random_crops_follow_their_seed() -> None:
     assert crops.dtype == np.float32
     np.testing.assert_array_equal(crops, photos.random_crops(3, photos.IMAGENET, seed=1))
     assert not np.array_equal(crops, photos.random_crops(3, photos.IMAGENET, seed=2))
+    assert photos.random_crops(1, photos.IMAGENET, seed=1, size=(48, 320)).shape == (1, 3, 48, 320)
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> packaged.Packaged:
+    """A package with a network of any size, of an opset without scales per channel."""
+    shape = ["d0", 3, "d1", "d2"]
+    x, y = (
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name in "xy"
+    )
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "g", [x], [y])
+    opset = onnx.helper.make_opsetid("", 11)
+    model = onnx.helper.make_model(graph, ir_version=7, opset_imports=[opset])
+    folder = tmp_path / "some_models"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("raise AssertionError('imported')")
+    onnx.save(model, folder / "net.onnx")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return packaged.Packaged("some_models", "some-models", "net.onnx", (8, 16), photos.IMAGENET)
+
+
+@pytest.mark.parametrize(("batch", "first"), [(2, 2), (None, "N")])
+def test_packaged_network_gets_a_size(
+    package: packaged.Packaged, batch: int | None, first: int | str
+) -> None:
+    model = package.build(batch)
+    onnx.checker.check_model(model, full_check=True)
+    assert _shape(model.graph.input[0]) == _shape(model.graph.output[0]) == [first, 3, 8, 16]
+    assert model.opset_import[0].version >= 13
+
+
+def test_packaged_network_names_a_missing_package(package: packaged.Packaged) -> None:
+    missing = dataclasses.replace(package, package="no_such", distribution="no-such")
+    with pytest.raises(ModuleNotFoundError, match="pip install no-such"):
+        missing.build()
 
 
 def test_cache_builds_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
