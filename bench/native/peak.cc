@@ -54,6 +54,7 @@ double peak_u8(Isa isa) {
 #if defined(__x86_64__)
     case Isa::avx2: return best_of(&u8_avx2, 12.0 * kSteps * 16);
     case Isa::avxvnni: return best_of(&u8_avxvnni, 12.0 * kSteps * 32);
+    case Isa::avx512vbmi:
     case Isa::avx512vnni: return best_of(&u8_avx512vnni, 12.0 * kSteps * 64);
 #endif
     default: return 0;
@@ -64,6 +65,7 @@ double peak_f32(Isa isa) {
   switch (isa) {
 #if defined(__x86_64__)
     case Isa::avx2: return best_of(&f32_avx2, 12.0 * kSteps * 8);
+    case Isa::avx512vbmi:
     case Isa::avx512vnni: return best_of(&f32_avx512, 12.0 * kSteps * 16);
 #endif
     default: return 0;

@@ -50,6 +50,7 @@ IsaSet detect() {
   if (all(seven_one.a, kAvxVnni)) add(Isa::avxvnni);
   if (zmm && all(seven.b, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL) && all(seven.c, bit_AVX512VNNI)) {
     add(Isa::avx512vnni);
+    if (all(seven.c, bit_AVX512VBMI)) add(Isa::avx512vbmi);
   }
   return set;
 }

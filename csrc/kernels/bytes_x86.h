@@ -44,15 +44,18 @@ inline Ints load_bytes(const std::uint8_t* p) {
 
 inline Floats load_floats(const float* p) { return (Floats)_mm512_loadu_ps(p); }
 
+// Packing saturates, first to 16 bits and then to bytes, and leaves each four of a vector in a lane of their own.
 inline void store_bytes(std::uint8_t* c, const Floats (&t)[4], ByteBounds out) {
-  const __m128i lo = _mm_set1_epi8(out.lo), hi = _mm_set1_epi8(out.hi), flip = _mm_set1_epi8(out.flip);
-#pragma GCC unroll 4
-  for (std::size_t v = 0; v < 4; ++v) {
-    const __m512i r = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_set1_ps(0x1p30F), (__m512)t[v]));
-    const __m512i sum = _mm512_max_epi32(_mm512_add_epi32(r, _mm512_set1_epi32(out.zero)), _mm512_setzero_si512());
-    const __m128i y = _mm_min_epu8(_mm_max_epu8(_mm512_cvtusepi32_epi8(sum), lo), hi);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(c + v * kLanes), _mm_xor_si128(y, flip));
-  }
+  const __m512i zero = _mm512_set1_epi16(static_cast<short>(out.zero));
+  const auto round = [&](std::size_t v) {
+    return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_set1_ps(0x1p30F), (__m512)t[v]));
+  };
+  const __m512i low = _mm512_adds_epi16(_mm512_packs_epi32(round(0), round(1)), zero);
+  const __m512i high = _mm512_adds_epi16(_mm512_packs_epi32(round(2), round(3)), zero);
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  __m512i y = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(low, high));
+  y = _mm512_min_epu8(_mm512_max_epu8(y, _mm512_set1_epi8(out.lo)), _mm512_set1_epi8(out.hi));
+  _mm512_storeu_si512(c, _mm512_xor_si512(y, _mm512_set1_epi8(out.flip)));
 }
 
 #else

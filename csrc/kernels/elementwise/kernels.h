@@ -26,3 +26,7 @@
 QUAVER_ELEMENTWISE_DECLARE(scalar)
 QUAVER_ELEMENTWISE_DECLARE(avx2)
 QUAVER_ELEMENTWISE_DECLARE(avx512vnni)
+
+namespace quaver::kernels {
+extern const TableKernel kTable_avx512vbmi;
+}

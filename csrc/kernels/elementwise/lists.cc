@@ -14,7 +14,11 @@ const BinaryF32Kernel* const binary_f32_all[] = QUAVER_ALL(kBinaryF32);
 const BinaryU8Kernel* const binary_u8_all[] = QUAVER_ALL(kBinaryU8);
 const PreluU8Kernel* const prelu_u8_all[] = QUAVER_ALL(kPreluU8);
 const UnaryF32Kernel* const unary_f32_all[] = QUAVER_ALL(kUnaryF32);
-const TableKernel* const table_all[] = QUAVER_ALL(kTable);
+#if defined(__x86_64__)
+const TableKernel* const table_all[] = {&kTable_scalar, &kTable_avx2, &kTable_avx512vnni, &kTable_avx512vbmi};
+#else
+const TableKernel* const table_all[] = {&kTable_scalar};
+#endif
 
 }  // namespace
 
