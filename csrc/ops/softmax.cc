@@ -6,7 +6,7 @@
 namespace quaver {
 namespace {
 
-// A row is one softmax. Along an inner axis it is gathered into scratch and scattered from there.
+// A row is one softmax, along the last axis or down a column.
 class SoftmaxStep final : public RowStep {
  public:
   SoftmaxStep(const LowerContext& context, std::size_t n, std::size_t inner)
@@ -26,8 +26,7 @@ class SoftmaxStep final : public RowStep {
       args_.lo = out.lo;
       args_.hi = out.hi;
     }
-    row_floats_ = align_up(n * sizeof(float)) / sizeof(float);
-    scratch = row_floats_ * sizeof(float) * (inner == 1 ? 1 : 2);
+    scratch = n * sizeof(float) * (inner == 1 ? 1 : kernels::kSoftmaxColumns);
     names(kernel_);
     const auto elements = static_cast<std::size_t>(count(x.shape));
     // Some 16 operations an element: a few thousand elements are worth handing out.
@@ -47,35 +46,20 @@ class SoftmaxStep final : public RowStep {
       kernel_.run(args);
       return;
     }
-    float* row = args.scratch + row_floats_;
-    args.rows = 1;
-    args.a = args.c = row;
-    for (std::size_t i = first; i < last; ++i) {
+    args.stride = inner_;
+    for (std::size_t i = first; i < last; i += args.columns) {
       const std::size_t at = i / inner_ * args.n * inner_ + i % inner_;
-      args.a_u8 ? gather<std::uint8_t>(x, at, row) : gather<float>(x, at, row);
+      args.columns = std::min(last - i, inner_ - i % inner_);
+      args.a = x + at * (args.a_u8 ? 1 : sizeof(float));
+      args.c = y + at * (args.c_u8 ? 1 : sizeof(float));
       kernel_.run(args);
-      args.c_u8 ? scatter<std::uint8_t>(row, at, y) : scatter<float>(row, at, y);
-    }
-  }
-
-  template <class T>
-  void gather(const std::byte* x, std::size_t at, float* row) const {
-    for (std::size_t j = 0; j < args_.n; ++j) {
-      reinterpret_cast<T*>(row)[j] = reinterpret_cast<const T*>(x)[at + j * inner_];
-    }
-  }
-
-  template <class T>
-  void scatter(const float* row, std::size_t at, std::byte* y) const {
-    for (std::size_t j = 0; j < args_.n; ++j) {
-      reinterpret_cast<T*>(y)[at + j * inner_] = reinterpret_cast<const T*>(row)[j];
     }
   }
 
   ValueId x_, y_;
   const kernels::SoftmaxKernel& kernel_;
   kernels::SoftmaxArgs args_;
-  std::size_t inner_, row_floats_;
+  std::size_t inner_;
 };
 
 }  // namespace

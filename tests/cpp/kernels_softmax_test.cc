@@ -12,16 +12,20 @@ using testing::compare_kernels;
 
 constexpr std::size_t kSizes[] = {1, 2, 3, 15, 16, 17, 31, 32, 33, 63, 64, 65, 129, 1000};
 
+// Three rows, or `columns` columns a little apart from the next ones.
 template <class In, class Out>
-void check_types(std::vector<In> (*values)(std::mt19937&, std::size_t)) {
+void check(std::vector<In> (*values)(std::mt19937&, std::size_t), std::size_t columns) {
   for (const std::size_t n : kSizes) {
     for (unsigned seed = 0; seed < 6; ++seed) {
       std::mt19937 random(seed);
-      const testing::Fenced<In> a(values(random, 3 * n));
-      std::vector<float> scratch(n);
+      const std::size_t stride = columns + seed % 3, size = columns ? (n - 1) * stride + columns : 3 * n;
+      const testing::Fenced<In> a(values(random, size));
+      std::vector<float> scratch(n * kSoftmaxColumns);
       SoftmaxArgs args;
       args.rows = 3;
       args.n = n;
+      args.columns = columns;
+      args.stride = stride;
       args.a = a.data();
       args.a_u8 = sizeof(In) == 1;
       args.c_u8 = sizeof(Out) == 1;
@@ -33,7 +37,8 @@ void check_types(std::vector<In> (*values)(std::mt19937&, std::size_t)) {
       args.hi = static_cast<float>(255 - args.zero);
       args.scratch = scratch.data();
       compare_kernels<Out>(
-          softmax_kernels(), pick_softmax(IsaSet{}), 3 * n, "n " + std::to_string(n) + ", seed " + std::to_string(seed),
+          softmax_kernels(), pick_softmax(IsaSet{}), size,
+          std::to_string(columns) + " columns, n " + std::to_string(n) + ", seed " + std::to_string(seed),
           [](const SoftmaxKernel&) { return true; },
           [&](const SoftmaxKernel& kernel, Out* out) {
             args.c = out;
@@ -41,6 +46,11 @@ void check_types(std::vector<In> (*values)(std::mt19937&, std::size_t)) {
           });
     }
   }
+}
+
+template <class In, class Out>
+void check_types(std::vector<In> (*values)(std::mt19937&, std::size_t)) {
+  for (const std::size_t columns : {0, 1, 15, 16, 17, 33}) check<In, Out>(values, columns);
 }
 
 TEST(kernels_softmax_f32) { check_types<float, float>(&testing::random_floats); }

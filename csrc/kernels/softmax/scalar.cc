@@ -20,20 +20,22 @@ void output(const SoftmaxArgs& args, std::size_t at, float y) {
 }
 
 void softmax(const SoftmaxArgs& args) {
-  for (std::size_t i = 0; i < args.rows; ++i) {
+  const std::size_t softmaxes = args.columns ? args.columns : args.rows;
+  for (std::size_t i = 0; i < softmaxes; ++i) {
+    const auto at = [&](std::size_t j) { return args.columns ? j * args.stride + i : i * args.n + j; };
     float m = -__builtin_inff(), s[16] = {};
     for (std::size_t j = 0; j < args.n; ++j) {
-      const float x = input(args, i * args.n + j);
+      const float x = input(args, at(j));
       m = x > m ? x : m;
     }
     for (std::size_t j = 0; j < args.n; ++j) {
-      args.scratch[j] = exp_negative(input(args, i * args.n + j) - m);
+      args.scratch[j] = exp_negative(input(args, at(j)) - m);
       s[j % 16] = s[j % 16] + args.scratch[j];
     }
     for (int h = 8; h > 0; h /= 2) {
       for (int l = 0; l < h; ++l) s[l] = s[l] + s[l + h];
     }
-    for (std::size_t j = 0; j < args.n; ++j) output(args, i * args.n + j, args.scratch[j] / s[0]);
+    for (std::size_t j = 0; j < args.n; ++j) output(args, at(j), args.scratch[j] / s[0]);
   }
 }
 

@@ -35,7 +35,98 @@ void store_row(const SoftmaxArgs& args, std::size_t i, float sum, const float* _
   }
 }
 
+// Some columns side by side, in the compiler's vectors: loops over them it would unroll before it vectorizes.
+constexpr std::size_t kColumns = kNativeLanes;
+static_assert(kColumns <= kSoftmaxColumns);
+typedef std::int32_t Ints __attribute__((vector_size(4 * kColumns)));
+typedef std::uint32_t Words __attribute__((vector_size(4 * kColumns)));
+typedef std::uint8_t Bytes __attribute__((vector_size(kColumns)));
+
+// `size` bytes, a vector or less.
+template <class Vector>
+inline void copy(void* to, const void* from, std::size_t size) {
+  size == sizeof(Vector) ? __builtin_memcpy(to, from, sizeof(Vector)) : __builtin_memcpy(to, from, size);
+}
+
+inline Native load_columns(const SoftmaxArgs& args, std::size_t j, std::size_t first, std::size_t width) {
+  const std::size_t at = j * args.stride + first;
+  if (!args.a_u8) {
+    Native x = {};
+    copy<Native>(&x, static_cast<const float*>(args.a) + at, width * sizeof(float));
+    return x;
+  }
+  Bytes bytes = {};
+  copy<Bytes>(&bytes, static_cast<const std::uint8_t*>(args.a) + at, width);
+  return __builtin_convertvector(__builtin_convertvector(bytes, Ints) - args.a_zero, Native) * args.a_scale;
+}
+
+inline void store_columns(const SoftmaxArgs& args, std::size_t j, std::size_t first, std::size_t width, Native y) {
+  const std::size_t at = j * args.stride + first;
+  if (!args.c_u8) {
+    copy<Native>(static_cast<float*>(args.c) + at, &y, width * sizeof(float));
+    return;
+  }
+  const Native lo = Native{} + args.lo, hi = Native{} + args.hi;
+  Native t = y * args.mul;
+  t = t > lo ? t : lo;
+  t = t < hi ? t : hi;
+  const Words rounded = (Words)(t + kRound) - __builtin_bit_cast(std::uint32_t, kRound);
+  const Bytes bytes = __builtin_convertvector(rounded + static_cast<std::uint32_t>(args.zero), Bytes);
+  copy<Bytes>(static_cast<std::uint8_t*>(args.c) + at, &bytes, width);
+}
+
+// exp_negative, column by column.
+inline Native exp_columns(Native x) {
+  const Native least = Native{} + kExpLeast;
+  const Native clamped = x < least ? least : x;
+  const Native shifted = clamped * kLog2E + kRound;
+  const Native n = shifted - kRound;
+  const Native r = (clamped - n * kLn2High) - n * kLn2Low;
+  Native p = Native{} + kExpCoefficients[0];
+  for (int k = 1; k < 6; ++k) p = p * r + kExpCoefficients[k];
+  const Native y = (p * (r * r) + r) + 1.0F;
+  const Words power = ((Words)shifted + 127U) << 23;
+  return x < least ? Native{} : y * (Native)power;
+}
+
+inline Native row_of(const float* x, std::size_t j) {
+  Native row;
+  __builtin_memcpy(&row, x + j * kColumns, sizeof row);
+  return row;
+}
+
+inline void set_row(float* x, std::size_t j, Native row) { __builtin_memcpy(x + j * kColumns, &row, sizeof row); }
+
+// The sums of each column in 16 lanes, as sum_of takes them.
+inline Native exponentials(std::size_t n, float* x) {
+  Native m = Native{} - __builtin_inff(), s[kVirtualLanes] = {};
+  for (std::size_t j = 0; j < n; ++j) {
+    const Native row = row_of(x, j);
+    m = row > m ? row : m;
+  }
+  for (std::size_t j = 0; j < n; ++j) {
+    const Native e = exp_columns(row_of(x, j) - m);
+    set_row(x, j, e);
+    s[j % kVirtualLanes] = s[j % kVirtualLanes] + e;
+  }
+  for (std::size_t h = kVirtualLanes / 2; h > 0; h /= 2) {
+    for (std::size_t v = 0; v < h; ++v) s[v] = s[v] + s[v + h];
+  }
+  return s[0];
+}
+
+void softmax_columns(const SoftmaxArgs& args) {
+  float* x = args.scratch;
+  for (std::size_t first = 0; first < args.columns; first += kColumns) {
+    const std::size_t width = args.columns - first < kColumns ? args.columns - first : kColumns;
+    for (std::size_t j = 0; j < args.n; ++j) set_row(x, j, load_columns(args, j, first, width));
+    const Native sum = exponentials(args.n, x);
+    for (std::size_t j = 0; j < args.n; ++j) store_columns(args, j, first, width, row_of(x, j) / sum);
+  }
+}
+
 void softmax(const SoftmaxArgs& args) {
+  if (args.columns > 0) return softmax_columns(args);
   float* x = args.scratch;
   for (std::size_t i = 0; i < args.rows; ++i) {
     load_row(args, i, x);
