@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "graph/schema.h"
+#include "graph/unary.h"
 #include "passes/canonical_rules.h"
 #include "passes/passes.h"
 #include "passes/permute.h"
@@ -84,6 +85,23 @@ bool same_result(Editor& edit, const Node& a, const Node& b) {
          a.attrs.items() == b.attrs.items() && x.dtype == y.dtype && x.quant == y.quant;
 }
 
+// A view goes behind a function of single elements, which then meets the node that makes them.
+bool sink_view(Editor& edit, NodeId id) {
+  const ValueId viewed = is_unary(edit.node(id).op) ? edit.node(id).inputs[0] : kNone;
+  if (viewed == kNone || !edit.made_by(viewed, Op::Reshape) || !edit.single_use(viewed)) return false;
+  const NodeId view = edit.producer(viewed);
+  const ValueId x = edit.node(view).inputs[0], y = edit.node(id).outputs[0];
+  if (edit.value(x).dtype != edit.value(viewed).dtype || edit.value(x).quant != edit.value(viewed).quant) return false;
+  const ValueId made = edit.add_like(x, "/" + std::string(name_of(edit.node(id).op)));
+  edit.value(made).dtype = edit.value(y).dtype;
+  edit.value(made).quant = edit.value(y).quant;
+  edit.set_input(id, 0, x);
+  edit.set_output(id, 0, made);
+  edit.set_input(view, 0, made);
+  edit.set_output(view, 0, y);
+  return true;
+}
+
 // A node that computes what an earlier one does.
 bool drop_repeated(Editor& edit, NodeId id) {
   if (edit.node(id).inputs.empty() || edit.graph.is_output(edit.node(id).outputs[0])) return false;
@@ -127,7 +145,7 @@ bool canonicalize(Graph& graph, const Evaluator&) {
   static constexpr Rule kRules[] = {
       {"drop_no_op", drop_no_op},         {"view_to_reshape", view_to_reshape},
       {"merge_reshapes", merge_reshapes}, {"merge_transposes", merge_transposes},
-      {"drop_repeated", drop_repeated},
+      {"drop_repeated", drop_repeated},   {"sink_view", sink_view},
   };
   return apply_rules(graph, kRules);
 }

@@ -1,5 +1,6 @@
 // BatchNormalization is y = x · g + (B − mean · g) with g = scale / √(variance + ε): part of the weights before it,
-// or else a multiplication and an addition per channel.
+// or else a multiplication and an addition per channel. Sums and products with constants, one or one a channel, become
+// part of the weights as well.
 #include <cmath>
 
 #include "passes/clamp.h"
@@ -89,6 +90,51 @@ void into_arithmetic(Editor& edit, NodeId norm, const Affine& affine) {
   edit.add(Op::Add, node.name, {scaled, b}, {node.outputs[0]});
 }
 
+// The channels of a convolution's or product's result; 0 of anything else.
+std::size_t channels_of(Editor& edit, ValueId x) {
+  const NodeId maker = edit.producer(x);
+  if (maker == kNone || !is_weighted(edit.node(maker).op)) return 0;
+  const Value& weight = edit.value(edit.node(maker).inputs[1]);
+  if (weight.shape.size() < 2 || !weight.static_shape()) return 0;
+  return static_cast<std::size_t>(weight.shape[channel_axis(edit.node(maker), weight)]);
+}
+
+// Whether a constant adds no dimension to x and has one element, or one a channel.
+bool goes_along_channels(const Value& constant, const Value& x, std::size_t channels) {
+  if (!x.ranked || constant.shape.size() > x.shape.size()) return false;
+  const auto size = static_cast<std::size_t>(count(constant.shape));
+  return size == 1 || (size == channels && constant.shape.back() == static_cast<std::int64_t>(channels));
+}
+
+// x ∘ c, or c ∘ x where the constant comes `first`.
+Affine affine_of(Op op, bool first, std::span<const float> c, std::size_t channels) {
+  Affine out;
+  for (std::size_t i = 0; i < channels; ++i) {
+    const double value = c[c.size() == 1 ? 0 : i];
+    const bool scales = op == Op::Mul || op == Op::Div;
+    out.gain.push_back(op == Op::Mul ? value : op == Op::Div ? 1 / value : op == Op::Sub && first ? -1.0 : 1.0);
+    out.offset.push_back(scales ? 0.0 : op == Op::Sub && !first ? -value : value);
+  }
+  return out;
+}
+
+bool fold_arithmetic(Editor& edit, NodeId id) {
+  const Node& node = edit.node(id);
+  if (!is_arithmetic(node.op) || node.attrs.has("lo") || node.attrs.has("hi")) return false;
+  const bool first = constant_f32(edit.graph, node.inputs[0]);
+  const ValueId x = node.inputs[first ? 1 : 0], constant = node.inputs[first ? 0 : 1];
+  if (!constant_f32(edit.graph, constant) || (node.op == Op::Div && first)) return false;
+  const std::size_t channels = channels_of(edit, x);
+  if (channels == 0 || !goes_along_channels(edit.value(constant), edit.value(x), channels)) return false;
+  if (!takes_affine(edit, edit.producer(x), x, channels)) return false;
+  const Affine affine = affine_of(node.op, first, floats(edit.graph, constant), channels);
+  for (const double gain : affine.gain) {
+    if (!std::isfinite(gain)) return false;
+  }
+  into_weights(edit, edit.producer(x), id, affine);
+  return true;
+}
+
 bool fold(Editor& edit, NodeId id) {
   if (edit.node(id).op != Op::BatchNormalization) return false;
   for (std::size_t i = 1; i < 5; ++i) {
@@ -104,7 +150,7 @@ bool fold(Editor& edit, NodeId id) {
   return true;
 }
 
-constexpr Rule kRules[] = {{"fold_batch_norm", fold}};
+constexpr Rule kRules[] = {{"fold_batch_norm", fold}, {"fold_arithmetic", fold_arithmetic}};
 
 }  // namespace
 

@@ -99,3 +99,22 @@ TEST(remove_dead_keeps_inputs) {
   CHECK_EQ(b.graph.inputs.size(), 2u);
   CHECK(!apply(b.graph, remove_dead));
 }
+
+TEST(canonicalize_sinks_views_below_functions_of_single_elements) {
+  Build b;
+  const ValueId x = b.input("x", DType::f32, {1, 1, 1, 6});
+  const ValueId conv = b.node(Op::Conv, {x, b.counting<float>("w", {6, 1, 1, 6})});
+  const ValueId y = b.relu(b.node(Op::Reshape, {conv, b.ints({1, 6, 1, 1})}));
+  b.output(b.node(Op::Exp, {y}));
+  CHECK(apply(b.graph, canonicalize));
+  CHECK_EQ(ops(b.graph), "Conv Clip Exp Reshape");
+  CHECK_EQ(b.graph.value(b.graph.outputs[0]).shape, (Dims{1, 6, 1, 1}));
+}
+
+TEST(canonicalize_leaves_views_that_others_use) {
+  Build b;
+  const ValueId y = b.node(Op::Reshape, {b.input("x", DType::f32, {2, 3}), b.ints({6})});
+  b.output(b.node(Op::Exp, {y}));
+  b.output(y);
+  CHECK(!apply(b.graph, canonicalize));
+}

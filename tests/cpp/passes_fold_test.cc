@@ -112,3 +112,34 @@ TEST(fold_batch_norm_elsewhere_is_arithmetic) {
   CHECK(apply(b.graph, fold_batch_norm));
   CHECK_EQ(ops(b.graph), "Conv Tanh Mul Add");
 }
+
+TEST(fold_batch_norm_takes_constants_per_channel) {
+  Build b;
+  const ValueId x = b.input("x", DType::f32, {1, 4, 4, 2});
+  const ValueId bias = b.constant<float>("bias", {2}, {1, 2});
+  const ValueId y = b.node(Op::Conv, {x, b.counting<float>("w", {2, 1, 1, 2}), bias});
+  const ValueId added = b.node(Op::Add, {b.constant<float>("c", {1, 1, 1, 2}, {10, 20}), y});
+  const ValueId halved = b.node(Op::Div, {added, b.scalar(2)});
+  const ValueId turned = b.node(Op::Sub, {b.constant<float>("d", {2}, {1, 0}), halved});
+  b.output(b.node(Op::Mul, {turned, b.constant<float>("e", {2}, {2, 4})}));
+  CHECK(apply(b.graph, fold_batch_norm));
+  CHECK_EQ(ops(b.graph), "Conv");
+  const Node& conv = only(b.graph, Op::Conv);  // (d − (x + c) / 2) · e
+  CHECK_EQ(floats(b.graph, conv.inputs[1]), (std::vector<float>{-1, -2, -6, -8}));
+  CHECK_EQ(floats(b.graph, conv.inputs[2]), (std::vector<float>{2 - 11, -4 * 22 / 2}));
+}
+
+TEST(fold_batch_norm_leaves_other_constants) {
+  const auto folds = [](Op op, Dims shape, bool first) {
+    Build b;
+    const ValueId x = b.input("x", DType::f32, {1, 4, 4, 2});
+    const ValueId y = b.node(Op::Conv, {x, b.counting<float>("w", {2, 1, 1, 2})});
+    const ValueId c = b.counting<float>("c", std::move(shape));
+    b.output(first ? b.node(op, {c, y}) : b.node(op, {y, c}));
+    return apply(b.graph, fold_batch_norm);
+  };
+  CHECK(folds(Op::Add, {2}, false));
+  CHECK(!folds(Op::Add, {4, 1}, false));           // along the width
+  CHECK(!folds(Op::Add, {1, 1, 1, 1, 2}, false));  // adds a dimension
+  CHECK(!folds(Op::Div, {2}, true));
+}

@@ -204,6 +204,40 @@ def test_factors_of_gemm_are_folded() -> None:
     assert not net.nodes[0].attribute
 
 
+@pytest.mark.parametrize(
+    ("first", "w", "shape"),
+    [
+        (_node("Conv", "x w", "y", pads=[1, 1, 1, 1]), _weight(4, 4, 3, 3), (4, 1, 1)),
+        (_node("ConvTranspose", "x w", "y", strides=[2, 2]), _weight(4, 4, 2, 2), (1, 4, 1, 1)),
+        (_node("Gemm", "x w", "y"), _weight(4, 4), (4,)),
+    ],
+    ids=["conv", "transposed", "gemm"],
+)
+def test_arithmetic_per_channel_is_folded(
+    first: onnx.NodeProto, w: np.ndarray, shape: tuple[int, ...]
+) -> None:
+    nodes = [
+        first,
+        _node("Identity", "c", "same"),
+        _node("Add", "same y", "a"),
+        _node("Mul", "a two", "b"),
+        _node("Sub", "two b", "d"),
+        _node("Div", "d c", "e"),
+    ]
+    constants = {"w": w, "c": np.array([1, -2, 3, 0.5]).reshape(shape), "two": np.array(2.0)}
+    x = _weight(*((2, 4) if w.ndim == 2 else (1, 4, 6, 6)), seed=1)
+    net = _net(*nodes, shape=x.shape, **constants)
+    assert [node.op_type for node in net.nodes] == [first.op_type]
+    source = model_of(nodes, {"x": x}, ["e"], {k: np.float32(v) for k, v in constants.items()})
+    np.testing.assert_allclose(quaver.load(net.proto())(x), quaver.load(source)(x), atol=1e-5)
+
+
+def test_arithmetic_that_no_channel_holds_stays() -> None:
+    nodes = [_node("Conv", "x w", "y"), _node("Add", "y c", "z")]
+    net = _net(*nodes, w=_weight(4, 4, 1, 1), c=_weight(4, 6, 1))
+    assert [node.op_type for node in net.nodes] == ["Conv", "Add"]
+
+
 def test_placement_of_fused_activations() -> None:
     """A clip's input is not stored, nor what lies inside a function of one tensor."""
     net = _net(

@@ -22,8 +22,8 @@ def prepare(source: Source) -> Net:
     """Read a model and bring it to the form that the other steps expect.
 
     Constants become initializers, BatchNormalization goes into the Conv, ConvTranspose or Gemm
-    before it (elsewhere it becomes a depthwise Conv), factors of Gemm go into its constants, and
-    Dropout goes away.
+    before it (elsewhere it becomes a depthwise Conv), and so do sums and products with constants
+    per channel; factors of Gemm go into its constants, and Dropout and Identity go away.
 
     Raises
     ------
@@ -48,11 +48,14 @@ def prepare(source: Source) -> Net:
     _name_nodes(model)
     net = Net(_inferred(model))
     _drop(net, "Dropout")
+    _drop(net, "Identity")
     for node in list(net.nodes):
         if node.op_type == "BatchNormalization":
             _fold_batch_norm(net, node)
         elif node.op_type == "Gemm":
             _fold_factors(net, node)
+        elif node.op_type in ("Add", "Sub", "Mul", "Div"):
+            _fold_arithmetic(net, node)
     return Net(_inferred(net.proto()))
 
 
@@ -117,15 +120,53 @@ def _fold_batch_norm(net: Net, node: onnx.NodeProto) -> None:
     gamma, beta, mean, variance = (net.weights[n].astype(np.float64) for n in node.input[1:5])
     factor = gamma / np.sqrt(variance + attribute(node, "epsilon", 1e-5))
     shift = beta - mean * factor
-    before = net.producer.get(node.input[0])
+    if not _into_producer(net, node, node.input[0], factor, shift):
+        if len(net.shape(node.input[0]) or ()) == 4:
+            _as_depthwise(net, node, factor, shift)
+        net.index()
+
+
+def _fold_arithmetic(net: Net, node: onnx.NodeProto) -> None:
+    """Sums and products of a Conv's or Gemm's result with one constant, or one a channel."""
+    constant = next((i for i, name in enumerate(node.input) if name in net.weights), None)
+    if constant is None or (node.op_type == "Div" and constant == 0):
+        return
+    x, value = node.input[1 - constant], net.weights[node.input[constant]]
+    before = net.producer.get(x)
+    channels = _channels(net, before) if before is not None else None
+    rank = len(net.shape(x) or ())
+    if channels is None or value.ndim > rank or value.dtype != np.float32:
+        return
+    shape = (1,) * (rank - value.ndim) + value.shape
+    if any(size != 1 for i, size in enumerate(shape) if i != 1) or shape[1] not in (1, channels):
+        return
+    constants = np.broadcast_to(value.ravel(), channels).astype(np.float64)
+    one, none = np.ones(channels), np.zeros(channels)
+    if node.op_type == "Add":
+        _into_producer(net, node, x, one, constants)
+    elif node.op_type == "Sub":
+        sign = 1 if constant == 1 else -1
+        _into_producer(net, node, x, sign * one, -sign * constants)
+    elif node.op_type == "Mul" or constants.all():
+        _into_producer(net, node, x, constants if node.op_type == "Mul" else one / constants, none)
+
+
+def _channels(net: Net, node: onnx.NodeProto) -> int | None:
+    axis = _output_axis(net, node)
+    return None if axis is None else int(net.weights[node.input[1]].shape[axis])
+
+
+def _into_producer(net: Net, node: onnx.NodeProto, x: str, factor: Array, shift: Array) -> bool:
+    """Make x · factor + shift, which `node` computes, the result of the node that makes x."""
+    before = net.producer.get(x)
     axis = None if before is None else _output_axis(net, before)
-    if before is not None and axis is not None and net.sole_user(node.input[0]) is node:
-        _scale_output(net, before, axis, factor, shift)
-        before.output[0] = node.output[0]
-        net.nodes.remove(node)
-    elif len(net.shape(node.input[0]) or ()) == 4:
-        _as_depthwise(net, node, factor, shift)
+    if before is None or axis is None or net.sole_user(x) is not node:
+        return False
+    _scale_output(net, before, axis, factor, shift)
+    before.output[0] = node.output[0]
+    net.nodes.remove(node)
     net.index()
+    return True
 
 
 def _output_axis(net: Net, node: onnx.NodeProto) -> int | None:
