@@ -213,6 +213,15 @@ TEST(graph_infer_dtypes) {
   CHECK_EQ(g.value(dynamic + 2).shape, Dims{});
 }
 
+TEST(graph_infer_takes_one_scale_as_a_scalar_or_a_list) {
+  Graph g;
+  const ValueId scale = constant<float>(g, {1}, {0.5F}), zero = constant<std::int8_t>(g, {}, {3});
+  node(g, Op::QuantizeLinear, {input(g, {4}), scale, zero});
+  infer_shapes(g);
+  node(g, Op::QuantizeLinear, {input(g, {4}), constant<float>(g, {2}, {1, 1}), zero});
+  CHECK_THROWS(infer_shapes(g), Error, "the scale has shape [2], the zero point []");
+}
+
 TEST(graph_infer_keeps_declared_quantized_dtypes) {
   Graph g;
   const ValueId a = input(g, {4}, DType::u8), b = input(g, {4}, DType::u8);

@@ -6,12 +6,16 @@ namespace {
 
 constexpr AttrSpec kAxis[] = {{"axis", AttrKind::i}, {"to", AttrKind::i}};
 
+// As one number may be given.
+bool is_single(const Dims& shape) { return shape.empty() || shape == Dims{1}; }
+
 // One scale, or one per index along `axis`; a zero point for each.
 void check_parameters(const InferContext& c) {
   expect_dtype(c, 1, {DType::f32});
   if (!c.ranked(1)) return;
   const Dims& scale = c.input(1).shape;
-  if (c.ranked(2) && c.input(2).shape != scale && is_static(scale) && is_static(c.input(2).shape)) {
+  const bool other = c.ranked(2) && c.input(2).shape != scale && !(is_single(scale) && is_single(c.input(2).shape));
+  if (other && is_static(scale) && is_static(c.input(2).shape)) {
     c.fail("the scale has shape ", to_string(scale), ", the zero point ", to_string(c.input(2).shape));
   }
   if (scale.size() > 1) c.fail("a scale of shape ", to_string(scale), "; expected a scalar or one per channel");
