@@ -1,5 +1,6 @@
 #include "native/benchmarks.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <random>
@@ -58,12 +59,13 @@ double run_gemm_f32(const GemmF32Kernel& kernel, Shape s) {
   return seconds_of([&] { kernel.run(args); }, kSeconds);
 }
 
-// The columns of one row of a square image, of which each pixel sees those right of and the rows below it; past the end
-// both wrap around.
-std::vector<std::int32_t> column_offsets(Shape s, std::size_t width, std::size_t side, std::size_t row) {
+// The columns of one row of a square image, of which each pixel sees those right of and the `seen` rows below it; past
+// the end both wrap around.
+std::vector<std::int32_t> column_offsets(Shape s, std::size_t width, std::size_t side, std::size_t seen,
+                                         std::size_t row) {
   std::vector<std::int32_t> offsets;
   for (std::size_t column = 0; column < width + side - 1; ++column) {
-    for (std::size_t y = 0; y < side; ++y) {
+    for (std::size_t y = 0; y < seen; ++y) {
       offsets.push_back(static_cast<std::int32_t>(((row + y) * width + column) % s.m * s.n));
     }
   }
@@ -76,12 +78,19 @@ double run_depthwise_u8(const DepthwiseU8Kernel& kernel, Shape s) {
   const auto bias = random_numbers<std::int32_t>(align_up(s.n, kPanel), -1000, 1000);
   const std::vector<float> scale(align_up(s.n, kPanel), 1e-3F);
   const auto width = static_cast<std::size_t>(std::sqrt(s.m)), side = static_cast<std::size_t>(std::sqrt(s.k));
+  const std::size_t outputs = shared_outputs(side, 1, kernel.products), seen = side + outputs - 1;
   std::vector<std::vector<std::int32_t>> rows;
-  for (std::size_t row = 0; row < s.m / width; ++row) rows.push_back(column_offsets(s, width, side, row));
-  AlignedBuffer packed(packed_size_depthwise_u8(s.n, side, side)), c(s.m * s.n);
-  pack_depthwise_u8(s.n, side, side, w.data(), packed.as<std::int8_t>());
+  for (std::size_t row = 0; row < width; row += outputs) rows.push_back(column_offsets(s, width, side, seen, row));
+  const std::size_t size = packed_size_depthwise_u8(s.n, seen, side);
+  AlignedBuffer packed(outputs * size), c((width + outputs) * width * s.n);
+  for (std::size_t o = 0; o < outputs; ++o) {
+    std::vector<std::int8_t> moved(seen * side * s.n, 0);
+    std::copy(w.begin(), w.end(), moved.begin() + o * side * s.n);
+    pack_depthwise_u8(s.n, seen, side, moved.data(), packed.as<std::int8_t>() + o * size);
+  }
   DepthwiseU8Args args;
-  args.pixels = width, args.channels = s.n, args.rows = args.columns = side;
+  args.pixels = width, args.channels = s.n, args.rows = seen, args.columns = side;
+  args.outputs = outputs, args.c_apart = width * s.n;
   args.a = a.data();
   args.w = packed.as<std::int8_t>(), args.bias = bias.data(), args.scale = scale.data();
   args.lo = -128, args.hi = 127, args.zero = 128;
@@ -91,7 +100,7 @@ double run_depthwise_u8(const DepthwiseU8Kernel& kernel, Shape s) {
     for (const std::vector<std::int32_t>& row : rows) {
       args.offsets = row.data();
       kernel.run(args);
-      args.c += width * s.n;
+      args.c += outputs * width * s.n;
     }
   };
   return seconds_of(image, kSeconds);

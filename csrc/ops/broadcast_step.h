@@ -8,6 +8,7 @@
 
 #include "ops/broadcast.h"
 #include "ops/elements.h"
+#include "ops/table_tail.h"
 
 namespace quaver {
 
@@ -15,6 +16,7 @@ template <class Args>
 class BroadcastStep final : public ElementStep {
   using A = std::remove_cvref_t<decltype(*Args::a)>;
   using B = std::remove_cvref_t<decltype(*Args::b)>;
+  using C = std::remove_cvref_t<decltype(*Args::c)>;
 
  public:
   // `args` holds the parameters; the rest is filled in for each run. Where `own_b` is not empty it is the second
@@ -37,6 +39,12 @@ class BroadcastStep final : public ElementStep {
     if (b && b < kTile / 2) scratch = kTile * sizeof(B), tiled_b_ = b;
   }
 
+  bool absorb_table(std::span<const std::uint8_t> table, IsaSet isa, ValueId out) override {
+    if constexpr (!std::is_same_v<C, std::uint8_t>) return false;
+    c_ = tail_.add(table, isa, out);
+    return true;
+  }
+
  private:
   // A repeated row shorter than half of this is written out as often as it fits, so that the kernel's runs are long.
   static constexpr std::size_t kTile = 1024;
@@ -45,10 +53,11 @@ class BroadcastStep final : public ElementStep {
     Args args = args_;
     const A* a = context.as<const A>(a_);
     const B* b = own_b_.empty() ? context.as<const B>(b_) : own_b_.data();
-    auto* c = context.as<std::remove_pointer_t<decltype(args.c)>>(c_);
+    auto* c = context.as<C>(c_);
     const auto run = [&](std::size_t a_at, std::size_t b_at, std::size_t c_at, std::size_t n) {
       args.n = n, args.a = a + a_at, args.b = b + b_at, args.c = c + c_at;
       kernel_(args);
+      tail_.run(context, c_at, 1, n, n);
     };
     if (tiled_a_) {
       a = fill_tile(a, tiled_a_, context.scratch);
@@ -83,6 +92,7 @@ class BroadcastStep final : public ElementStep {
   void (*kernel_)(const Args&);
   ValueId a_, b_, c_;
   std::vector<B> own_b_;
+  TableTail tail_;
   std::size_t tiled_a_ = 0, tiled_b_ = 0;
 };
 

@@ -1,6 +1,6 @@
 // Conv, channels last. Pointwise: a matrix product on the tensor as it lies. Depthwise: its own kernels. Everything
 // else: a product whose rows are found through a table of offsets, so that no patch is ever copied.
-#include "ops/conv_rows.h"
+#include "ops/conv_patches.h"
 #include "ops/conv_weights.h"
 #include "ops/depthwise.h"
 
@@ -46,7 +46,7 @@ std::unique_ptr<Step> lower_Conv(LowerContext& context) {
     if (auto step = lower_depthwise(context, geometry, quantized)) return step;
   }
   if (quantized) {
-    if (auto step = lower_conv_rows(context, geometry)) return step;
+    if (auto step = lower_conv_patches(context, geometry)) return step;
   }
   return quantized ? lower<U8Gemm>(context, geometry) : lower<F32Gemm>(context, geometry);
 }

@@ -58,12 +58,67 @@ std::size_t add_phase(GemmStep<Family>& step, const ConvGeometry& g,
   return begin;
 }
 
+// Windows that meet edge to edge: each input pixel alone makes a block of kh × kw outputs, each by one tap.
+bool edge_to_edge(const ConvGeometry& g) {
+  const Transposition rows = along(g, 0), columns = along(g, 1);
+  const auto meets = [](const Transposition& t) { return t.stride == t.kernel && t.dilation == 1 && t.pad == 0; };
+  return g.group == 1 && meets(rows) && meets(columns) && g.oh == g.h * g.kh && g.ow == g.w * g.kw;
+}
+
+// Then a row of input pixels and a row of taps make a row of outputs in one product, whose columns are a block's pixels
+// and channels as they lie in the output.
+template <class Family>
+void add_block_rows(LowerContext& context, const ConvGeometry& g, GemmStep<Family>& step,
+                    const typename Family::Weight* plane) {
+  const std::size_t width = g.kw * g.o, element = step.y_element;
+  std::vector<typename Family::Bias> bias;
+  std::vector<float> scale;
+  for (std::size_t ky = 0; ky < g.kh; ++ky) {
+    GemmPart part;
+    part.m = g.w;
+    part.n = width;
+    part.y_stride = width * element;
+    part.channel = bias.size();
+    for (std::size_t kx = 0; kx < g.kw; ++kx) {
+      const std::size_t phase = add_phase<Family>(step, g, {plane}, {ky * g.kw + kx});
+      bias.insert(bias.end(), step.bias.begin() + phase, step.bias.begin() + phase + g.o);
+      if (!step.scale.empty()) scale.insert(scale.end(), step.scale.begin(), step.scale.begin() + g.o);
+    }
+    bias.resize(part.channel + pad_to_panel(width));
+    if (!step.scale.empty()) scale.resize(bias.size());
+    part.w = context.cache.get(context.input(1).data->data(), text(sizeof(*plane), " block row ", ky), [&] {
+      std::vector<typename Family::Weight> rows;
+      for (std::size_t kx = 0; kx < g.kw; ++kx) {
+        for (std::size_t o = 0; o < g.o; ++o) {
+          const auto* from = plane + (o * g.taps() + ky * g.kw + kx) * g.depth();
+          rows.insert(rows.end(), from, from + g.depth());
+        }
+      }
+      AlignedBuffer packed(Family::packed_bytes(width, 1, g.depth()));
+      Family::pack(width, 1, g.depth(), rows.data(), packed.data());
+      return packed;
+    });
+    for (std::size_t iy = 0; iy < g.h; ++iy) {
+      part.x_begin = iy * g.w * g.c * g.element;
+      part.y_begin = (iy * g.kh + ky) * g.ow * g.o * element;
+      step.parts.push_back(part);
+    }
+  }
+  step.bias = std::move(bias);
+  step.scale = std::move(scale);
+}
+
 // Where no tap reaches, one tap of padding stands for the empty sum.
 template <class Family>
 std::unique_ptr<Step> lower(LowerContext& context, const ConvGeometry& g) {
   auto step = std::make_unique<GemmStep<Family>>();
   WeightPlanes weights;
   const auto planes = prepare(context, g, *step, weights);
+  if (planes.size() == 1 && edge_to_edge(g)) {
+    add_block_rows<Family>(context, g, *step, planes[0]);
+    step->finish();
+    return step;
+  }
   const Transposition rows = along(g, 0), columns = along(g, 1);
   const std::size_t element = step->y_element;
   std::map<Taps, std::size_t> phases;

@@ -1,8 +1,38 @@
 #include "ops/copy.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace quaver {
+namespace {
+
+// kSize ≤ n ≤ 2 · kSize bytes, those in the middle twice.
+template <std::size_t kSize>
+inline void copy_ends(const std::byte* x, std::byte* y, std::size_t n) {
+  std::byte first[kSize], last[kSize];
+  std::memcpy(first, x, kSize), std::memcpy(last, x + n - kSize, kSize);
+  std::memcpy(y, first, kSize), std::memcpy(y + n - kSize, last, kSize);
+}
+
+template <class Copy>
+inline void each(const std::byte* x, std::byte* y, std::size_t rows, std::int64_t in, std::int64_t out, Copy copy) {
+  for (; rows > 0; --rows, x += in, y += out) copy(x, y);
+}
+
+// Short rows without a call for each.
+void copy_rows(const std::byte* x, std::byte* y, std::size_t rows, std::size_t n, std::int64_t in, std::int64_t out) {
+  if (n >= 16 && n <= 32) return each(x, y, rows, in, out, [n](auto a, auto b) { copy_ends<16>(a, b, n); });
+  if (n >= 8 && n <= 16) return each(x, y, rows, in, out, [n](auto a, auto b) { copy_ends<8>(a, b, n); });
+  if (n > 32 && n <= 256) {
+    return each(x, y, rows, in, out, [n](auto a, auto b) {
+      for (std::size_t i = 0; i + 32 < n; i += 32) std::memcpy(b + i, a + i, 32);
+      std::memcpy(b + n - 32, a + n - 32, 32);
+    });
+  }
+  each(x, y, rows, in, out, [n](auto a, auto b) { std::memcpy(b, a, n); });
+}
+
+}  // namespace
 
 StridedCopy::StridedCopy(const Dims& dims, const Dims& in_strides, const Dims& out_strides, std::size_t element)
     : element_(element) {
@@ -30,34 +60,42 @@ StridedCopy::StridedCopy(const Dims& dims, const Dims& in_strides, const Dims& o
 
 template <class Row>
 void StridedCopy::each_row(const std::byte* in, std::byte* out, std::size_t first, std::size_t last, Row row) const {
-  for (std::size_t i = first; i < last; ++i) {
-    std::size_t rest = i;
-    std::int64_t from = 0, to = 0;
-    for (std::size_t k = outer_.size(); k-- > 0;) {
-      const auto size = static_cast<std::size_t>(outer_[k].size);
-      const auto at = static_cast<std::int64_t>(rest % size);
-      rest /= size;
+  static constexpr Axis kSingle{1, 0, 0};
+  const Axis& inner = outer_.empty() ? kSingle : outer_.back();
+  const auto size = static_cast<std::size_t>(inner.size);
+  while (first < last) {
+    std::size_t rest = first / size;
+    const std::size_t begin = first % size, count = std::min(size - begin, last - first);
+    std::int64_t from = static_cast<std::int64_t>(begin) * inner.in, to = static_cast<std::int64_t>(begin) * inner.out;
+    for (std::size_t k = outer_.empty() ? 0 : outer_.size() - 1; k-- > 0;) {
+      const auto at = static_cast<std::int64_t>(rest % static_cast<std::size_t>(outer_[k].size));
+      rest /= static_cast<std::size_t>(outer_[k].size);
       from += at * outer_[k].in;
       to += at * outer_[k].out;
     }
-    row(in + from, out + to);
+    row(in + from, out + to, count, inner);
+    first += count;
   }
 }
 
 template <class T>
 void StridedCopy::run_elements(const std::byte* in, std::byte* out, std::size_t first, std::size_t last) const {
   const auto from = row_.in / std::int64_t{sizeof(T)}, to = row_.out / std::int64_t{sizeof(T)};
-  each_row(in, out, first, last, [&](const std::byte* x, std::byte* y) {
-    const T* source = reinterpret_cast<const T*>(x);
-    T* target = reinterpret_cast<T*>(y);
-    for (std::int64_t j = 0; j < row_.size; ++j) target[j * to] = source[j * from];
+  each_row(in, out, first, last, [&](const std::byte* x, std::byte* y, std::size_t rows, const Axis& axis) {
+    for (; rows > 0; --rows, x += axis.in, y += axis.out) {
+      const T* source = reinterpret_cast<const T*>(x);
+      T* target = reinterpret_cast<T*>(y);
+      for (std::int64_t j = 0; j < row_.size; ++j) target[j * to] = source[j * from];
+    }
   });
 }
 
 void StridedCopy::run(const std::byte* in, std::byte* out, std::size_t first, std::size_t last) const {
   if (contiguous_) {
     const std::size_t bytes = row_elements() * element_;
-    each_row(in, out, first, last, [&](const std::byte* x, std::byte* y) { std::memcpy(y, x, bytes); });
+    each_row(in, out, first, last, [&](const std::byte* x, std::byte* y, std::size_t rows, const Axis& axis) {
+      copy_rows(x, y, rows, bytes, axis.in, axis.out);
+    });
   } else if (element_ == 1) {
     run_elements<std::uint8_t>(in, out, first, last);
   } else if (element_ == 2) {
@@ -69,10 +107,24 @@ void StridedCopy::run(const std::byte* in, std::byte* out, std::size_t first, st
   }
 }
 
+// Rows that lie together are looked up together, short ones by way of a buffer.
 void StridedCopy::run_table(const kernels::TableKernel& kernel, const std::uint8_t* table, const std::byte* in,
                             std::byte* out, std::size_t first, std::size_t last) const {
-  each_row(in, out, first, last, [&](const std::byte* x, std::byte* y) {
-    kernel.run({row_elements(), reinterpret_cast<const std::uint8_t*>(x), table, reinterpret_cast<std::uint8_t*>(y)});
+  constexpr std::size_t kBuffer = 2048;
+  const std::size_t bytes = row_elements();
+  const auto look_up = [&](const std::byte* x, std::byte* y, std::size_t n) {
+    kernel.run({n, reinterpret_cast<const std::uint8_t*>(x), table, reinterpret_cast<std::uint8_t*>(y)});
+  };
+  each_row(in, out, first, last, [&](const std::byte* x, std::byte* y, std::size_t rows, const Axis& axis) {
+    const bool together = axis.in == static_cast<std::int64_t>(bytes) && bytes <= kBuffer / 8;
+    const std::size_t most = together ? kBuffer / bytes : 1;
+    std::byte buffer[kBuffer];
+    for (std::size_t n; rows > 0; rows -= n) {
+      n = std::min(rows, most);
+      look_up(x, together ? buffer : y, n * bytes);
+      if (together) copy_rows(buffer, y, n, bytes, axis.in, axis.out);
+      x += static_cast<std::int64_t>(n) * axis.in, y += static_cast<std::int64_t>(n) * axis.out;
+    }
   });
 }
 
@@ -89,6 +141,20 @@ void CopyStep::add(ValueId in, ValueId out, std::int64_t in_offset, std::int64_t
   rows_ += copy.rows();
   bytes_ += 2 * copy.rows() * copy.row_elements() * element_;
   parts_.push_back({in, out, in_offset * element, out_offset * element, std::move(copy), table, begin});
+}
+
+bool CopyStep::absorb_lookup(std::span<const std::uint8_t> table, ValueId x, ValueId looked_up) {
+  const auto fits = [&](const Part& part) { return part.in != looked_up || part.copy.contiguous_rows(); };
+  if (element_ != 1 || !std::all_of(parts_.begin(), parts_.end(), fits)) return false;
+  for (Part& part : parts_) {
+    if (part.in != looked_up) continue;
+    ByteTable composed;
+    for (std::size_t q = 0; q < composed.size(); ++q) composed[q] = part.table ? (*part.table)[table[q]] : table[q];
+    part.in = x;
+    part.table = composed;
+    names(table_kernel_);
+  }
+  return true;
 }
 
 void CopyStep::finish() { split(rows_, bytes_); }

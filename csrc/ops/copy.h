@@ -29,6 +29,7 @@ class StridedCopy {
   struct Axis {
     std::int64_t size, in, out;  // strides in bytes
   };
+  // row(in, out, count, axis): `count` rows, one after the other along the axis.
   template <class Row>
   void each_row(const std::byte* in, std::byte* out, std::size_t first, std::size_t last, Row row) const;
   template <class T>
@@ -48,6 +49,7 @@ class CopyStep final : public RowStep {
   // `in_offset` and `out_offset` in elements.
   void add(ValueId in, ValueId out, std::int64_t in_offset, std::int64_t out_offset, StridedCopy copy,
            std::optional<ByteTable> table = std::nullopt);
+  bool absorb_lookup(std::span<const std::uint8_t> table, ValueId x, ValueId looked_up) override;
   // To be called after the last add.
   void finish();
 

@@ -1,9 +1,12 @@
 #include "ops/depthwise.h"
 
+#include <algorithm>
+
 #include "kernels/depthwise/depthwise_f32.h"
 #include "kernels/depthwise/depthwise_u8.h"
 #include "ops/conv_weights.h"
 #include "ops/epilogue.h"
+#include "ops/table_tail.h"
 
 namespace quaver {
 namespace {
@@ -25,14 +28,15 @@ std::vector<T> padded(std::span<const T> values) {
   return out;
 }
 
-// For each row of output pixels, the columns that it sees of its window's rows (kernels/depthwise/depthwise_u8.h).
-std::vector<std::int32_t> column_offsets(const ConvGeometry& g, std::size_t columns) {
+// For each `outputs` rows of output pixels, the columns that they see of their windows' rows
+// (kernels/depthwise/depthwise_u8.h).
+std::vector<std::int32_t> column_offsets(const ConvGeometry& g, std::size_t columns, std::size_t outputs,
+                                         std::size_t rows) {
   std::vector<std::int32_t> offsets;
-  offsets.reserve(g.oh * columns * g.kh);
-  for (std::size_t row = 0; row < g.oh; ++row) {
+  for (std::size_t row = 0; row < g.oh; row += outputs) {
     const std::int64_t top = std::int64_t(row) * g.window.strides[0] - g.window.pads[0];
     for (std::size_t column = 0; column < columns; ++column) {
-      for (std::size_t y = 0; y < g.kh; ++y) {
+      for (std::size_t y = 0; y < rows; ++y) {
         const std::int64_t at = top + std::int64_t(y) * g.window.dilations[0];
         offsets.push_back(g.offset(at, std::int64_t(column) - g.window.pads[1]));
       }
@@ -49,16 +53,28 @@ std::size_t columns_of_row(const ConvGeometry& g) {
 // Where neighbours see few columns of each other, or there are many that none sees, a pixel is one column of all taps.
 bool shares_columns(const ConvGeometry& g) { return g.ow > 0 && columns_of_row(g) <= g.ow * g.kw; }
 
+// Rows of output pixels that one call makes.
+std::size_t outputs_of(const ConvGeometry& g, const kernels::DepthwiseU8Kernel& kernel) {
+  if (!shares_columns(g) || g.window.dilations[0] != 1) return 1;
+  return kernels::shared_outputs(g.kh, static_cast<std::size_t>(g.window.strides[0]), kernel.products);
+}
+std::size_t outputs_of(const ConvGeometry&, const kernels::DepthwiseF32Kernel&) { return 1; }
+
+// Rows of input pixels that these see.
+std::size_t rows_of(const ConvGeometry& g, std::size_t outputs) {
+  return g.kh + (outputs - 1) * static_cast<std::size_t>(g.window.strides[0]);
+}
+
 void set_window(const ConvGeometry& g, kernels::DepthwiseU8Args& args, std::vector<std::int32_t>& offsets) {
   if (!shares_columns(g)) {
     args.rows = g.taps();
     offsets = conv_offsets(g, 1);
     return;
   }
-  args.rows = g.kh, args.columns = g.kw;
+  args.rows = rows_of(g, args.outputs), args.columns = g.kw;
   args.step = static_cast<std::size_t>(g.window.strides[1]);
   args.dilation = static_cast<std::size_t>(g.window.dilations[1]);
-  offsets = column_offsets(g, columns_of_row(g));
+  offsets = column_offsets(g, columns_of_row(g), args.outputs, args.rows);
 }
 
 void set_window(const ConvGeometry& g, kernels::DepthwiseF32Args& args, std::vector<std::int32_t>& offsets) {
@@ -66,7 +82,7 @@ void set_window(const ConvGeometry& g, kernels::DepthwiseF32Args& args, std::vec
   offsets = conv_offsets(g, 1);
 }
 
-// A unit is one row of output pixels of one image.
+// A unit is what one call makes: a row of output pixels of one image, or several.
 template <class Kernel, class Args, class Element, class Bias>
 class DepthwiseStep final : public Step {
  public:
@@ -77,17 +93,20 @@ class DepthwiseStep final : public Step {
   std::vector<float> scale;
   std::vector<Element> pad;
   std::shared_ptr<const AlignedBuffer> w;
-  std::size_t rows = 0, row_pixels = 0, row_offsets = 0, x_image = 0;
+  std::size_t rows = 0, row_bytes = 0, unit_rows = 1, unit_offsets = 0, x_image = 0;
   ValueId x = kNone, y = kNone, residual = kNone;
 
   void finish(const LowerContext& context, const ConvGeometry& g) {
     x = context.in(0);
     y = context.out();
     if (context.has_input(kResidual)) residual = context.in(kResidual);
+    unit_rows = outputs_of(g, *kernel);
+    row_bytes = g.ow * g.c * g.element;
+    if constexpr (requires { args.outputs; }) args.outputs = unit_rows, args.c_apart = row_bytes;
     set_window(g, args, offsets);
     rows = g.oh;
-    row_pixels = g.ow;
-    row_offsets = g.oh > 0 ? offsets.size() / g.oh : 0;
+    const std::size_t in_image = (g.oh + unit_rows - 1) / unit_rows;
+    unit_offsets = in_image > 0 ? offsets.size() / in_image : 0;
     x_image = g.h * g.w * g.c * g.element;
     args.pixels = g.ow;
     args.channels = g.c;
@@ -96,24 +115,37 @@ class DepthwiseStep final : public Step {
     args.bias = bias.data();
     args.c_stride = args.r_stride = g.c * g.element;
     if constexpr (requires { args.scale; }) args.scale = scale.data();
-    units = g.images * g.oh;
+    units = g.images * in_image;
     info.kernel = kernel->name;
     info.isa = kernel->isa;
     info.macs = g.images * g.pixels() * g.c * g.taps();
   }
 
+  bool absorb_table(std::span<const std::uint8_t> table, IsaSet isa, ValueId out) override {
+    if constexpr (!std::is_same_v<Element, std::uint8_t>) return false;
+    y = tail_.add(table, isa, out);
+    return true;
+  }
+
   void run(const RunContext& context, std::size_t first, std::size_t last) const override {
+    const std::size_t in_image = (rows + unit_rows - 1) / unit_rows;
     for (std::size_t unit = first; unit < last; ++unit) {
-      const std::size_t image = unit / rows, row = unit % rows;
+      const std::size_t image = unit / in_image, row = unit % in_image * unit_rows;
+      const std::size_t count = std::min(unit_rows, rows - row);
       Args call = args;
       call.a = reinterpret_cast<const Element*>(context.as<std::byte>(x) + image * x_image);
-      call.offsets = offsets.data() + row * row_offsets;
-      const std::size_t place = unit * row_pixels * args.channels;
-      call.c = context.as<Element>(y) + place;
-      if (residual != kNone) call.r = context.as<Element>(residual) + place;
+      call.offsets = offsets.data() + unit % in_image * unit_offsets;
+      if constexpr (requires { call.outputs; }) call.outputs = count;
+      const std::size_t place = (image * rows + row) * row_bytes;
+      call.c = reinterpret_cast<Element*>(context.as<std::byte>(y) + place);
+      if (residual != kNone) call.r = reinterpret_cast<const Element*>(context.as<std::byte>(residual) + place);
       kernel->run(call);
+      tail_.run(context, place, 1, count * row_bytes, 0);
     }
   }
+
+ private:
+  TableTail tail_;
 };
 
 std::unique_ptr<Step> lower_u8(LowerContext& context, const ConvGeometry& g) {
@@ -127,15 +159,22 @@ std::unique_ptr<Step> lower_u8(LowerContext& context, const ConvGeometry& g) {
   step->scale =
       padded<float>(requantize_scales(weights, context.scale(context.input(0)), context.scale(context.output())));
   step->pad.assign(g.c, static_cast<std::uint8_t>(zero));
-  const std::size_t rows = shares_columns(g) ? g.kh : g.taps(), columns = g.taps() / rows;
-  step->w = context.cache.get(context.input(1).data->data(), text("t4c ", rows, "x", columns), [&] {
-    AlignedBuffer packed(packed_size_depthwise_u8(g.c, rows, columns));
-    pack_depthwise_u8(g.c, rows, columns, taps_first(weights.planes[0], g.c, g.taps()).data(),
-                      packed.as<std::int8_t>());
+  step->kernel = &pick_depthwise_u8(context.isa);
+  const std::size_t outputs = outputs_of(g, *step->kernel);
+  const std::size_t rows = shares_columns(g) ? rows_of(g, outputs) : g.taps();
+  const std::size_t columns = shares_columns(g) ? g.kw : 1;
+  step->w = context.cache.get(context.input(1).data->data(), text("t4c ", outputs, "x", rows, "x", columns), [&] {
+    const std::vector<std::int8_t> w = taps_first(weights.planes[0], g.c, g.taps());
+    const std::size_t size = packed_size_depthwise_u8(g.c, rows, columns), row = columns * g.c;
+    AlignedBuffer packed(outputs * size);
+    for (std::size_t o = 0; o < outputs; ++o) {
+      std::vector<std::int8_t> moved(rows * row, 0);
+      std::ranges::copy(w, moved.begin() + o * static_cast<std::size_t>(g.window.strides[0]) * row);
+      pack_depthwise_u8(g.c, rows, columns, moved.data(), packed.as<std::int8_t>() + o * size);
+    }
     return packed;
   });
   set_epilogue_u8(context, step->args);
-  step->kernel = &pick_depthwise_u8(context.isa);
   step->finish(context, g);
   return step;
 }

@@ -10,6 +10,7 @@
 #include "kernels/gemm/gemm_f32.h"
 #include "kernels/gemm/gemm_u8.h"
 #include "ops/op.h"
+#include "ops/table_tail.h"
 
 namespace quaver {
 
@@ -75,6 +76,13 @@ class GemmStep final : public Step {
   ValueId x_zero = kNone;
   std::vector<std::int32_t> sums;  // padded to panels, like bias
 
+  bool absorb_table(std::span<const std::uint8_t> table, IsaSet isa, ValueId out) override {
+    if constexpr (!std::is_same_v<Element, std::uint8_t>) return false;
+    if (y_element != 1) return false;
+    y = tail_.add(table, isa, out);
+    return true;
+  }
+
   // To be called once everything above is filled in.
   void finish() {
     args.bias = bias.data();
@@ -118,6 +126,7 @@ class GemmStep final : public Step {
         call.r_stride = part.y_stride;
       }
       kernel->run(call);
+      tail_.run(context, place, cut.rows, cut.columns, part.y_stride);
     }
   }
 
@@ -165,6 +174,7 @@ class GemmStep final : public Step {
   }
 
   std::vector<Cut> cuts_;
+  TableTail tail_;
 };
 
 constexpr std::size_t pad_to_panel(std::size_t n) { return align_up(n, kPanel); }

@@ -2,6 +2,9 @@
 
 namespace quaver {
 
+bool Step::absorb_table(std::span<const std::uint8_t>, IsaSet, ValueId) { return false; }
+bool Step::absorb_lookup(std::span<const std::uint8_t>, ValueId, ValueId) { return false; }
+
 ValueId LowerContext::in(std::size_t i) const {
   if (!has_input(i)) fail("its input ", i, " is missing");
   return node.inputs[i];

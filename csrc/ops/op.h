@@ -41,6 +41,12 @@ class Step {
   // Work units [first, last) of `units`; any split over workers gives the same bits. Must not throw or allocate.
   virtual void run(const RunContext& context, std::size_t first, std::size_t last) const = 0;
 
+  // Whether the step can look its u8 result up in a table of 256 bytes, and write `out` instead. Where the first call
+  // succeeds further ones do; then the step writes all those outputs, and no longer its own.
+  virtual bool absorb_table(std::span<const std::uint8_t> table, IsaSet isa, ValueId out);
+  // Whether the step can read `x` through a table where it reads `looked_up` now.
+  virtual bool absorb_lookup(std::span<const std::uint8_t> table, ValueId x, ValueId looked_up);
+
   std::size_t units = 1;    // 1: never split over threads
   std::size_t scratch = 0;  // bytes each worker needs while it runs a share of this step
   StepInfo info;

@@ -44,6 +44,7 @@ Plan::Plan(Graph graph, IsaSet isa, std::shared_ptr<PackCache> cache)
   offsets_.assign(graph_.values.size(), kNowhere);
   expect_static(graph_);
   lower(isa);
+  absorb_tables(isa);
   assign_memory();
 }
 
@@ -56,6 +57,47 @@ void Plan::lower(IsaSet isa) {
     scratch_bytes_ = std::max(scratch_bytes_, align_up(step->scratch));
     steps_.push_back({id, std::move(step)});
   }
+}
+
+// Tables become part of the steps that make what they look up, where nobody else uses it, or else of the one step that
+// uses what they give. A node then lists what its step reads and writes.
+void Plan::absorb_tables(IsaSet isa) {
+  const Uses uses(graph_);
+  std::vector<Step*> step_of(graph_.nodes.size(), nullptr);
+  for (const PlanStep& planned : steps_) step_of[planned.node] = planned.step.get();
+  std::vector<bool> absorbed(graph_.nodes.size(), false);
+  const auto table_of = [&](NodeId id) { return graph_.value(graph_.nodes[id].inputs[1]).data->as<std::uint8_t>(); };
+  const auto is_table = [&](NodeId id) {
+    return graph_.nodes[id].op == Op::Table && graph_.value(graph_.nodes[id].inputs[1]).constant();
+  };
+  const auto absorb = [&](NodeId table, NodeId by) {
+    std::string& note = graph_.nodes[by].note;
+    note += text(note.empty() ? "" : "; ", "with Table '", graph_.nodes[table].name, "'");
+    absorbed[table] = true;
+  };
+  for (NodeId id = 0; id < graph_.nodes.size(); ++id) {
+    if (!step_of[id] || absorbed[id] || graph_.nodes[id].outputs.size() != 1) continue;
+    const ValueId made = graph_.nodes[id].outputs[0];
+    const std::vector<NodeId>& users = uses.consumers[made];
+    if (users.empty() || graph_.is_output(made) || !std::all_of(users.begin(), users.end(), is_table)) continue;
+    std::vector<ValueId> outputs;
+    for (const NodeId user : users) {
+      if (!step_of[id]->absorb_table(table_of(user), isa, graph_.nodes[user].outputs[0])) break;
+      outputs.push_back(graph_.nodes[user].outputs[0]);
+      absorb(user, id);
+    }
+    if (!outputs.empty()) graph_.nodes[id].outputs = outputs;
+  }
+  for (NodeId id = 0; id < graph_.nodes.size(); ++id) {
+    if (!step_of[id] || absorbed[id] || !is_table(id)) continue;
+    const ValueId x = graph_.nodes[id].inputs[0], y = graph_.nodes[id].outputs[0];
+    const std::vector<NodeId>& users = uses.consumers[y];
+    if (users.size() != 1 || graph_.is_output(y) || !step_of[users[0]]) continue;
+    if (!step_of[users[0]]->absorb_lookup(table_of(id), x, y)) continue;
+    std::ranges::replace(graph_.nodes[users[0]].inputs, y, x);
+    absorb(id, users[0]);
+  }
+  std::erase_if(steps_, [&](const PlanStep& planned) { return absorbed[planned.node]; });
 }
 
 void Plan::assign_memory() {

@@ -67,6 +67,7 @@ class Plan {
   };
 
   void lower(IsaSet isa);
+  void absorb_tables(IsaSet isa);
   void assign_memory();
   template <class After>
   void run_steps(Execution& execution, std::span<const void* const> inputs, std::span<void* const> outputs,

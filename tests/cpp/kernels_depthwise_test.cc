@@ -23,13 +23,13 @@ std::ostream& operator<<(std::ostream& out, const Shape& s) {
 
 // Of u8: how the pixels' windows lie in the columns.
 struct WindowU8 {
-  std::size_t pixels, channels, rows, columns, step, dilation;
+  std::size_t pixels, channels, rows, columns, step, dilation, outputs = 1;
   std::size_t seen() const { return (pixels - 1) * step + (columns - 1) * dilation + 1; }
 };
 
 std::ostream& operator<<(std::ostream& out, const WindowU8& s) {
   return out << "pixels=" << s.pixels << " channels=" << s.channels << " window=" << s.rows << "x" << s.columns
-             << " step=" << s.step << " dilation=" << s.dilation;
+             << " step=" << s.step << " dilation=" << s.dilation << " outputs=" << s.outputs;
 }
 
 std::size_t padded(std::size_t channels) { return (channels + kDepthwisePad - 1) / kDepthwisePad * kDepthwisePad; }
@@ -56,11 +56,11 @@ struct ProblemU8 {
       : shape(s),
         a(4 * (s.channels + gap) + s.channels),
         pad(s.channels),
-        residual((s.pixels - 1) * (s.channels + gap) + s.channels),
+        residual((s.outputs * s.pixels - 1) * (s.channels + gap) + s.channels),
         offsets(s.seen() * s.rows),
         bias(padded(s.channels)),
-        w(s.rows * s.columns * s.channels),
-        packed(packed_size_depthwise_u8(s.channels, s.rows, s.columns)),
+        w(s.outputs * s.rows * s.columns * s.channels),
+        packed(s.outputs * packed_size_depthwise_u8(s.channels, s.rows, s.columns)),
         scale(padded(s.channels)) {
     random.fill(pad, 0, 255);
     random.fill(residual, 0, 255);
@@ -71,6 +71,7 @@ struct ProblemU8 {
     }
     args.pixels = s.pixels, args.channels = s.channels;
     args.rows = s.rows, args.columns = s.columns, args.step = s.step, args.dilation = s.dilation;
+    args.outputs = s.outputs, args.c_apart = s.pixels * (s.channels + gap);
     args.a = a.data(), args.offsets = offsets.data(), args.pad = pad.data(), args.w = packed.data();
     args.bias = bias.data(), args.scale = scale.data(), args.r_stride = s.channels + gap;
     args.zero = random.integer(0, 255);
@@ -84,7 +85,11 @@ struct ProblemU8 {
   void values(Random& random, int a_lo, int a_hi, int w_lo, int w_hi) {
     random.fill(a, a_lo, a_hi);
     random.fill(w, w_lo, w_hi);
-    pack_depthwise_u8(shape.channels, shape.rows, shape.columns, w.data(), packed.data());
+    const std::size_t size = w.size() / shape.outputs, packed_size = packed.size() / shape.outputs;
+    for (std::size_t o = 0; o < shape.outputs; ++o) {
+      pack_depthwise_u8(shape.channels, shape.rows, shape.columns, w.data() + o * size,
+                        packed.data() + o * packed_size);
+    }
   }
 };
 
@@ -120,7 +125,9 @@ struct ProblemF32 {
 template <class T, class Kernel, class Args>
 std::vector<T> result(const Kernel& kernel, Args args, std::size_t gap) {
   args.c_stride = (args.channels + gap) * sizeof(T);
-  Guarded<T> c((args.pixels - 1) * (args.channels + gap) + args.channels);
+  std::size_t pixels = args.pixels;
+  if constexpr (requires { args.outputs; }) pixels *= args.outputs;
+  Guarded<T> c((pixels - 1) * (args.channels + gap) + args.channels);
   std::memset(c.data(), 0x45, c.bytes());
   args.c = c.data();
   kernel.run(args);
@@ -157,6 +164,11 @@ std::vector<WindowU8> windows() {
       for (const std::size_t side : {3, 5}) {
         for (const std::size_t step : {1, 2, 3}) out.push_back({pixels, channels, side, side, step, 1});
       }
+      // As many rows of outputs as share the columns, fewer, and one more.
+      for (const std::size_t outputs : {1, 2, 3}) out.push_back({pixels, channels, 4, 3, 1, 1, outputs});
+      for (const std::size_t outputs : {1, 3, 4}) out.push_back({pixels, channels, 8, 5, 1, 1, outputs});
+      for (const std::size_t outputs : {1, 2}) out.push_back({pixels, channels, 7, 5, 2, 1, outputs});
+      out.push_back({pixels, channels, 3, 3, 1, 2, 2});
       out.push_back({pixels, channels, 3, 3, 1, 2});
       out.push_back({pixels, channels, 5, 5, 2, 3});
     }
@@ -170,6 +182,7 @@ std::vector<WindowU8> windows() {
   for (const std::size_t pixels : {31, 32, 33, 70, 113}) {
     for (const std::size_t step : {1, 2}) {
       for (const std::size_t side : {3, 5, 7}) out.push_back({pixels, 33, side, side, step, 1});
+      for (const std::size_t side : {3, 5}) out.push_back({pixels, 33, side == 3 ? 4U : 8U, side, step, 1, 2});
     }
   }
   for (const std::size_t rows : {127, 128, 129, 512, 513}) out.push_back({3, 17, rows, 1, 1, 1});
@@ -203,21 +216,22 @@ auto rows_of(const ProblemU8& problem) {
 TEST(kernels_depthwise_u8_definition_is_the_textbook) {
   std::cout << "seed " << kernel_case::seed() << "\n";
   Random random(kernel_case::seed());
-  for (const WindowU8& window :
-       {WindowU8{3, 17, 1, 1, 1, 1}, WindowU8{3, 17, 3, 3, 1, 1}, WindowU8{4, 17, 2, 5, 2, 1},
-        WindowU8{3, 17, 5, 2, 1, 3}, WindowU8{3, 17, 7, 6, 3, 2}, WindowU8{3, 17, 29, 1, 1, 1}}) {
-    const ProblemU8 problem(window, 2, random);
+  for (const WindowU8& window : {WindowU8{3, 17, 1, 1, 1, 1}, WindowU8{3, 17, 3, 3, 1, 1}, WindowU8{4, 17, 2, 5, 2, 1},
+                                 WindowU8{3, 17, 5, 2, 1, 3}, WindowU8{3, 17, 7, 6, 3, 2}, WindowU8{3, 17, 29, 1, 1, 1},
+                                 WindowU8{3, 17, 4, 3, 1, 1, 2}}) {
+    constexpr std::size_t kGap = 2;
+    const ProblemU8 problem(window, kGap, random);
     const DepthwiseU8Args& g = problem.args;
     const std::size_t taps = g.rows * g.columns;
-    const auto got = result<std::uint8_t>(definition_u8(), g, 0);
+    const auto got = result<std::uint8_t>(definition_u8(), g, kGap);
     const auto row = rows_of(problem);
-    for (std::size_t i = 0; i < g.pixels; ++i) {
-      for (std::size_t c = 0; c < g.channels; ++c) {
-        const auto sum = reference::depthwise<std::int64_t>(row, problem.w.data(), i, c, taps, g.channels) + g.bias[c];
-        const std::uint8_t* residual = g.r ? g.r + i * g.r_stride + c : nullptr;
-        const float y = reference::requantize(g, static_cast<std::int32_t>(sum), g.scale[c], residual);
-        CHECK_EQ(int{got[i * g.channels + c]}, int{reference::to_byte(g, y)});
-      }
+    for (std::size_t n = 0; n < g.outputs * g.pixels * g.channels; ++n) {
+      const std::size_t o = n / g.channels / g.pixels, i = n / g.channels % g.pixels, c = n % g.channels;
+      const std::int8_t* w = problem.w.data() + o * taps * g.channels;
+      const auto sum = reference::depthwise<std::int64_t>(row, w, i, c, taps, g.channels) + g.bias[c];
+      const std::uint8_t* residual = g.r ? g.r + o * g.c_apart + i * g.r_stride + c : nullptr;
+      const float y = reference::requantize(g, static_cast<std::int32_t>(sum), g.scale[c], residual);
+      CHECK_EQ(int{got[o * g.c_apart + i * (g.channels + kGap) + c]}, int{reference::to_byte(g, y)});
     }
   }
 }

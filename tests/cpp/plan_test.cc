@@ -178,5 +178,81 @@ TEST(plan_outputs_that_are_inputs_or_constants_are_copied) {
   CHECK_EQ(out[3], out[2]);
 }
 
+// Two convolutions; of the first one's result two tables are taken, of the second one's sum with the first table one,
+// which Concat takes along with the other, through a table of its own.
+struct Tables {
+  Graph graph;
+  std::mt19937 random{5};
+
+  ValueId value(const char* name, float scale) {
+    const ValueId id = graph.add_value(name, DType::u8, {1, 9, 7, 20});
+    graph.value(id).quant = Quant{{scale}, {120}, -1};
+    return id;
+  }
+  std::vector<std::uint8_t> bytes(std::size_t n) {
+    std::vector<std::uint8_t> out(n);
+    for (std::uint8_t& byte : out) byte = static_cast<std::uint8_t>(random());
+    return out;
+  }
+  ValueId table() { return graph.add_constant("t", DType::u8, {256}, Blob::of<std::uint8_t>(bytes(256))); }
+  ValueId weight(Dims shape) {
+    const auto n = static_cast<std::size_t>(count(shape));
+    const ValueId w = graph.add_constant("w", DType::s8, std::move(shape), Blob::of<std::uint8_t>(bytes(n)));
+    graph.value(w).quant = Quant{{0.001F}, {0}, -1};
+    return w;
+  }
+
+  explicit Tables(bool give_all) {
+    const ValueId x = value("x", 0.1F), a = value("a", 0.2F), b = value("b", 0.1F), c = value("c", 0.3F);
+    const ValueId d = value("d", 0.1F), e = value("e", 0.3F), f = value("f", 0.2F), g = value("g", 0.3F);
+    const ValueId y = value("y", 0.3F);
+    graph.value(y).shape = {1, 9, 7, 60};
+    graph.inputs = {x};
+    graph.outputs = {y};
+    if (give_all) graph.outputs = {a, b, c, d, e, f, g, y};
+    Attrs depthwise;
+    depthwise.set("group", std::int64_t{20});
+    depthwise.set("pads", std::vector<std::int64_t>{1, 1, 1, 1});
+    graph.add_node(Op::Conv, "one", {x, weight({20, 1, 1, 20})}, {a});
+    graph.add_node(Op::Table, "b", {a, table()}, {b});
+    graph.add_node(Op::Table, "c", {a, table()}, {c});
+    graph.add_node(Op::Conv, "two", {b, weight({20, 3, 3, 1})}, {d}, depthwise);
+    graph.add_node(Op::Table, "e", {d, table()}, {e});
+    graph.add_node(Op::Add, "add", {e, b}, {f});
+    graph.add_node(Op::Table, "g", {f, table()}, {g});
+    Attrs last;
+    last.set("axis", std::int64_t{3});
+    const ValueId h = value("h", 0.3F);
+    graph.add_node(Op::Table, "h", {b, table()}, {h});
+    graph.add_node(Op::Concat, "concat", {c, g, h}, {y}, last);
+  }
+};
+
+std::vector<std::uint8_t> last_output(const Plan& plan, std::span<const std::uint8_t> x) {
+  Execution execution(plan, 1);
+  std::vector<std::vector<std::uint8_t>> out;
+  std::vector<void*> outputs;
+  for (const ValueId id : plan.graph().outputs) out.emplace_back(count(plan.graph().value(id).shape));
+  for (auto& one : out) outputs.push_back(one.data());
+  const void* in = x.data();
+  plan.run(execution, {&in, 1}, outputs, nullptr);
+  return out.back();
+}
+
+TEST(plan_tables_become_part_of_other_steps) {
+  for (int i = 0; i < kIsaCount; ++i) {
+    if (!detected_isa().has(static_cast<Isa>(i))) continue;
+    const IsaSet isa = usable_isa(kIsaNames[i]);
+    const Plan apart(Tables(true).graph, isa, std::make_shared<PackCache>());
+    const Plan plan(Tables(false).graph, isa, std::make_shared<PackCache>());
+    CHECK_EQ(apart.steps().size(), 8U);  // h's table alone is nobody else's business
+    CHECK_EQ(plan.steps().size(), 4U);
+    std::mt19937 random(3);
+    std::vector<std::uint8_t> x(9 * 7 * 20);
+    for (std::uint8_t& byte : x) byte = static_cast<std::uint8_t>(random());
+    CHECK_EQ(last_output(plan, x), last_output(apart, x));
+  }
+}
+
 }  // namespace
 }  // namespace quaver

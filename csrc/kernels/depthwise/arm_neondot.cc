@@ -10,6 +10,7 @@ struct NeonDot {
   using V = Neon;
   using Bytes = Bytes16;
   using Factor = int8x16_t;
+  static constexpr std::size_t kProducts = 1;
 
   static Bytes read_some(const std::uint8_t* p, std::size_t n) { return read_below_16(p, n); }
 
@@ -40,7 +41,8 @@ struct NeonDot {
 
 }  // namespace
 
-const DepthwiseU8Kernel depthwise_u8_neondot = {"depthwise_u8_neondot", Isa::neondot, depthwise_u8<NeonDot>};
+const DepthwiseU8Kernel depthwise_u8_neondot = {"depthwise_u8_neondot", Isa::neondot, NeonDot::kProducts,
+                                                depthwise_u8<NeonDot>};
 const DepthwiseF32Kernel depthwise_f32_neondot = {"depthwise_f32_neondot", Isa::neondot, depthwise_f32<Neon>};
 
 }  // namespace quaver::kernels

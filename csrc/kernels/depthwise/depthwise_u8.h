@@ -1,7 +1,10 @@
 // Depthwise convolution of u8 activations and s8 weights: channel c of a pixel sees only channel c of its taps.
 //
-//   acc = bias[c] + Σ_x Σ_y a(i · step + x · dilation, y)[c] · w[y][x][c]      y < rows, x < columns; exact int32
+//   acc = bias[c] + Σ_x Σ_y a(i · step + x · dilation, y)[c] · w[o][y][x][c]   y < rows, x < columns; exact int32
 //   then scale, clamps, residual, rounding and zero point as in gemm_u8.h (Output::u8 only)
+//
+// for each output o < outputs, c_apart bytes from the next (in r as well): rows of pixels whose windows overlap, with
+// zero weights where a window does not see a row. Their bytes are brought together once for all of them.
 //
 // a(j, y) = a + offsets[j · rows + y], or `pad` (channels zero-point bytes) where that offset is kPad: what row y of
 // the window sees in column j. Neighbouring pixels share columns, so a kernel need prepare each of them only once.
@@ -21,12 +24,13 @@ inline constexpr std::size_t kDepthwisePad = 64;
 
 struct DepthwiseU8Args {
   std::size_t pixels = 0, channels = 0;
-  std::size_t rows = 1, columns = 1;   // of the window
+  std::size_t rows = 1, columns = 1;  // of the window
+  std::size_t outputs = 1, c_apart = 0;
   std::size_t step = 1, dilation = 1;  // columns of `offsets` from pixel to pixel, and from x to x + 1
   const std::uint8_t* a = nullptr;
   const std::int32_t* offsets = nullptr;  // [(pixels − 1) · step + (columns − 1) · dilation + 1][rows], bytes from `a`
   const std::uint8_t* pad = nullptr;      // [channels]
-  const std::int8_t* w = nullptr;         // packed by pack_depthwise_u8
+  const std::int8_t* w = nullptr;         // [outputs], each packed by pack_depthwise_u8
   const std::int32_t* bias = nullptr;     // [channels]
   const float* scale = nullptr;           // [channels]
   float pre_lo = -3.4e38F, pre_hi = 3.4e38F;
@@ -45,8 +49,19 @@ struct DepthwiseU8Args {
 struct DepthwiseU8Kernel {
   const char* name;
   Isa isa;
+  std::size_t products;  // instructions that multiply a whole group of 4 rows; one row takes one
   void (*run)(const DepthwiseU8Args&);
 };
+
+// How many outputs, `step` rows apart, can share what is brought together for windows of so many rows without a
+// multiplication more for each.
+constexpr std::size_t shared_outputs(std::size_t rows, std::size_t step, std::size_t products) {
+  const auto least = [=](std::size_t n) { return n < products ? n : products; };
+  const auto count = [=](std::size_t n) { return n / 4 * products + least(n % 4); };
+  std::size_t outputs = 1;
+  while (count(rows + outputs * step) == count(rows)) ++outputs;
+  return outputs;
+}
 
 std::size_t packed_size_depthwise_u8(std::size_t channels, std::size_t rows, std::size_t columns);  // bytes
 void pack_depthwise_u8(std::size_t channels, std::size_t rows, std::size_t columns, const std::int8_t* w,

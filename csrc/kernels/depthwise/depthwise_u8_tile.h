@@ -12,6 +12,7 @@
 //   T::data(quads), T::weights(w)    to factors
 //   T::start(acc, weights)           what a sum has to start with besides the bias
 //   T::multiply(acc, data, w, n)     acc += the products of the first n of each four, exact
+//   T::kProducts                     instructions that it takes for all four
 //   T::store(out, apart, y, limits)  kPixels vectors to bytes: rne(clamp(y)) + zero
 #pragma once
 
@@ -129,7 +130,7 @@ struct Pass {
   std::int32_t r_zero;
   std::size_t r_stride, c_stride;
 
-  Pass(const DepthwiseU8Args& g, const W& window, std::size_t c)
+  Pass(const DepthwiseU8Args& g, const W& window, std::size_t output, std::size_t c)
       : window(window),
         start(V::load(g.bias + c)),
         scale(V::load(g.scale + c)),
@@ -141,8 +142,8 @@ struct Pass {
         r_stride(g.r_stride),
         c_stride(g.c_stride) {
     const std::size_t group = ceil_div(g.channels, kDepthwisePad) * kDepthwisePad * 4;
-    const std::int8_t* packed = g.w + c * 4;
     const std::size_t count = window.columns() * window.groups();
+    const std::int8_t* packed = g.w + output * count * group + c * 4;
 #pragma GCC unroll 10
     for (std::size_t i = 0; i < count; ++i, packed += group) {
       w[i] = T::weights(packed);
@@ -218,6 +219,25 @@ struct Pass {
   }
 };
 
+// The first `channels` from `first` on of one output's pixels, the columns of the first of which are `at`.
+template <class T, class W, bool kResidual>
+inline void one_output(const Pass<T, W, kResidual>& pass, const DepthwiseU8Args& g, const Run<T>& run, std::size_t o,
+                       std::size_t first, std::size_t channels, const typename T::V::I* at) {
+  const std::size_t r_stride = kResidual ? g.r_stride : 0, c_stride = g.c_stride, pixels = run.pixels;
+  const std::size_t step = pass.window.step() * pass.window.groups();
+  const std::uint8_t* r = kResidual ? g.r + o * g.c_apart + run.first * g.r_stride + first : nullptr;
+  std::uint8_t* out = g.c + o * g.c_apart + run.first * g.c_stride + first;
+  std::size_t i = 0;
+  if (channels == T::V::kLanes) {
+    for (; i + kPixels <= pixels; i += kPixels) pass.four(at + i * step, r + i * r_stride, out + i * c_stride);
+    if (!kResidual && i < pixels && pixels > kPixels) {  // some of those before again
+      i = pixels - kPixels;
+      return pass.four(at + i * step, r, out + i * c_stride);
+    }
+  }
+  for (; i < pixels; ++i) pass.some(at + i * step, r + i * r_stride, out + i * c_stride, channels);
+}
+
 // Channels [c, c + size) of a block.
 template <class T, class W, bool kResidual>
 [[gnu::noinline]] void block(const DepthwiseU8Args& g, const W& window, Run<T>& run, std::size_t c, std::size_t size) {
@@ -227,26 +247,12 @@ template <class T, class W, bool kResidual>
   } else {
     spread(window, run, [c, size](const std::uint8_t* p) { return T::read_some(p + c, size); });
   }
-  const std::size_t apart = run.columns * window.groups(), step = window.step() * window.groups(), pixels = run.pixels;
+  const std::size_t apart = run.columns * window.groups();
   for (std::size_t v = 0; v * kLanes < size; ++v) {
     const std::size_t first = c + v * kLanes, channels = least(size - v * kLanes, kLanes);
-    const Pass<T, W, kResidual> pass(g, window, first);
-    const typename T::V::I* at = run.quads + v * apart;
-    const std::uint8_t* r = kResidual ? g.r + run.first * g.r_stride + first : nullptr;
-    std::uint8_t* out = g.c + run.first * g.c_stride + first;
-    const std::size_t r_stride = kResidual ? g.r_stride : 0, c_stride = g.c_stride;
-    std::size_t i = 0;
-    if (channels == kLanes) {
-      for (; i + kPixels <= pixels; i += kPixels) {
-        pass.four(at + i * step, r + i * r_stride, out + i * c_stride);
-      }
-      if (!kResidual && i < pixels && pixels > kPixels) {  // some of those before again
-        i = pixels - kPixels;
-        pass.four(at + i * step, r, out + i * c_stride);
-        continue;
-      }
+    for (std::size_t o = 0; o < g.outputs; ++o) {
+      one_output(Pass<T, W, kResidual>(g, window, o, first), g, run, o, first, channels, run.quads + v * apart);
     }
-    for (; i < pixels; ++i) pass.some(at + i * step, r + i * r_stride, out + i * c_stride, channels);
   }
 }
 
@@ -267,15 +273,18 @@ void all_pixels(const DepthwiseU8Args& g) {
   }
 }
 
+// Square windows of kSide taps, as many outputs at once as shared_outputs gives for them.
+template <class T, std::size_t kSide, std::size_t kStep>
+inline bool run_square(const DepthwiseU8Args& g) {
+  constexpr std::size_t kRows = kSide + (shared_outputs(kSide, kStep, T::kProducts) - 1) * kStep;
+  if (g.r || g.rows != kRows || g.columns != kSide || g.step != kStep || g.dilation != 1) return false;
+  all_pixels<T, Window<kRows, kSide, kStep>, false>(g);
+  return true;
+}
+
 template <class T>
 void depthwise_u8(const DepthwiseU8Args& g) {
-  const auto is = [&g](std::size_t side, std::size_t step) {
-    return !g.r && g.rows == side && g.columns == side && g.step == step && g.dilation == 1;
-  };
-  if (is(3, 1)) return all_pixels<T, Window<3, 3, 1>, false>(g);
-  if (is(3, 2)) return all_pixels<T, Window<3, 3, 2>, false>(g);
-  if (is(5, 1)) return all_pixels<T, Window<5, 5, 1>, false>(g);
-  if (is(5, 2)) return all_pixels<T, Window<5, 5, 2>, false>(g);
+  if (run_square<T, 3, 1>(g) || run_square<T, 3, 2>(g) || run_square<T, 5, 1>(g) || run_square<T, 5, 2>(g)) return;
   return g.r ? all_pixels<T, Window<0, 0, 0>, true>(g) : all_pixels<T, Window<0, 0, 0>, false>(g);
 }
 

@@ -6,30 +6,33 @@
 namespace quaver::kernels {
 namespace {
 
-std::int32_t accumulate(const DepthwiseU8Args& g, std::size_t i, std::size_t c) {
+std::int32_t accumulate(const DepthwiseU8Args& g, std::size_t o, std::size_t i, std::size_t c) {
   const std::size_t padded = ceil_div(g.channels, kDepthwisePad) * kDepthwisePad, groups = ceil_div(g.rows, 4);
+  const std::int8_t* w = g.w + o * g.columns * groups * padded * 4;
   std::uint32_t acc = g.bias[c];  // unsigned, because the sum wraps
   for (std::size_t x = 0; x < g.columns; ++x) {
     for (std::size_t y = 0; y < g.rows; ++y) {
       const std::int32_t offset = g.offsets[(i * g.step + x * g.dilation) * g.rows + y];
       const std::uint8_t* tap = offset == kPad ? g.pad : g.a + offset;
-      acc += tap[c] * g.w[((x * groups + y / 4) * padded + c) * 4 + y % 4];
+      acc += tap[c] * w[((x * groups + y / 4) * padded + c) * 4 + y % 4];
     }
   }
   return static_cast<std::int32_t>(acc);
 }
 
 void run_u8(const DepthwiseU8Args& g) {
-  for (std::size_t i = 0; i < g.pixels; ++i) {
-    for (std::size_t c = 0; c < g.channels; ++c) {
-      float y = static_cast<float>(accumulate(g, i, c)) * g.scale[c];
-      y = clamp_through(y, g.pre_lo, g.pre_hi);
-      if (g.r) {
-        const float step = static_cast<float>(g.r[i * g.r_stride + c] - g.r_zero) * g.r_scale;
-        y = y + step;
+  for (std::size_t o = 0; o < g.outputs; ++o) {
+    for (std::size_t i = 0; i < g.pixels; ++i) {
+      for (std::size_t c = 0; c < g.channels; ++c) {
+        float y = static_cast<float>(accumulate(g, o, i, c)) * g.scale[c];
+        y = clamp_through(y, g.pre_lo, g.pre_hi);
+        if (g.r) {
+          const float step = static_cast<float>(g.r[o * g.c_apart + i * g.r_stride + c] - g.r_zero) * g.r_scale;
+          y = y + step;
+        }
+        y = clamp_through(y, g.lo, g.hi);
+        g.c[o * g.c_apart + i * g.c_stride + c] = static_cast<std::uint8_t>(__builtin_lrintf(y) + g.zero);
       }
-      y = clamp_through(y, g.lo, g.hi);
-      g.c[i * g.c_stride + c] = static_cast<std::uint8_t>(__builtin_lrintf(y) + g.zero);
     }
   }
 }
@@ -54,7 +57,7 @@ void run_f32(const DepthwiseF32Args& g) {
 
 }  // namespace
 
-const DepthwiseU8Kernel depthwise_u8_scalar = {"depthwise_u8_scalar", Isa::scalar, run_u8};
+const DepthwiseU8Kernel depthwise_u8_scalar = {"depthwise_u8_scalar", Isa::scalar, 1, run_u8};
 const DepthwiseF32Kernel depthwise_f32_scalar = {"depthwise_f32_scalar", Isa::scalar, run_f32};
 
 }  // namespace quaver::kernels

@@ -6,6 +6,7 @@ namespace {
 
 // Exact: a quad's even and odd bytes as 16-bit words.
 struct Avx2 : QuadsYmm {
+  static constexpr std::size_t kProducts = 2;
   struct Factor {
     __m256i even, odd;
   };
@@ -32,7 +33,7 @@ struct Avx2 : QuadsYmm {
 
 }  // namespace
 
-const DepthwiseU8Kernel depthwise_u8_avx2 = {"depthwise_u8_avx2", Isa::avx2, depthwise_u8<Avx2>};
+const DepthwiseU8Kernel depthwise_u8_avx2 = {"depthwise_u8_avx2", Isa::avx2, Avx2::kProducts, depthwise_u8<Avx2>};
 const DepthwiseF32Kernel depthwise_f32_avx2 = {"depthwise_f32_avx2", Isa::avx2, depthwise_f32<Ymm>};
 
 }  // namespace quaver::kernels

@@ -5,6 +5,7 @@ namespace {
 
 struct AvxVnni : QuadsYmm {
   using Factor = __m256i;
+  static constexpr std::size_t kProducts = 1;
 
   static __m256i data(__m256i quads) { return quads; }
   static __m256i weights(const std::int8_t* w) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w)); }
@@ -16,6 +17,7 @@ struct AvxVnni : QuadsYmm {
 
 }  // namespace
 
-const DepthwiseU8Kernel depthwise_u8_avxvnni = {"depthwise_u8_avxvnni", Isa::avxvnni, depthwise_u8<AvxVnni>};
+const DepthwiseU8Kernel depthwise_u8_avxvnni = {"depthwise_u8_avxvnni", Isa::avxvnni, AvxVnni::kProducts,
+                                                depthwise_u8<AvxVnni>};
 
 }  // namespace quaver::kernels
