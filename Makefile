@@ -1,4 +1,4 @@
-# make demo | test | bench            what users want
+# make demo | test | bench | tables   what users want
 # make lint | format | types | floors  what .ci/run asks of a change, with test
 # make asan | tsan | edge              the native tests under sanitizers; the libraries for C alone
 #
@@ -20,7 +20,7 @@ export QUAVER_BUILD_DIR := $(CURDIR)/$(BUILD)
 SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE $(shell find csrc python tests/cpp tests/reference \
            bench/native -type f -not -name '*.pyc' 2>/dev/null)
 
-.PHONY: demo test lint format types floors bench asan tsan edge check clean
+.PHONY: demo test lint format types floors bench tables asan tsan edge check clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMPS)/quaver $(STAMPS)/demo
@@ -48,6 +48,10 @@ floors:
 bench: $(STAMPS)/quaver $(STAMPS)/bench
 	$(BIN)/python -m pytest bench $(PYTEST)
 
+# Quaver and its peers, from scratch; TABLES="--networks resnet50 --readme" and the like.
+tables: $(STAMPS)/quaver $(STAMPS)/bench $(STAMPS)/pnnx
+	PYTHONPATH=bench $(BIN)/python -m compare $(TABLES)
+
 # The native tests under sanitizers.
 asan tsan: $(STAMPS)/build-requires
 	cmake --preset $@
@@ -69,6 +73,11 @@ $(STAMPS)/build-requires: $(STAMPS)/venv
 
 $(STAMPS)/demo $(STAMPS)/test $(STAMPS)/bench $(STAMPS)/dev: $(STAMPS)/venv
 	$(BIN)/python .ci/requirements.py $(@F) | $(PIP) install --quiet -r /dev/stdin
+	@touch $@
+
+# Its program alone converts to ncnn; its Python would bring torch.
+$(STAMPS)/pnnx: $(STAMPS)/venv
+	-$(PIP) install --quiet --no-deps pnnx
 	@touch $@
 
 $(STAMPS)/venv: pyproject.toml .ci/requirements.py | check

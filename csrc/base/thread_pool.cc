@@ -23,6 +23,8 @@ void pause() {
 #endif
 }
 
+constexpr unsigned kTakePart = 0xFFFF;  // the bits of a round that say how many workers do
+
 template <class Done>
 bool spin_until(Done done) {
   for (int i = 0; i < kSpins; ++i) {
@@ -32,18 +34,69 @@ bool spin_until(Done done) {
   return false;
 }
 
-// CPUs the cgroup grants (v2 "quota period", v1 in two files), or 0 where it sets no limit.
-unsigned cgroup_cpus() {
-  double quota = 0, period = 0;
-  std::string first;
-  if (std::ifstream v2("/sys/fs/cgroup/cpu.max"); v2 >> first >> period) {
-    if (first == "max") return 0;
-    quota = std::atof(first.c_str());
+// What a file with two numbers says, "quota period"; 0 where it sets no limit or is not there.
+double granted(const std::string& quota_file, const std::string& period_file) {
+  std::string quota;
+  double period = 0;
+  std::ifstream file(quota_file);
+  file >> quota;
+  if (period_file.empty()) {
+    file >> period;
   } else {
-    std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") >> quota;
-    std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_period_us") >> period;
+    std::ifstream(period_file) >> period;
   }
-  return quota > 0 && period > 0 ? std::max(1U, static_cast<unsigned>(std::ceil(quota / period))) : 0;
+  const double parts = std::atof(quota.c_str());  // "max" and "-1" are none
+  return parts > 0 && period > 0 ? parts / period : 0;
+}
+
+// The path of this process below the mount of a hierarchy: v2's, or that of v1's controller "cpu".
+std::string own_cgroup(bool v2) {
+  std::ifstream file("/proc/self/cgroup");
+  for (std::string line; std::getline(file, line);) {
+    const auto first = line.find(':'), second = line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
+    if (v2 ? controllers == ",," : controllers.find(",cpu,") != std::string::npos) return line.substr(second + 1);
+  }
+  return "/";
+}
+
+// CPUs that the cgroups from this process' own up to the root grant, or 0 where none sets a limit.
+unsigned cgroup_cpus() {
+  double least = 0;
+  const auto consider = [&](double cpus) {
+    if (cpus > 0) least = least > 0 ? std::min(least, cpus) : cpus;
+  };
+  for (const bool v2 : {true, false}) {
+    const std::string root = v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
+    std::string path = own_cgroup(v2);
+    while (true) {
+      const std::string here = root + (path == "/" ? "" : path);
+      consider(v2 ? granted(here + "/cpu.max", "") : granted(here + "/cpu.cfs_quota_us", here + "/cpu.cfs_period_us"));
+      if (path.empty() || path == "/") break;
+      path.resize(path.rfind('/'));
+    }
+  }
+  return least > 0 ? std::max(1U, static_cast<unsigned>(std::ceil(least))) : 0;
+}
+
+// Threads at work in this process: callers, and workers of all pools that take part in a job.
+std::atomic<unsigned> callers{0}, workers_at_work{0};
+
+unsigned budget() {
+  static const unsigned threads = available_threads();
+  return threads;
+}
+
+// Takes up to `wanted` workers out of the budget, or what `asked` threads of a lone model are, where that is more.
+unsigned take_workers(unsigned wanted, unsigned asked) {
+  const unsigned all = std::max(budget(), asked);
+  unsigned taken = workers_at_work.load(std::memory_order_relaxed), extra = 0;
+  do {
+    const unsigned busy = std::max(callers.load(std::memory_order_relaxed), 1U) + taken;
+    extra = busy < all ? std::min(wanted, all - busy) : 0;
+  } while (extra && !workers_at_work.compare_exchange_weak(taken, taken + extra, std::memory_order_relaxed));
+  return extra;
 }
 
 }  // namespace
@@ -71,43 +124,57 @@ ThreadPool::~ThreadPool() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void ThreadPool::share(unsigned index) const {
-  const std::size_t first = units_ * index / size_, last = units_ * (index + 1) / size_;
+Caller::Caller() noexcept { callers.fetch_add(1, std::memory_order_relaxed); }
+Caller::~Caller() { callers.fetch_sub(1, std::memory_order_relaxed); }
+
+void ThreadPool::share(unsigned index, unsigned workers) const {
+  const std::size_t first = units_ * index / workers, last = units_ * (index + 1) / workers;
   if (first < last) work_(context_, first, last, index);
 }
 
 void ThreadPool::run(std::size_t units, Work work, void* context) {
   if (units == 0) return;
   std::unique_lock owner(owner_, std::defer_lock);
-  if (size_ == 1 || units == 1 || !owner.try_lock()) {
+  const auto wanted = static_cast<unsigned>(std::min<std::size_t>(size_, units) - 1);
+  unsigned extra = 0;
+  if (wanted == 0 || !owner.try_lock() || (extra = take_workers(wanted, size_)) == 0) {
     work(context, 0, units, 0);
     return;
   }
   units_ = units;
   work_ = work;
   context_ = context;
-  pending_.store(size_ - 1, std::memory_order_relaxed);
-  {
-    // The lock orders the new round against a worker that is about to sleep.
-    const std::lock_guard lock(sleep_);
-    round_.fetch_add(1, std::memory_order_release);
-  }
-  wake_.notify_all();
-  share(0);
+  pending_.store(extra, std::memory_order_relaxed);
+  const std::uint64_t count = round_.load(std::memory_order_relaxed) / (kTakePart + 1) + 1;
+  round_.store(count * (kTakePart + 1) + extra + 1);
+  // A worker counts itself among the sleepers before it looks at the round for the last time.
+  if (sleepers_.load()) wake();
+  share(0, extra + 1);
   while (!spin_until([this] { return pending_.load(std::memory_order_acquire) == 0; })) std::this_thread::yield();
+  workers_at_work.fetch_sub(extra, std::memory_order_relaxed);
+}
+
+void ThreadPool::wake() {
+  // The lock waits for a worker between its last look and its sleep.
+  const std::lock_guard lock(sleep_);
+  wake_.notify_all();
 }
 
 void ThreadPool::worker(unsigned index) {
-  std::uint32_t seen = 0;
-  const auto called = [&] { return round_.load(std::memory_order_acquire) != seen || stop_.load(); };
+  std::uint64_t seen = 0;
+  const auto called = [&] { return round_.load() != seen || stop_.load(); };
   while (true) {
     if (!spin_until(called)) {
       std::unique_lock lock(sleep_);
+      sleepers_.fetch_add(1);
       wake_.wait(lock, called);
+      sleepers_.fetch_sub(1);
     }
     if (stop_.load()) return;
-    seen = round_.load(std::memory_order_acquire);
-    share(index);
+    seen = round_.load();
+    const auto workers = static_cast<unsigned>(seen & kTakePart);
+    if (index >= workers) continue;
+    share(index, workers);
     pending_.fetch_sub(1, std::memory_order_release);
   }
 }

@@ -1,5 +1,9 @@
 // Fork-join threads owned by one model. The caller is worker 0; workers spin for a moment after a job, then sleep.
 // A pool that is busy with another caller's job is never waited for: that caller runs its job alone.
+//
+// All pools of a process share one budget, the threads it may use: a job takes as many workers as the callers and the
+// workers of other pools leave of it. Several models that run at once so have a core each, not a core's worth of
+// threads each; one that runs alone has all it asked for.
 #pragma once
 
 #include <atomic>
@@ -15,6 +19,15 @@ namespace quaver {
 // Threads this process may use: the cgroup's CPU quota and the affinity mask, whichever is less; at least 1.
 unsigned available_threads();
 
+// While one lives, its thread counts as a caller at work. Every run of a model has one, with a pool or without.
+class Caller {
+ public:
+  Caller() noexcept;
+  ~Caller();
+  Caller(const Caller&) = delete;
+  Caller& operator=(const Caller&) = delete;
+};
+
 class ThreadPool {
  public:
   // work(context, first, last, worker): the units [first, last) of a job, on worker [0, size()). Must not throw.
@@ -28,20 +41,22 @@ class ThreadPool {
 
   unsigned size() const noexcept { return size_; }
 
-  // Splits [0, units) into equal runs, one per worker, and returns when all are done.
+  // Splits [0, units) into equal runs, one for each worker that the budget leaves, and returns when all are done.
   // Allocates nothing. Not to be called from within a job of this pool.
   void run(std::size_t units, Work work, void* context);
 
  private:
   void worker(unsigned index);
-  void share(unsigned index) const;
+  void share(unsigned index, unsigned workers) const;
+  void wake();
 
   const unsigned size_;
   std::vector<std::thread> threads_;
   std::mutex owner_;  // held by the caller whose job runs
   std::mutex sleep_;
   std::condition_variable wake_;
-  std::atomic<std::uint32_t> round_{0};  // a new value is a new job
+  std::atomic<unsigned> sleepers_{0};
+  std::atomic<std::uint64_t> round_{0};  // of a new value is a new job; its low bits are how many workers take part
   std::atomic<unsigned> pending_{0};
   std::atomic<bool> stop_{false};
   std::size_t units_ = 0;

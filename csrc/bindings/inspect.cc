@@ -1,6 +1,8 @@
 #include "bindings/inspect.h"
 
 #include "bindings/arrays.h"
+#include "isa/peak.h"
+#include "ops/families.h"
 
 namespace quaver::bindings {
 namespace {
@@ -18,7 +20,7 @@ std::vector<TensorRecord> records_of(const Graph& graph, const std::vector<Value
   return records;
 }
 
-StepRecord record_of(const Graph& graph, const PlanStep& planned) {
+StepRecord record_of(const Graph& graph, const PlanStep& planned, IsaSet isa) {
   const Node& node = graph.nodes[planned.node];
   const Step& step = *planned.step;
   return {node.name,
@@ -26,6 +28,7 @@ StepRecord record_of(const Graph& graph, const PlanStep& planned) {
           step.info.kernel,
           name_of(step.info.isa),
           node.note,
+          candidates_for(step.info.kernel, isa),
           records_of(graph, node.inputs),
           records_of(graph, node.outputs),
           step.info.macs,
@@ -33,11 +36,24 @@ StepRecord record_of(const Graph& graph, const PlanStep& planned) {
           step.scratch};
 }
 
+Isa isa_named(const std::string& name) {
+  for (int i = 0; i < kIsaCount; ++i) {
+    if (name == kIsaNames[i]) return static_cast<Isa>(i);
+  }
+  return Isa::scalar;
+}
+
+// Multiply-accumulates a second; 0 where no peak is known.
+double peak_macs(const std::string& isa, bool int8) {
+  const py::gil_scoped_release released;
+  return int8 ? peak_u8(isa_named(isa)) : peak_f32(isa_named(isa));
+}
+
 }  // namespace
 
-PlanRecord record_of(const Plan& plan) {
+PlanRecord record_of(const Plan& plan, IsaSet isa) {
   PlanRecord record{{}, plan.arena_bytes(), plan.activation_bytes(), plan.scratch_bytes(), 0};
-  for (const PlanStep& step : plan.steps()) record.steps.push_back(record_of(plan.graph(), step));
+  for (const PlanStep& step : plan.steps()) record.steps.push_back(record_of(plan.graph(), step, isa));
   for (const Value& value : plan.graph().values) {
     if (value.constant()) record.constant_bytes += value.data->size();
   }
@@ -45,6 +61,8 @@ PlanRecord record_of(const Plan& plan) {
 }
 
 void bind_inspect(py::module_& module) {
+  module.def("peak_macs", &peak_macs, py::arg("isa"), py::arg("int8"));
+  module.def("peak_copy", &peak_copy, py::arg("size"), py::call_guard<py::gil_scoped_release>());
   py::class_<TensorRecord>(module, "TensorRecord", "A value that a step reads or writes.")
       .def_readonly("name", &TensorRecord::name)
       .def_readonly("dtype", &TensorRecord::dtype)
@@ -58,6 +76,7 @@ void bind_inspect(py::module_& module) {
       .def_readonly("kernel", &StepRecord::kernel)
       .def_readonly("isa", &StepRecord::isa)
       .def_readonly("note", &StepRecord::note)
+      .def_readonly("candidates", &StepRecord::candidates)
       .def_readonly("inputs", &StepRecord::inputs)
       .def_readonly("outputs", &StepRecord::outputs)
       .def_readonly("macs", &StepRecord::macs)

@@ -18,6 +18,7 @@ struct TensorRecord {
 
 struct StepRecord {
   std::string node, op, kernel, isa, note;
+  std::vector<std::string> candidates;  // kernels among which the choice fell on this one
   std::vector<TensorRecord> inputs, outputs;
   std::int64_t macs;
   std::size_t units, scratch;
@@ -28,6 +29,6 @@ struct PlanRecord {
   std::size_t arena_bytes, activation_bytes, scratch_bytes, constant_bytes;
 };
 
-PlanRecord record_of(const Plan& plan);
+PlanRecord record_of(const Plan& plan, IsaSet isa);
 
 }  // namespace quaver::bindings

@@ -1,6 +1,7 @@
 // _core.Model: a loaded model on NumPy arrays. The GIL is released around loading, running and freeing.
 #include "bindings/model.h"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -95,17 +96,39 @@ py::list run(const PyModel& self, const py::sequence& given) {
   return list;
 }
 
-std::vector<double> profile(const PyModel& self, const py::sequence& given) {
+double median_of(const std::vector<std::vector<double>>& runs, std::size_t step) {
+  std::vector<double> times;
+  for (const auto& run : runs) times.push_back(run[step]);
+  if (times.empty()) return 0;
+  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+  std::nth_element(times.begin(), middle, times.end());
+  return *middle;
+}
+
+// The kernel and the seconds of each step.
+using Timed = std::vector<std::pair<std::string, double>>;
+
+// The median of `runs` for each step, on the caller's thread alone.
+Timed profile(const PyModel& self, const py::sequence& given, unsigned runs,
+              const std::optional<std::string>& kernels) {
   const Arrays inputs = self.inputs_of(given);
-  const auto plan = self.plan(shapes_of(inputs));
+  const auto shapes = shapes_of(inputs);
+  const auto plan = kernels ? self.model().plan_with(shapes, *kernels) : self.plan(shapes);
   Arrays outputs = self.outputs_for(*plan);
   const auto in = readable(inputs);
   const auto out = writable(outputs);
   const Release released;
-  std::vector<double> seconds(plan->steps().size());
+  Timed timed;
+  std::vector<std::vector<double>> seconds;
+  for (const PlanStep& step : plan->steps()) timed.emplace_back(step.step->info.kernel, 0.0);
   Execution execution(*plan, 1);
-  plan->run_observed(execution, in, out, nullptr, [&](std::size_t step, double time) { seconds[step] = time; });
-  return seconds;
+  plan->run(execution, in, out, nullptr);
+  for (unsigned run = 0; run < runs; ++run) {
+    seconds.emplace_back(timed.size());
+    plan->run_observed(execution, in, out, nullptr, [&](std::size_t step, double t) { seconds.back()[step] = t; });
+  }
+  for (std::size_t step = 0; step < timed.size(); ++step) timed[step].second = median_of(seconds, step);
+  return timed;
 }
 
 PlanRecord inspect(const PyModel& self, const std::optional<std::vector<py::iterable>>& shapes) {
@@ -114,7 +137,7 @@ PlanRecord inspect(const PyModel& self, const std::optional<std::vector<py::iter
     for (const py::iterable& shape : *shapes) given.push_back(dims_of(shape));
   }
   const Release released;
-  return record_of(shapes ? *self.model().plan(given) : *self.model().plan());
+  return record_of(shapes ? *self.model().plan(given) : *self.model().plan(), self.model().isa());
 }
 
 LoadOptions options_of(unsigned threads, std::optional<std::string> isa) { return {threads, std::move(isa)}; }
@@ -148,11 +171,11 @@ PyModel open_bytes(const py::buffer& data, unsigned threads, std::optional<std::
   return PyModel(std::move(model));
 }
 
-py::bytes serialize(const PyModel& self) {
+py::bytes serialize(const PyModel& self, bool packed) {
   std::vector<std::byte> bytes;
   {
     const Release released;
-    bytes = self.model().serialize();
+    bytes = self.model().serialize(packed);
   }
   return py::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }
@@ -179,12 +202,12 @@ void bind_model(py::module_& module) {
       .def_property_readonly("isa", [](const PyModel& self) { return name_of(best(self.model().isa())); })
       .def_property_readonly("threads", [](const PyModel& self) { return self.model().threads(); })
       .def("run", &run, py::arg("arrays"))
-      .def("profile", &profile, py::arg("arrays"))
+      .def("profile", &profile, py::arg("arrays"), py::arg("runs"), py::arg("kernels") = py::none())
       .def("inspect", &inspect, py::arg("shapes") = py::none())
-      .def("serialize", &serialize)
+      .def("serialize", &serialize, py::arg("packed") = false)
       .def(
-          "save", [](const PyModel& self, const std::string& path) { self.model().save(path); }, py::arg("path"),
-          py::call_guard<Release>())
+          "save", [](const PyModel& self, const std::string& path, bool packed) { self.model().save(path, packed); },
+          py::arg("path"), py::arg("packed") = false, py::call_guard<Release>())
       .def("__str__", [](const PyModel& self) { return dump(self.model().graph()); });
 }
 

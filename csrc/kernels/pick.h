@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "isa/isa.h"
+#include "kernels/prefer.h"
 
 namespace quaver::kernels {
 namespace {
@@ -13,22 +14,22 @@ List list_of(const Kernel* const (&all)[kSize]) {
   return {all, kSize};
 }
 
-// The last kernel of `all`, which is in order of rank, that `set` can run. The first is scalar, which every set has.
-template <class Kernel, std::size_t kSize>
-const Kernel& pick_best(const Kernel* const (&all)[kSize], IsaSet set) {
-  std::size_t best = 0;
-  for (std::size_t i = 1; i < kSize; ++i) best = set.has(all[i]->isa) ? i : best;
-  return *all[best];
-}
-
-// As above, among the kernels for which `fits` holds; the first of those is scalar. Where a list holds several kinds.
+// The last kernel of `all`, which is in order of rank, that fits and `set` can run, or the one that is preferred. The
+// first that fits is scalar, which every set has.
 template <class Kernel, std::size_t kSize, class Fits>
 const Kernel& pick_where(const Kernel* const (&all)[kSize], IsaSet set, Fits fits) {
-  const Kernel* best = nullptr;
+  const Kernel *best = nullptr, *preferred = nullptr;
   for (const Kernel* kernel : all) {
-    if (fits(*kernel) && (!best || set.has(kernel->isa))) best = kernel;
+    if (!fits(*kernel)) continue;
+    if (!best || set.has(kernel->isa)) best = kernel;
+    if (set.has(kernel->isa) && is_preferred(kernel->name)) preferred = kernel;
   }
-  return *best;
+  return preferred ? *preferred : *best;
+}
+
+template <class Kernel, std::size_t kSize>
+const Kernel& pick_best(const Kernel* const (&all)[kSize], IsaSet set) {
+  return pick_where(all, set, [](const Kernel&) { return true; });
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "base/blob.h"
 #include "graph/graph.h"
+#include "ops/pack_cache.h"
 
 namespace quaver {
 
@@ -17,6 +18,8 @@ bool is_compiled_model(std::span<const std::byte> bytes) noexcept;
 // What is live of the graph, as a file; the same bytes for the same graph.
 // Throws Error(invalid_model) where verify() refuses the graph.
 std::vector<std::byte> write_model(const Graph& graph);
+// With a cache's blocks that derive from the graph's constants.
+std::vector<std::byte> write_model(const Graph& graph, const PackCache& packed);
 
 // The graph of a file. Its constants are pieces of `bytes`, which they keep alive; only bytes that don't begin at a
 // multiple of 64 are copied. The header, the root and the structure are verified always; `check_contents` also compares
@@ -24,5 +27,7 @@ std::vector<std::byte> write_model(const Graph& graph);
 // `where` names the file in messages. Throws Error(corrupt_file), or Error(unsupported) where a newer Quaver wrote what
 // this one does not know.
 Graph read_model(Blob bytes, const std::string& where, bool check_contents = true);
+// Puts the file's packed weights into the cache, too; what they spare reading is then compared only where it is read.
+Graph read_model(Blob bytes, const std::string& where, PackCache& cache, bool check_contents = true);
 
 }  // namespace quaver

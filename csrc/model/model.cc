@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <list>
 #include <mutex>
@@ -12,7 +13,9 @@
 #include "base/mapped_file.h"
 #include "graph/schema.h"
 #include "isa/cpu.h"
+#include "kernels/prefer.h"
 #include "model/file.h"
+#include "ops/families.h"
 #include "ops/pack_cache.h"
 #include "passes/passes.h"
 
@@ -73,6 +76,8 @@ void expect_fits(const Port& port, const Dims& given) {
   }
 }
 
+const char* kernels_from_environment() { return std::getenv("QUAVER_KERNEL"); }
+
 }  // namespace
 
 struct Model::State {
@@ -81,7 +86,7 @@ struct Model::State {
   IsaSet isa;
   unsigned threads = 1;
   std::unique_ptr<ThreadPool> pool;
-  std::shared_ptr<PackCache> cache = std::make_shared<PackCache>();
+  std::shared_ptr<PackCache> cache;
 
   struct Entry {
     std::vector<Dims> shapes;
@@ -90,7 +95,9 @@ struct Model::State {
   std::mutex mutex;
   std::list<Entry> plans;  // most recently used first
 
-  std::shared_ptr<const PooledPlan> make_plan(std::span<const Dims> shapes) const {
+  // With the kernels that the user prefers, `kernels` or else the environment's.
+  std::shared_ptr<const PooledPlan> make_plan(std::span<const Dims> shapes, const char* kernels) const {
+    const kernels::Preferred preferred(kernels);
     Graph special = graph;
     bool same = all_static(graph);
     for (std::size_t i = 0; i < shapes.size(); ++i) same = same && graph.value(graph.inputs[i]).shape == shapes[i];
@@ -102,10 +109,12 @@ struct Model::State {
 Model::Model() : state_(std::make_unique<State>()) {}
 Model::~Model() = default;
 
-std::shared_ptr<Model> Model::from_loaded(Graph graph, const LoadOptions& options) {
+std::shared_ptr<Model> Model::from_loaded(Graph graph, const LoadOptions& options, std::shared_ptr<PackCache> cache) {
   std::shared_ptr<Model> model(new Model);
   State& state = *model->state_;
+  state.cache = std::move(cache);
   state.isa = usable_isa(options.isa);
+  if (const char* kernels = kernels_from_environment()) expect_kernels(kernels, state.isa, "QUAVER_KERNEL=");
   state.threads = options.threads ? options.threads : available_threads();
   if (state.threads > 1) state.pool = std::make_unique<ThreadPool>(state.threads);
   state.graph = std::move(graph);
@@ -119,24 +128,39 @@ std::shared_ptr<Model> Model::from_loaded(Graph graph, const LoadOptions& option
 
 std::shared_ptr<Model> Model::from_graph(Graph graph, const LoadOptions& options) {
   run_pipeline(graph, make_evaluator());
-  return from_loaded(std::move(graph), options);
+  return from_loaded(std::move(graph), options, std::make_shared<PackCache>());
+}
+
+std::shared_ptr<Model> Model::from_file(Blob bytes, const std::string& where, const LoadOptions& options) {
+  auto cache = std::make_shared<PackCache>();
+  Graph graph = read_model(std::move(bytes), where, *cache);
+  return from_loaded(std::move(graph), options, std::move(cache));
 }
 
 std::shared_ptr<Model> Model::open(const std::string& path, const LoadOptions& options) {
   auto file = std::make_shared<const MappedFile>(path);
   const std::byte* data = file->data();
   const std::size_t size = file->size();
-  return from_loaded(read_model(Blob(std::move(file), data, size), path), options);
+  return from_file(Blob(std::move(file), data, size), path, options);
 }
 
 std::shared_ptr<Model> Model::open(Blob bytes, const LoadOptions& options) {
-  return from_loaded(read_model(std::move(bytes), "model in memory"), options);
+  return from_file(std::move(bytes), "model in memory", options);
 }
 
-std::vector<std::byte> Model::serialize() const { return write_model(state_->graph); }
+std::vector<std::byte> Model::serialize(bool packed) const {
+  state_->cache->check_sources();
+  if (!packed) return write_model(state_->graph);
+  const std::lock_guard lock(state_->mutex);
+  if (state_->plans.empty()) {
+    fail(Status::invalid_input,
+         "no weights are packed yet, since the model leaves its inputs' shapes open: run it once, then save it");
+  }
+  return write_model(state_->graph, *state_->cache);
+}
 
-void Model::save(const std::string& path) const {
-  const std::vector<std::byte> bytes = serialize();
+void Model::save(const std::string& path, bool packed) const {
+  const std::vector<std::byte> bytes = serialize(packed);
   const std::string temporary = text(path, ".", ::getpid(), ".tmp");
   const auto fail_on = [&](const char* what) {
     const int reason = errno;
@@ -172,7 +196,7 @@ std::shared_ptr<const Plan> Model::plan(std::span<const Dims> shapes) {
     fail(Status::invalid_input, "expected ", state.inputs.size(), " inputs, got ", shapes.size());
   }
   for (std::size_t i = 0; i < shapes.size(); ++i) expect_fits(state.inputs[i], shapes[i]);
-  state.plans.push_front({{shapes.begin(), shapes.end()}, state.make_plan(shapes)});
+  state.plans.push_front({{shapes.begin(), shapes.end()}, state.make_plan(shapes, kernels_from_environment())});
   if (state.plans.size() > kMaxPlans) state.plans.pop_back();
   return state.plans.front().plan;
 }
@@ -189,8 +213,14 @@ std::shared_ptr<const Plan> Model::plan() {
   return plan(shapes);
 }
 
+std::shared_ptr<const Plan> Model::plan_with(std::span<const Dims> shapes, const std::string& kernels) {
+  expect_kernels(kernels, state_->isa, "");
+  return state_->make_plan(shapes, kernels.c_str());
+}
+
 void Model::run(const Plan& plan, std::span<const void* const> inputs, std::span<void* const> outputs) {
   const auto& pooled = static_cast<const PooledPlan&>(plan);
+  const Caller caller;
   std::unique_ptr<Execution> execution = pooled.take();
   plan.run(*execution, inputs, outputs, state_->pool.get());
   pooled.give_back(std::move(execution));

@@ -33,8 +33,11 @@ class Model {
   static std::shared_ptr<Model> open(Blob bytes, const LoadOptions& options);
   ~Model();
 
-  void save(const std::string& path) const;  // atomically: a temporary file, then a rename
-  std::vector<std::byte> serialize() const;
+  // As a compiled file; with `packed`, also the packed weights of the plans made so far, which then load without being
+  // packed or read again on machines that take the same layouts. Throws Error(corrupt_file) where the constants of the
+  // file that the model came from are damaged, Error(invalid_input) where no plan is made yet.
+  void save(const std::string& path, bool packed = false) const;  // atomically: a temporary file, then a rename
+  std::vector<std::byte> serialize(bool packed = false) const;
 
   const Graph& graph() const;
   const std::vector<Port>& inputs() const;
@@ -48,12 +51,17 @@ class Model {
   // The plan where every input shape is static (dynamic ones throw Error(invalid_input)).
   std::shared_ptr<const Plan> plan();
 
+  // A plan of its own that prefers these kernels (names, separated by commas), to measure them. Throws as
+  // expect_kernels().
+  std::shared_ptr<const Plan> plan_with(std::span<const Dims> input_shapes, const std::string& kernels);
+
   // Runs a plan of this model on a pooled Execution. Safe from many threads at once; allocates nothing once warm.
   void run(const Plan& plan, std::span<const void* const> inputs, std::span<void* const> outputs);
 
  private:
   Model();
-  static std::shared_ptr<Model> from_loaded(Graph graph, const LoadOptions& options);
+  static std::shared_ptr<Model> from_loaded(Graph graph, const LoadOptions& options, std::shared_ptr<PackCache> cache);
+  static std::shared_ptr<Model> from_file(Blob bytes, const std::string& where, const LoadOptions& options);
   struct State;
   std::unique_ptr<State> state_;
 };

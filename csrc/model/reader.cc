@@ -7,6 +7,7 @@
 #include "graph/schema.h"
 #include "model/file.h"
 #include "model/layout.h"
+#include "model/packed.h"
 #include "model/verifier.h"
 
 namespace quaver {
@@ -64,23 +65,33 @@ bool is_compiled_model(std::span<const std::byte> bytes) noexcept {
   return bytes.size() >= kMagic.size() && std::memcmp(bytes.data(), kMagic.data(), kMagic.size() - 1) == 0;
 }
 
-Graph read_model(Blob bytes, const std::string& where, bool check_contents) {
-  if constexpr (std::endian::native != std::endian::little) {
-    fail(Status::unsupported, where, ": model files are little endian, and this machine is not");
-  }
-  if (reinterpret_cast<std::uintptr_t>(bytes.data()) % kAlignment) bytes = Blob::copy(bytes.data(), bytes.size());
-  const auto file = std::make_shared<const Blob>(std::move(bytes));
-  const std::span<const std::byte> span(file->data(), file->size());
-  const fb::Model& root = verify_file(span, where);
-  if (check_contents) verify_contents(span, root, where);
+namespace {
 
+// A file whose header, root and structure are verified.
+struct File {
+  File(Blob bytes, const std::string& where) {
+    if constexpr (std::endian::native != std::endian::little) {
+      fail(Status::unsupported, where, ": model files are little endian, and this machine is not");
+    }
+    if (reinterpret_cast<std::uintptr_t>(bytes.data()) % kAlignment) bytes = Blob::copy(bytes.data(), bytes.size());
+    this->bytes = std::make_shared<const Blob>(std::move(bytes));
+    root = &verify_file(span(), where);
+  }
+  std::span<const std::byte> span() const { return {bytes->data(), bytes->size()}; }
+
+  std::shared_ptr<const Blob> bytes;
+  const fb::Model* root;
+};
+
+Graph graph_of(const File& file, const std::string& where) {
+  const fb::Model& root = *file.root;
   Graph graph;
   graph.name = root.name()->str();
   graph.inputs = items(root.inputs());
   graph.outputs = items(root.outputs());
   for (const fb::Value* row : *root.values()) {
     graph.values.push_back(read_value(*row));
-    if (row->tensor()) graph.values.back().data = contents(file, root, *row->tensor());
+    if (row->tensor()) graph.values.back().data = contents(file.bytes, root, *row->tensor());
   }
   for (const fb::Node* row : *root.nodes()) graph.nodes.push_back(read_node(*row));
   try {
@@ -88,6 +99,23 @@ Graph read_model(Blob bytes, const std::string& where, bool check_contents) {
   } catch (const Error& error) {
     fail(Status::corrupt_file, where, ": ", error.what());
   }
+  return graph;
+}
+
+}  // namespace
+
+Graph read_model(Blob bytes, const std::string& where, bool check_contents) {
+  const File file(std::move(bytes), where);
+  if (check_contents) verify_contents(file.span(), *file.root, where);
+  return graph_of(file, where);
+}
+
+Graph read_model(Blob bytes, const std::string& where, PackCache& cache, bool check_contents) {
+  const File file(std::move(bytes), where);
+  const bool packed = file.root->packed() && file.root->packed()->size() > 0;
+  if (check_contents && !packed) verify_contents(file.span(), *file.root, where);
+  Graph graph = graph_of(file, where);
+  if (packed) adopt_packed(file.bytes, *file.root, graph, where, check_contents, cache);
   return graph;
 }
 

@@ -26,6 +26,7 @@ class FileVerifier {
     check_vectors();
     check_segments();
     check_tensors();
+    check_packed();
     for (const fb::Value* value : *root_->values()) check_value(*value);
     check_ids(*root_->inputs(), "the graph's inputs", false);
     check_ids(*root_->outputs(), "the graph's outputs", false);
@@ -49,6 +50,7 @@ class FileVerifier {
   void check_vectors();
   void check_segments() const;
   void check_tensors() const;
+  void check_packed();
   void check_value(const fb::Value& value);
   void check_node(const fb::Node& node);
   void check_attrs(const fb::Node& node);
@@ -157,6 +159,26 @@ void FileVerifier::check_tensors() const {
       corrupt("damaged: tensor ", i, " overlaps the one before it");
     }
     previous = &tensor;
+  }
+}
+
+void FileVerifier::check_packed() {
+  check(root_->packed());
+  if (!root_->packed()) return;
+  for (const fb::Packed* row : *root_->packed()) {
+    check(row->kind());
+    const auto kind = row->kind()->string_view();
+    if (row->tensor() >= root_->tensors()->size() || row->segment() >= root_->segments()->size()) {
+      corrupt("damaged: packed weights (", kind, ") refer to what is not there");
+    }
+    const fb::Segment& segment = *root_->segments()->Get(row->segment());
+    if (segment.kind() != static_cast<std::uint32_t>(SegmentKind::packed)) {
+      corrupt("damaged: packed weights (", kind, ") lie in a segment of another kind (", segment.kind(), ")");
+    }
+    if (row->offset() % kAlignment) corrupt("damaged: packed weights (", kind, ") are not aligned to ", kAlignment);
+    if (row->offset() > segment.size() || row->size() > segment.size() - row->offset()) {
+      corrupt("damaged: packed weights (", kind, ") end after their segment of ", segment.size(), " bytes");
+    }
   }
 }
 

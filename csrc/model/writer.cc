@@ -1,12 +1,14 @@
 #include <bit>
 #include <cstring>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/error.h"
 #include "graph/schema.h"
 #include "model/file.h"
 #include "model/hash.h"
 #include "model/layout.h"
+#include "model/packed.h"
 #include "quaver_generated.h"
 
 namespace quaver {
@@ -98,19 +100,43 @@ Offset<fb::Value> write_value(FlatBufferBuilder& out, const Value& value, Tensor
 }
 
 void write_root(FlatBufferBuilder& out, const Graph& graph, const std::vector<Offset<fb::Value>>& values,
-                const TensorTable& tensors, const std::vector<fb::Segment>& segments) {
+                const TensorTable& tensors, const std::vector<fb::Segment>& segments,
+                const std::vector<Offset<fb::Packed>>& packed) {
   std::vector<Offset<fb::Node>> nodes;
   for (const Node& node : graph.nodes) nodes.push_back(write_node(out, node));
   fb::FinishModelBuffer(
       out, fb::CreateModel(out, out.CreateString("quaver " QUAVER_VERSION), out.CreateString(graph.name),
                            out.CreateVector(values), out.CreateVector(nodes), out.CreateVector(graph.inputs),
                            out.CreateVector(graph.outputs), out.CreateVectorOfStructs(tensors.rows()),
-                           out.CreateVectorOfStructs(segments)));
+                           out.CreateVectorOfStructs(segments), packed.empty() ? 0 : out.CreateVector(packed)));
 }
 
-}  // namespace
+// Finds the row of a constant by its bytes' address.
+TensorOf rows_by_address(const Graph& graph, TensorTable& tensors) {
+  std::unordered_map<PackCache::Source, std::uint32_t> rows;
+  for (const Value& value : graph.values) {
+    if (value.data) rows.emplace(value.data->data(), tensors.add(*value.data));
+  }
+  return [rows = std::move(rows)](PackCache::Source source) -> std::optional<std::uint32_t> {
+    const auto found = rows.find(source);
+    if (found == rows.end()) return std::nullopt;
+    return found->second;
+  };
+}
 
-std::vector<std::byte> write_model(const Graph& graph) {
+// Constants that blocks derive from come after the others: a system maps large pages around what it is asked for, and
+// these are not asked for.
+void add_packed_last(const Graph& graph, const std::vector<PackedSource>& blocks, TensorTable& tensors) {
+  std::unordered_set<PackCache::Source> packed;
+  for (const PackedSource& one : blocks) packed.insert(one.source);
+  for (const bool last : {false, true}) {
+    for (const Value& value : graph.values) {
+      if (value.data && packed.contains(value.data->data()) == last) tensors.add(*value.data);
+    }
+  }
+}
+
+std::vector<std::byte> write(const Graph& graph, std::vector<PackedSource> blocks) {
   if constexpr (std::endian::native != std::endian::little) {
     fail(Status::unsupported, "model files are little endian, and this machine is not");
   }
@@ -120,6 +146,7 @@ std::vector<std::byte> write_model(const Graph& graph) {
 
   FlatBufferBuilder out;
   TensorTable tensors;
+  if (!blocks.empty()) add_packed_last(live, blocks, tensors);
   std::vector<Offset<fb::Value>> values;
   for (const Value& value : live.values) values.push_back(write_value(out, value, tensors));
 
@@ -131,7 +158,9 @@ std::vector<std::byte> write_model(const Graph& graph) {
     segments.emplace_back(static_cast<std::uint32_t>(SegmentKind::canonical), 0, kPage, tensors.size(),
                           xxh64(std::span(file).subspan(kPage)));
   }
-  write_root(out, live, values, tensors, segments);
+  const auto packed = append_packed(out, std::move(blocks),
+                                    blocks.empty() ? TensorOf() : rows_by_address(live, tensors), file, segments);
+  write_root(out, live, values, tensors, segments, packed);
 
   Header header;
   header.root_offset = align_up(file.size());
@@ -142,6 +171,14 @@ std::vector<std::byte> write_model(const Graph& graph) {
   std::memcpy(file.data(), &header, sizeof header);
   std::memcpy(file.data() + header.root_offset, out.GetBufferPointer(), out.GetSize());
   return file;
+}
+
+}  // namespace
+
+std::vector<std::byte> write_model(const Graph& graph) { return write(graph, {}); }
+
+std::vector<std::byte> write_model(const Graph& graph, const PackCache& packed) {
+  return write(graph, blocks_of(packed));
 }
 
 }  // namespace quaver

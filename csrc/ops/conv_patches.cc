@@ -28,12 +28,11 @@ class PatchStep final : public Step {
         residual_(made.residual),
         zero_(made.pad[0]),
         bytes_(align_up(g.taps() * g.c, 4)) {
-    weights_ = context.cache.get(weights, "n16k4 patches", [&] {
+    const std::size_t packed_bytes = U8Gemm::packed_bytes(g.o, 1, bytes_);
+    weights_ = context.cache.get(weights, "n16k4 patches", packed_bytes, [&](void* out) {
       std::vector<std::int8_t> rows(g.o * bytes_);
       for (std::size_t o = 0; o < g.o; ++o) std::copy_n(weights + o * depth(), depth(), rows.data() + o * bytes_);
-      AlignedBuffer packed(U8Gemm::packed_bytes(g.o, 1, bytes_));
-      U8Gemm::pack(g.o, 1, bytes_, rows.data(), packed.data());
-      return packed;
+      U8Gemm::pack(g.o, 1, bytes_, rows.data(), out);
     });
     args_.n = g.o;
     args_.k = args_.a_stride = bytes_;
@@ -137,7 +136,7 @@ class PatchStep final : public Step {
   ValueId x_, y_, residual_;
   std::uint8_t zero_;
   std::size_t bytes_;  // of a patch: whole quads
-  std::shared_ptr<const AlignedBuffer> weights_;
+  PackedBlock weights_;
   TableTail tail_;
 };
 

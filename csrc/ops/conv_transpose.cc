@@ -86,7 +86,10 @@ void add_block_rows(LowerContext& context, const ConvGeometry& g, GemmStep<Famil
     }
     bias.resize(part.channel + pad_to_panel(width));
     if (!step.scale.empty()) scale.resize(bias.size());
-    part.w = context.cache.get(context.input(1).data->data(), text(sizeof(*plane), " block row ", ky), [&] {
+    const void* source = context.input(1).data->data();
+    const std::string kind = text(layout_name<Family>(), "block row ", ky) +
+                             kind_of_planes(source, std::vector{plane}, g.o * g.taps() * g.depth());
+    part.w = context.cache.get(source, kind, Family::packed_bytes(width, 1, g.depth()), [&](void* out) {
       std::vector<typename Family::Weight> rows;
       for (std::size_t kx = 0; kx < g.kw; ++kx) {
         for (std::size_t o = 0; o < g.o; ++o) {
@@ -94,9 +97,7 @@ void add_block_rows(LowerContext& context, const ConvGeometry& g, GemmStep<Famil
           rows.insert(rows.end(), from, from + g.depth());
         }
       }
-      AlignedBuffer packed(Family::packed_bytes(width, 1, g.depth()));
-      Family::pack(width, 1, g.depth(), rows.data(), packed.data());
-      return packed;
+      Family::pack(width, 1, g.depth(), rows.data(), out);
     });
     for (std::size_t iy = 0; iy < g.h; ++iy) {
       part.x_begin = iy * g.w * g.c * g.element;

@@ -74,7 +74,10 @@ WeightPlanes integer_weights(const LowerContext& context, const Value& weight, s
       context.fail("its weight has ", zero.size(), " zero points for ", rows, " output channels");
     }
   }
-  return weight_planes(weight, rows, zero, {1.0F});
+  // The cache knows weights by address, and a product's have been transposed on the way.
+  const bool as_stored = &weight == &context.input(1);
+  return as_stored ? weight_planes(context.cache, weight, rows, zero, {1.0F})
+                   : weight_planes(weight, rows, zero, {1.0F});
 }
 
 void set_integer_zero(const LowerContext& context, GemmStep<U8Gemm>& step, const WeightPlanes& weights,

@@ -13,31 +13,41 @@ namespace quaver {
 // The taps of [rows][taps][depth] weights that one kernel call walks: all of them, or a transposed convolution's phase.
 using Taps = std::vector<std::size_t>;
 
-// Rows [first, first + n) of each plane, restricted to `taps`, in the kernels' layout: plane after plane along the
-// taps.
+// Packs rows [first, first + n) of each plane, restricted to `taps`, into the kernels' layout: plane after plane along
+// the taps.
 template <class Family>
-std::shared_ptr<const AlignedBuffer> pack_rows(PackCache& cache, const void* source,
-                                               const std::vector<const typename Family::Weight*>& planes,
-                                               std::size_t all_taps, std::size_t depth, std::size_t first,
-                                               std::size_t n, const Taps& taps) {
-  std::string kind = text(sizeof(typename Family::Weight) == 1 ? "n16k4 " : "f32n16 ", depth, " ", first, "+", n, ":");
-  for (const std::size_t tap : taps) kind += text(" ", tap);
-  return cache.get(source, kind, [&] {
-    const std::size_t walked = taps.size() * planes.size();
-    std::vector<typename Family::Weight> rows;
-    rows.reserve(n * walked * depth);
-    for (std::size_t row = first; row < first + n; ++row) {
-      for (const auto* plane : planes) {
-        for (const std::size_t tap : taps) {
-          const auto* from = plane + (row * all_taps + tap) * depth;
-          rows.insert(rows.end(), from, from + depth);
-        }
+void write_rows(const std::vector<const typename Family::Weight*>& planes, std::size_t all_taps, std::size_t depth,
+                std::size_t first, std::size_t n, const Taps& taps, void* out) {
+  const std::size_t walked = taps.size() * planes.size();
+  std::vector<typename Family::Weight> rows;
+  rows.reserve(n * walked * depth);
+  for (std::size_t row = first; row < first + n; ++row) {
+    for (const auto* plane : planes) {
+      for (const std::size_t tap : taps) {
+        const auto* from = plane + (row * all_taps + tap) * depth;
+        rows.insert(rows.end(), from, from + depth);
       }
     }
-    AlignedBuffer packed(Family::packed_bytes(n, walked, depth));
-    Family::pack(n, walked, depth, rows.data(), packed.data());
-    return packed;
-  });
+  }
+  Family::pack(n, walked, depth, rows.data(), out);
+}
+
+// A layout's name, with which the kind of every block in it begins.
+template <class Family>
+constexpr const char* layout_name() {
+  return sizeof(typename Family::Weight) == 1 ? "n16k4 " : "f32n16 ";
+}
+
+// As write_rows, by way of the cache.
+template <class Family>
+PackedBlock pack_rows(PackCache& cache, PackCache::Source source,
+                      const std::vector<const typename Family::Weight*>& planes, std::size_t all_taps,
+                      std::size_t depth, std::size_t first, std::size_t n, const Taps& taps) {
+  std::string kind = text(layout_name<Family>(), depth, " ", first, "+", n, ":");
+  for (const std::size_t tap : taps) kind += text(" ", tap);
+  kind += kind_of_planes(source, planes, (first + n) * all_taps * depth);
+  return cache.get(source, kind, Family::packed_bytes(n, taps.size() * planes.size(), depth),
+                   [&](void* out) { write_rows<Family>(planes, all_taps, depth, first, n, taps, out); });
 }
 
 inline Taps all_taps(std::size_t taps) {

@@ -92,7 +92,7 @@ class DepthwiseStep final : public Step {
   std::vector<Bias> bias;
   std::vector<float> scale;
   std::vector<Element> pad;
-  std::shared_ptr<const AlignedBuffer> w;
+  PackedBlock w;
   std::size_t rows = 0, row_bytes = 0, unit_rows = 1, unit_offsets = 0, x_image = 0;
   ValueId x = kNone, y = kNone, residual = kNone;
 
@@ -163,16 +163,17 @@ std::unique_ptr<Step> lower_u8(LowerContext& context, const ConvGeometry& g) {
   const std::size_t outputs = outputs_of(g, *step->kernel);
   const std::size_t rows = shares_columns(g) ? rows_of(g, outputs) : g.taps();
   const std::size_t columns = shares_columns(g) ? g.kw : 1;
-  step->w = context.cache.get(context.input(1).data->data(), text("t4c ", outputs, "x", rows, "x", columns), [&] {
+  const std::size_t size = packed_size_depthwise_u8(g.c, rows, columns), row = columns * g.c;
+  const void* source = context.input(1).data->data();
+  const std::string kind = text("t4c ", outputs, "x", rows, "x", columns, " step ", g.window.strides[0],
+                                kind_of_planes(source, weights.planes, g.c * g.taps()));
+  step->w = context.cache.get(source, kind, outputs * size, [&](std::byte* out) {
     const std::vector<std::int8_t> w = taps_first(weights.planes[0], g.c, g.taps());
-    const std::size_t size = packed_size_depthwise_u8(g.c, rows, columns), row = columns * g.c;
-    AlignedBuffer packed(outputs * size);
     for (std::size_t o = 0; o < outputs; ++o) {
       std::vector<std::int8_t> moved(rows * row, 0);
       std::ranges::copy(w, moved.begin() + o * static_cast<std::size_t>(g.window.strides[0]) * row);
-      pack_depthwise_u8(g.c, rows, columns, moved.data(), packed.as<std::int8_t>() + o * size);
+      pack_depthwise_u8(g.c, rows, columns, moved.data(), reinterpret_cast<std::int8_t*>(out) + o * size);
     }
-    return packed;
   });
   set_epilogue_u8(context, step->args);
   step->finish(context, g);
@@ -186,11 +187,8 @@ std::unique_ptr<Step> lower_f32(LowerContext& context, const ConvGeometry& g) {
   if (context.has_input(2)) std::ranges::copy(context.constant<float>(2), step->bias.begin());
   step->pad.assign(g.c, 0.0F);
   const float* source = context.constant<float>(1).data();
-  step->w = context.cache.get(source, text("tc ", g.taps()), [&] {
-    const std::vector<float> w = taps_first(source, g.c, g.taps());
-    AlignedBuffer packed(w.size() * sizeof(float));
-    std::ranges::copy(w, packed.as<float>());
-    return packed;
+  step->w = context.cache.get(source, text("tc ", g.taps()), g.c * g.taps() * sizeof(float), [&](std::byte* out) {
+    std::ranges::copy(taps_first(source, g.c, g.taps()), reinterpret_cast<float*>(out));
   });
   set_epilogue_f32(context, step->args);
   step->kernel = &pick_depthwise_f32(context.isa);

@@ -10,6 +10,7 @@
 #include "kernels/gemm/gemm_f32.h"
 #include "kernels/gemm/gemm_u8.h"
 #include "ops/op.h"
+#include "ops/pack_cache.h"
 #include "ops/table_tail.h"
 
 namespace quaver {
@@ -53,7 +54,7 @@ struct GemmPart {
   std::size_t y_begin = 0;        // bytes from the output image (and from the residual's)
   std::size_t y_stride = 0;       // bytes between rows of the output
   std::size_t channel = 0;        // its first entry in bias and scale, a multiple of kPanel
-  std::shared_ptr<const AlignedBuffer> w;
+  PackedBlock w;
 };
 
 template <class Family>

@@ -1,5 +1,6 @@
 // MatMul with a constant right-hand side, packed once. One that is computed at run time: matmul_dynamic.cc.
-#include <numeric>
+#include <algorithm>
+#include <optional>
 
 #include "ops/conv_weights.h"
 #include "ops/epilogue.h"
@@ -19,20 +20,54 @@ Blob transposed(const Blob& blob, std::size_t k, std::size_t n) {
   return Blob::of<T>(out);
 }
 
-// The weight [K, N] as [N, K], a row per output column.
-Value by_rows(const Value& weight, const MatMulShape& shape) {
-  Value rows = weight;
-  rows.shape = {std::int64_t(shape.n), std::int64_t(shape.k)};
-  rows.data = weight.dtype == DType::f32 ? transposed<float>(*weight.data, shape.k, shape.n)
-                                         : transposed<std::uint8_t>(*weight.data, shape.k, shape.n);
-  if (rows.quant) rows.quant->axis = rows.quant->per_tensor() ? -1 : 0;
-  return rows;
+// The weight [K, N] as [N, K], a row per output column; transposed only when something reads it.
+class Columns {
+ public:
+  Columns(const LowerContext& context, const MatMulShape& shape) : weight_(context.input(1)), shape_(shape) {}
+
+  const Value& rows() {
+    if (rows_) return *rows_;
+    rows_ = weight_;
+    rows_->shape = {std::int64_t(shape_.n), std::int64_t(shape_.k)};
+    rows_->data = weight_.dtype == DType::f32 ? transposed<float>(*weight_.data, shape_.k, shape_.n)
+                                              : transposed<std::uint8_t>(*weight_.data, shape_.k, shape_.n);
+    if (rows_->quant) rows_->quant->axis = rows_->quant->per_tensor() ? -1 : 0;
+    return *rows_;
+  }
+  template <class T>
+  const T* as() {
+    return rows().data->template as<T>().data();
+  }
+
+ private:
+  const Value& weight_;
+  const MatMulShape& shape_;
+  std::optional<Value> rows_;
+};
+
+// Weights whose planes are the columns themselves, or others.
+WeightPlanes planes_of(const LowerContext& context, const MatMulShape& shape, Columns& columns) {
+  const Value& weight = context.input(1);
+  const bool per_column = weight.quant && (weight.quant->per_tensor() || weight.quant->scale.size() == shape.n);
+  if (!per_column || !is_symmetric(weight.dtype, weight.quant->zero_point)) {
+    return weight_planes(context, columns.rows(), shape.n);
+  }
+  const std::vector<float>& scale = weight.quant->scale;
+  WeightPlanes out;
+  out.rows = shape.n, out.depth = shape.k;
+  for (std::size_t j = 0; j < shape.n; ++j) out.scale.push_back(scale[scale.size() == 1 ? 0 : j]);
+  out.sums = cached_sums(context.cache, weight.data->data(), "kn ", shape.n, shape.k,
+                         [&] { return columns.as<std::int8_t>(); });
+  return out;
 }
 
-// The one part of a product: all batches' rows under one another.
+// The one part of a product: all batches' rows under one another. Without `planes`, the columns as they are.
 template <class Family>
-void add_part(const LowerContext& context, GemmStep<Family>& step, const MatMulShape& shape,
+void add_part(const LowerContext& context, GemmStep<Family>& step, const MatMulShape& shape, Columns& columns,
               const std::vector<const typename Family::Weight*>& planes) {
+  using Weight = typename Family::Weight;
+  const void* source = context.input(1).data->data();
+  const std::size_t taps = std::max<std::size_t>(planes.size(), 1);
   step.x = context.in(0);
   step.y = context.out();
   step.args.k = shape.k;
@@ -40,13 +75,18 @@ void add_part(const LowerContext& context, GemmStep<Family>& step, const MatMulS
   GemmPart part;
   part.m = shape.m * shape.a.size();
   part.n = shape.n;
-  part.taps = planes.size();
+  part.taps = taps;
   part.y_stride = shape.n * step.y_element;
-  part.w = pack_rows<Family>(context.cache, context.input(1).data->data(), planes, 1, shape.k, 0, shape.n, {0});
-  if (planes.size() > 1) {
+  std::string kind = text(layout_name<Family>(), "kn ", shape.k, "x", shape.n);
+  if (!planes.empty()) kind += kind_of_planes(source, planes, shape.n * shape.k);
+  part.w = context.cache.get(source, kind, Family::packed_bytes(shape.n, taps, shape.k), [&](void* out) {
+    const auto walked = planes.empty() ? std::vector<const Weight*>{columns.as<Weight>()} : planes;
+    write_rows<Family>(walked, 1, shape.k, 0, shape.n, {0}, out);
+  });
+  if (taps > 1) {
     part.offsets = 0;
-    for (std::size_t i = 0; i < part.m * planes.size(); ++i) {
-      step.offsets.push_back(static_cast<std::int32_t>(i / planes.size() * step.args.a_stride));
+    for (std::size_t i = 0; i < part.m * taps; ++i) {
+      step.offsets.push_back(static_cast<std::int32_t>(i / taps * step.args.a_stride));
     }
   }
   step.parts.push_back(std::move(part));
@@ -66,20 +106,20 @@ std::vector<T> spread(std::span<const T> bias, std::size_t n) {
 
 std::unique_ptr<Step> lower_f32(LowerContext& context, const MatMulShape& shape) {
   auto step = std::make_unique<GemmStep<F32Gemm>>();
-  const Value rows = by_rows(context.input(1), shape);
+  Columns columns(context, shape);
   step->bias = spread<float>(bias_of<float>(context), shape.n);
   set_epilogue_f32(context, step->args);
   if (context.has_input(kResidual)) step->residual = context.in(kResidual);
   step->kernel = &kernels::pick_gemm_f32(context.isa, shape.m * shape.a.size(), shape.n, shape.k);
-  add_part<F32Gemm>(context, *step, shape, {rows.data->as<float>().data()});
+  add_part<F32Gemm>(context, *step, shape, columns, {});
   step->finish();
   return step;
 }
 
 std::unique_ptr<Step> lower_u8(LowerContext& context, const MatMulShape& shape) {
   auto step = std::make_unique<GemmStep<U8Gemm>>();
-  const Value rows = by_rows(context.input(1), shape);
-  const WeightPlanes weights = weight_planes(context, rows, shape.n);
+  Columns columns(context, shape);
+  const WeightPlanes weights = planes_of(context, shape, columns);
   const std::int32_t zero = context.zero_point(context.input(0));
   step->bias = pad_groups<std::int32_t>(fold_bias(weights, zero, bias_of<std::int32_t>(context)), 1, shape.n);
   step->scale = pad_groups<float>(
@@ -87,7 +127,7 @@ std::unique_ptr<Step> lower_u8(LowerContext& context, const MatMulShape& shape) 
   set_epilogue_u8(context, step->args);
   if (context.has_input(kResidual)) step->residual = context.in(kResidual);
   step->kernel = &kernels::pick_gemm_u8(context.isa, shape.m * shape.a.size(), shape.n, shape.k);
-  add_part<U8Gemm>(context, *step, shape, weights.planes);
+  add_part<U8Gemm>(context, *step, shape, columns, weights.planes);
   step->finish();
   return step;
 }
@@ -106,13 +146,13 @@ std::unique_ptr<Step> lower_MatMulInteger(LowerContext& context) {
   if (context.input(0).dtype != DType::u8) context.fail("its activations are ", name_of(context.input(0).dtype));
   if (!context.input(1).constant() || !shape.shared_b) return lower_matmul_dynamic(context, shape);
   auto step = std::make_unique<GemmStep<U8Gemm>>();
-  const Value rows = by_rows(context.input(1), shape);
-  const WeightPlanes weights = integer_weights(context, rows, shape.n);
+  Columns columns(context, shape);
+  const WeightPlanes weights = integer_weights(context, columns.rows(), shape.n);
   set_integer_zero(context, *step, weights, 1, shape.n, shape.k);
   step->args.output = kernels::Output::i32;
   step->y_element = sizeof(std::int32_t);
   step->kernel = &kernels::pick_gemm_u8(context.isa, shape.m * shape.a.size(), shape.n, shape.k);
-  add_part<U8Gemm>(context, *step, shape, weights.planes);
+  add_part<U8Gemm>(context, *step, shape, columns, weights.planes);
   step->finish();
   return step;
 }

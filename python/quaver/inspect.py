@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from quaver.model import Model
 
 _QUANTIZED = ("uint8", "int8")
+_CANDIDATE_RUNS = 5  # of each kernel that was not picked; "scalar" ones are not timed
 _EDGES = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")  # between int8 and float
 
 
@@ -31,19 +32,23 @@ def report(
     shapes
         The shapes of inputs that the model leaves open, by name.
     profile
-        Runs to time each step over, on random inputs and one thread; 0 times nothing.
+        Runs to time each step over, on random inputs and one thread; 0 times nothing. Every
+        kernel that might have been picked instead is timed too, over fewer runs, and the
+        machine's peak is measured once per process.
 
     Returns
     -------
     dict
-        isa, threads, inputs, outputs, nodes (in run order), and totals.
+        isa, threads, inputs, outputs, nodes (in run order), and totals. With `profile` each node
+        has ms; macs_per_s and bytes_per_s; of_peak, its part of the machine's measured peak, and
+        peak, what that is ("macs": multiply-accumulates in registers with the kernel's
+        instructions; "copy": copying as many bytes); and candidate_ms by kernel.
     """
     chosen = input_shapes(model.inputs, shapes or {})
     plan = model._core.inspect(chosen)
     nodes = [_node(step) for step in plan.steps]
     if profile:
-        for node, milliseconds in zip(nodes, _time_steps(model, chosen, profile), strict=True):
-            node["ms"] = milliseconds
+        _time_steps(model, nodes, random_inputs(model.inputs, chosen), profile)
     totals = {
         "nodes": len(nodes),
         "int8_nodes": sum(node["int8"] for node in nodes),
@@ -72,9 +77,9 @@ def report(
 def render(facts: Mapping[str, Any]) -> str:
     """Set a `report` as a table, one line a node, with the totals under it."""
     header = ["node", "operator", "kernel", "isa", "dtype", "int8", "shape", "bytes", "MACs"]
-    header += ["ms", "note"] if "ms" in facts["totals"] else ["note"]
+    header += ["ms", "of peak", "candidates, ms", "note"] if "ms" in facts["totals"] else ["note"]
     rows = [_row(node) for node in facts["nodes"]]
-    numbers = [header.index(name) for name in ("bytes", "MACs", "ms") if name in header]
+    numbers = [header.index(name) for name in ("bytes", "MACs", "ms", "of peak") if name in header]
     lines = [f"{kind:<7} {_port_text(p)}" for kind in ("inputs", "outputs") for p in facts[kind]]
     lines += ["", table.render(header, rows, right=numbers), "", _totals(facts["totals"])]
     lines.append(f"isa     {facts['isa']}, {facts['threads']} threads")
@@ -91,6 +96,7 @@ def _node(step: _core.StepRecord) -> dict[str, Any]:
         "isa": step.isa,
         "int8": first is not None and first.dtype in _QUANTIZED and step.op not in _EDGES,
         "note": step.note,
+        "candidates": list(step.candidates),
         "inputs": [_tensor(tensor) for tensor in data],
         "outputs": [_tensor(tensor) for tensor in step.outputs],
         "bytes": sum(tensor.bytes for tensor in (*data, *step.outputs)),
@@ -134,7 +140,7 @@ def _row(node: Mapping[str, Any]) -> list[str]:
         _flow(node, lambda tensor: table.shape(tensor["shape"])),
         table.size(node["bytes"] + node["weight_bytes"]),
         table.number(node["macs"]) if node["macs"] else "",
-        *([f"{node['ms']:.3f}"] if "ms" in node else []),
+        *([f"{node['ms']:.3f}", _of_peak(node), _candidates(node)] if "ms" in node else []),
         node["note"],
     ]
 
@@ -169,9 +175,54 @@ def _totals(totals: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _time_steps(model: Model, shapes: Sequence[Sequence[int]], runs: int) -> list[float]:
-    """The median milliseconds of each step."""
-    arrays = random_inputs(model.inputs, shapes)
-    model._core.profile(arrays)
-    times = zip(*(model._core.profile(arrays) for _ in range(runs)), strict=True)
-    return [1e3 * sorted(step)[len(step) // 2] for step in times]
+def _of_peak(node: Mapping[str, Any]) -> str:
+    if node["of_peak"] is None:
+        return ""
+    return f"{node['of_peak']:.0%}" + (" copy" if node["peak"] == "copy" else "")
+
+
+def _candidates(node: Mapping[str, Any]) -> str:
+    """The kernels that were not picked, each with its time."""
+    others = [
+        f"{kernel} {milliseconds:.3f}"
+        for kernel, milliseconds in node["candidate_ms"].items()
+        if kernel != node["kernel"]
+    ]
+    return ", ".join(others)
+
+
+def _time_steps(
+    model: Model, nodes: Sequence[dict[str, Any]], arrays: Sequence[Any], runs: int
+) -> None:
+    """Add to each node its time, its part of the peak, and its other kernels' times."""
+    others = {kernel for node in nodes for kernel in node["candidates"] if "scalar" not in kernel}
+    for node, (_, seconds) in zip(nodes, model._core.profile(arrays, runs), strict=True):
+        node["ms"] = 1e3 * seconds
+        node["candidate_ms"] = {node["kernel"]: node["ms"]} if node["candidates"] else {}
+        node.update(_rates(node, seconds))
+    for kernel in sorted(others):
+        if all(kernel == node["kernel"] for node in nodes if kernel in node["candidates"]):
+            continue
+        timed = model._core.profile(arrays, _CANDIDATE_RUNS, kernel)
+        for node, (used, seconds) in zip(nodes, timed, strict=True):
+            if used == kernel and kernel in node["candidates"]:
+                node["candidate_ms"].setdefault(kernel, 1e3 * seconds)
+
+
+def _rates(node: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """Work and traffic a second, against the machine's measured peak."""
+    from quaver import _core  # noqa: PLC0415 -- conversion alone does without the extension
+
+    moved = node["bytes"] + node["weight_bytes"]
+    rates: dict[str, Any] = {
+        "macs_per_s": node["macs"] / seconds if seconds else 0.0,
+        "bytes_per_s": moved / seconds if seconds else 0.0,
+        "peak": None,
+        "of_peak": None,
+    }
+    peak = _core.peak_macs(node["isa"], node["int8"]) if node["macs"] else 0.0
+    if peak:
+        rates |= {"peak": "macs", "of_peak": rates["macs_per_s"] / peak}
+    elif not node["macs"] and moved:
+        rates |= {"peak": "copy", "of_peak": rates["bytes_per_s"] / _core.peak_copy(moved)}
+    return rates

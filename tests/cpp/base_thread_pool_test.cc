@@ -1,5 +1,6 @@
 #include "base/thread_pool.h"
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 #include <vector>
@@ -54,6 +55,63 @@ TEST(thread_pool_takes_callers_at_once) {
   for (int i = 0; i < 4; ++i) {
     callers.emplace_back([&] {
       for (int round = 0; round < 500; ++round) {
+        Counts counts(8);
+        pool.run(8, &count_units, &counts);
+        wrong += !each_once(counts, 1);
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  CHECK_EQ(wrong.load(), 0);
+}
+
+void note_worker(void* context, std::size_t, std::size_t, unsigned worker) {
+  static_cast<std::atomic<unsigned>*>(context)->fetch_or(1U << worker);
+}
+
+// Which workers took part in a job of one unit each.
+unsigned workers_of(ThreadPool& pool) {
+  std::atomic<unsigned> seen{0};
+  pool.run(pool.size(), &note_worker, &seen);
+  return seen.load();
+}
+
+TEST(thread_pool_leaves_cores_to_other_callers) {
+  ThreadPool pool(2);
+  CHECK_EQ(workers_of(pool), 0b11U);
+  {
+    std::vector<Caller> others(std::max(2U, available_threads()));
+    CHECK_EQ(workers_of(pool), 0b01U);
+  }
+  CHECK_EQ(workers_of(pool), 0b11U);
+}
+
+TEST(thread_pool_gives_a_lone_caller_all_it_asked_for) {
+  ThreadPool pool(available_threads() + 2);
+  const Caller caller;
+  CHECK_EQ(workers_of(pool), (1U << pool.size()) - 1);
+}
+
+TEST(thread_pool_takes_part_of_its_workers) {
+  const unsigned all = available_threads() + 2;
+  ThreadPool pool(all);
+  const std::vector<Caller> callers(2);
+  for (int round = 0; round < 200; ++round) {
+    Counts counts(50);
+    pool.run(50, &count_units, &counts);
+    CHECK(each_once(counts, 1));
+  }
+  CHECK_EQ(workers_of(pool), (1U << (all - 1)) - 1);
+}
+
+TEST(thread_pools_share_the_budget_at_once) {
+  std::vector<std::thread> callers;
+  std::atomic<int> wrong{0};
+  for (int i = 0; i < 3; ++i) {
+    callers.emplace_back([&] {
+      ThreadPool pool(3);
+      for (int round = 0; round < 500; ++round) {
+        const Caller caller;
         Counts counts(8);
         pool.run(8, &count_units, &counts);
         wrong += !each_once(counts, 1);

@@ -42,7 +42,7 @@ def test_compile_then_run(convolution_path: Path, image: np.ndarray, tmp_path: P
 
 
 def test_compile_names_its_output(convolution_path: Path) -> None:
-    _run("compile", convolution_path)
+    _run("compile", convolution_path, "--packed")
     assert convolution_path.with_suffix(".quaver").exists()
 
 

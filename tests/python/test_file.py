@@ -106,3 +106,112 @@ def test_no_model_under_a_models_name(tmp_path: Path) -> None:
 def test_unwritable(convolution: onnx.ModelProto, tmp_path: Path) -> None:
     with pytest.raises(quaver.FileError, match="cannot write"):
         quaver.load(convolution).save(tmp_path / "missing" / "m.quaver")
+
+
+@pytest.fixture(scope="module")
+def int8_network() -> tuple[onnx.ModelProto, np.ndarray]:
+    """A float convolution and a product, quantized by QDQ, with an input for it."""
+    random = np.random.default_rng(3)
+    nodes, weights = [], []
+
+    def constant(name: str, values: object, dtype: object) -> str:
+        weights.append(onnx.numpy_helper.from_array(np.asarray(values, dtype), name))
+        return name
+
+    def quantized(x: str, scale: float) -> str:
+        pair = [constant(f"{x}.s", scale, np.float32), constant(f"{x}.z", 128, np.uint8)]
+        nodes.append(onnx.helper.make_node("QuantizeLinear", [x, *pair], [f"{x}.q"]))
+        nodes.append(onnx.helper.make_node("DequantizeLinear", [f"{x}.q", *pair], [f"{x}.d"]))
+        return f"{x}.d"
+
+    def weight(name: str, shape: tuple[int, ...], axis: int) -> str:
+        constant(f"{name}.q", random.integers(-127, 128, shape), np.int8)
+        scale = constant(f"{name}.s", random.uniform(0.01, 0.02, shape[axis]), np.float32)
+        zero = constant(f"{name}.z", np.zeros(shape[axis]), np.int8)
+        inputs = [f"{name}.q", scale, zero]
+        nodes.append(onnx.helper.make_node("DequantizeLinear", inputs, [name], axis=axis))
+        return name
+
+    x = quantized("x", 0.02)
+    pads = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+    for name, shape, group in (("a", (24, 16, 3, 3), 1), ("b", (24, 1, 3, 3), 24)):
+        inputs = [x, weight(f"{name}.w", shape, 0)]
+        nodes.append(onnx.helper.make_node("Conv", inputs, [name], group=group, **pads))
+        x = quantized(name, 0.1)
+    nodes.append(onnx.helper.make_node("GlobalAveragePool", [x], ["c"]))
+    nodes.append(onnx.helper.make_node("Flatten", [quantized("c", 0.05)], ["d"]))
+    inputs = [quantized("d", 0.05), weight("e.w", (24, 10), 1)]
+    nodes.append(onnx.helper.make_node("MatMul", inputs, ["e"]))
+    nodes.append(onnx.helper.make_node("Identity", [quantized("e", 0.1)], ["y"]))
+    ports = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in (("x", [1, 16, 9, 9]), ("y", [1, 10]))
+    ]
+    graph = onnx.helper.make_graph(nodes, "int8", ports[:1], ports[1:], weights)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    model.ir_version = 9
+    return model, random.standard_normal((1, 16, 9, 9)).astype(np.float32)
+
+
+def test_packed_file_gives_the_same_bits_everywhere(
+    int8_network: tuple[onnx.ModelProto, np.ndarray], tmp_path: Path
+) -> None:
+    from quaver.info import info
+
+    model, x = int8_network
+    plain, packed = tmp_path / "plain.quaver", tmp_path / "packed.quaver"
+    original = quaver.load(model)
+    original.save(plain)
+    original.save(packed, packed=True)
+    assert packed.stat().st_size > plain.stat().st_size
+    assert not np.array_equal(original(x), np.zeros_like(original(x)))
+    for isa in info()["isas"]:
+        assert np.array_equal(quaver.load(packed, isa=isa)(x), original(x))
+    quaver.load(packed).save(tmp_path / "again.quaver", packed=True)
+    assert (tmp_path / "again.quaver").read_bytes() == packed.read_bytes()
+    quaver.load(packed).save(tmp_path / "plain-again.quaver")
+    assert (tmp_path / "plain-again.quaver").read_bytes() == plain.read_bytes()
+
+
+def test_packed_file_is_not_packed_again(
+    int8_network: tuple[onnx.ModelProto, np.ndarray], tmp_path: Path
+) -> None:
+    """Weights that are damaged where nothing reads them change nothing but what is saved."""
+    model, x = int8_network
+    path = tmp_path / "packed.quaver"
+    original = quaver.load(model)
+    original.save(path, packed=True)
+    weights = next(t for t in model.graph.initializer if t.name == "a.w.q")
+    channels_last = onnx.numpy_helper.to_array(weights).transpose(0, 2, 3, 1).tobytes()
+    data = path.read_bytes()
+    assert data.count(channels_last) == 1
+    path.write_bytes(data.replace(channels_last, channels_last[:-1] + b"\0"))
+    loaded = quaver.load(path)
+    assert np.array_equal(loaded(x), original(x))
+    with pytest.raises(quaver.CorruptFileError, match="do not match their hash"):
+        loaded.save(tmp_path / "again.quaver")
+
+
+def test_damaged_packed_weights_are_refused(
+    int8_network: tuple[onnx.ModelProto, np.ndarray], tmp_path: Path
+) -> None:
+    model, _ = int8_network
+    path = tmp_path / "packed.quaver"
+    quaver.load(model).save(tmp_path / "plain.quaver")
+    quaver.load(model).save(path, packed=True)
+    data = bytearray(path.read_bytes())
+    begin = (tmp_path / "plain.quaver").stat().st_size  # behind it lie the blocks, then the root
+    for at in range(begin + 4096, len(data) - 4096, 1024):
+        data[at] ^= 0x55
+    path.write_bytes(data)
+    with pytest.raises(quaver.CorruptFileError, match=r"packed\.quaver: damaged: packed weights"):
+        quaver.load(path)
+
+
+def test_packing_needs_a_plan(tmp_path: Path) -> None:
+    model = quaver.load(make_convolution("n"))
+    with pytest.raises(quaver.InputError, match="run it once"):
+        model.save(tmp_path / "m.quaver", packed=True)
+    model(np.zeros((2, 3, 16, 16), np.float32))
+    model.save(tmp_path / "m.quaver", packed=True)
+    quaver.load(tmp_path / "m.quaver")(np.zeros((2, 3, 16, 16), np.float32))

@@ -1,0 +1,151 @@
+"""The files that runtimes load: the zoo's networks in each runtime's format, at any batch.
+
+Built once and kept beside the zoo's own files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from zoo import cache as zoo
+from zoo import photos
+
+Array = NDArray[Any]
+
+
+class UnavailableError(Exception):
+    """A file cannot be made here; the message says why."""
+
+
+def onnx_file(name: str, batch: int) -> Path:
+    """Give the zoo's model with so many pictures a run.
+
+    Raises
+    ------
+    UnavailableError
+        If the network fixes its batch.
+    """
+    one = zoo.path(name)
+    if batch == 1:
+        return one
+    return _kept(one, f"b{batch}.onnx", lambda path: _with_batch(one, batch, path))
+
+
+def compiled_file(name: str, batch: int) -> Path:
+    """Give Quaver's compiled file, with its weights packed for this machine."""
+    import quaver  # noqa: PLC0415 -- not needed where only peers run
+
+    source = onnx_file(name, batch)
+    version = _digest(Path(str(quaver._core.__file__)))
+
+    def build(path: Path) -> None:
+        quaver.load(source, threads=1).save(path, packed=True)
+
+    return _kept(source, f"{version}.quaver", build)
+
+
+def tflite_file(name: str, batch: int) -> Path:
+    """Give the int8 classifier as a TensorFlow Lite file; other networks have none."""
+    if name not in zoo.NETWORKS:
+        raise UnavailableError("only the classifiers are written as TensorFlow Lite files")
+    from compare import tflite  # noqa: PLC0415 -- needs ai-edge-litert
+
+    source = onnx_file(f"{name}-int8-s8", batch)
+    code = _digest(Path(tflite.__file__))
+    return _kept(source, f"{code}.tflite", lambda path: tflite.write(onnx.load(source), path))
+
+
+def ncnn_file(name: str, batch: int) -> Path:
+    """Give the float network as ncnn's parameter file, its weights beside it; for one picture."""
+    del batch
+    source = zoo.path(name)
+    return _kept(source, "ncnn.param", lambda path: _run_pnnx(source, path))
+
+
+def nncf_file(name: str, batch: int) -> Path:
+    """Give the network quantized by NNCF, OpenVINO's own quantizer, as OpenVINO's file."""
+    source = onnx_file(name, batch)
+    return _kept(source, "nncf.xml", lambda path: _run_nncf(source, name, batch, path))
+
+
+def sample(name: str, batch: int) -> Array:
+    """Draw a run of photographs as the network takes them, float32 [batch, 3, height, width]."""
+    network = zoo.ALL[name]
+    size = getattr(network, "SIZE", (224, 224))
+    return photos.random_crops(batch, network.NORMALIZATION, seed=7, size=size)
+
+
+def _kept(source: Path, suffix: str, build: Callable[[Path], None]) -> Path:
+    """Build a file next to the one it is made from, once for each version of that."""
+    path = source.with_name(f"{source.stem}.{suffix}")
+    if not path.exists():
+        print(f"compare: building {path.name}", file=sys.stderr, flush=True)
+        with TemporaryDirectory(dir=path.parent) as folder:
+            build(Path(folder, path.name))
+            for file in sorted(Path(folder).iterdir(), key=lambda file: file.suffix == path.suffix):
+                file.replace(path.with_name(file.name))
+    return path
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+
+
+def _with_batch(source: Path, batch: int, path: Path) -> None:
+    model = onnx.load(source)
+    del model.graph.value_info[:]
+    for value in model.graph.input:
+        value.type.tensor_type.shape.dim[0].dim_value = batch
+    for value in model.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    except onnx.shape_inference.InferenceError as error:
+        raise UnavailableError(f"the network takes one picture at a time ({error})") from error
+    onnx.save(inferred, path)
+
+
+def _run_pnnx(source: Path, path: Path) -> None:
+    """Convert with pnnx, of which only the program is needed, not its Python (that needs torch)."""
+    spec = importlib.util.find_spec("pnnx")
+    if spec is None or not spec.submodule_search_locations:
+        raise UnavailableError("pnnx is not installed: pip install --no-deps pnnx")
+    program = Path(spec.submodule_search_locations[0], "pnnx")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    (port,) = onnx.load(source, load_external_data=False).graph.input
+    shape = ",".join(str(dim.dim_value) for dim in port.type.tensor_type.shape.dim)
+    with TemporaryDirectory() as folder:
+        (model := Path(folder, "model.onnx")).symlink_to(source)
+        command = [program, model, f"inputshape=[{shape}]", "fp16=0"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        param, weights = model.with_suffix(".ncnn.param"), model.with_suffix(".ncnn.bin")
+        if done.returncode or not param.exists():
+            raise UnavailableError(f"pnnx failed: {done.stderr.strip()[-200:]}")
+        path.write_bytes(param.read_bytes())
+        path.with_suffix(".bin").write_bytes(weights.read_bytes())
+
+
+def _run_nncf(source: Path, name: str, batch: int, path: Path) -> None:
+    if importlib.util.find_spec("nncf") is None:
+        raise UnavailableError("nncf is not installed: pip install nncf")
+    os.environ.setdefault("NNCF_LOG_LEVEL", "ERROR")
+    import nncf  # noqa: PLC0415
+    import openvino as ov  # noqa: PLC0415
+
+    model = ov.Core().read_model(str(source))
+    runs = np.split(sample(name, 16 * batch), 16)
+    quantized = nncf.quantize(model, nncf.Dataset(runs), subset_size=len(runs))
+    ov.save_model(quantized, str(path), compress_to_fp16=False)

@@ -1,0 +1,241 @@
+"""The results as Markdown; the README's table is a part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from compare.contest import CONTENDERS, OURS
+from compare.profiles import by_kind
+
+TITLES = {
+    "resnet50": "ResNet-50 224",
+    "mobilenet-v2": "MobileNetV2 224",
+    "efficientnet-lite0": "EfficientNet-Lite0 224",
+    "yolov8n": "YOLOv8n 320",
+    "ppocr-det": "PP-OCRv5 detection 640",
+    "ppocr-rec": "PP-OCRv5 recognition 48×320",
+}
+_RUNTIMES = {
+    "quaver": "Quaver",
+    "onnxruntime": "ONNX Runtime",
+    "openvino": "OpenVINO",
+    "litert": "LiteRT",
+    "ncnn": "ncnn",
+}
+BEGIN, END = "<!-- make tables: begin -->", "<!-- make tables: end -->"
+
+_HELD = (
+    "OpenVINO is held to AVX2 by oneDNN's `ONEDNN_MAX_CPU_ISA`, Quaver by `QUAVER_ISA`. ONNX "
+    "Runtime's MLAS, LiteRT's XNNPACK and ncnn pick their kernels by CPUID and have no switch in "
+    "their packages, so they could not be held; AVX-VNNI needs a CPU that has it."
+)
+
+
+def key(network: str, threads: int, batch: int) -> str:
+    """Name a contest."""
+    return f"{network}, threads={threads}, batch={batch}"
+
+
+def markdown(results: Mapping[str, Any]) -> str:
+    """Give everything that was measured."""
+    parts = ["# Quaver and its peers", "", _machine(results["machine"]), ""]
+    for threads, batch in _settings(results["contests"]):
+        parts += [f"## {_thread_words(threads)}, batch {batch}", ""]
+        parts += [_contests(results["contests"], threads, batch), ""]
+    if _scaling(results["contests"]):
+        parts += ["## From one thread to two", "", _scaling(results["contests"]), ""]
+    if results.get("avx2"):
+        parts += ["## Held to AVX2, one thread, batch 1", "", _HELD, "", _avx2(results["avx2"]), ""]
+    parts += ["## Loading, memory, overhead, size", "", _costs(results), ""]
+    if results.get("profiles"):
+        parts += ["## Part of the peak", "", _profiles(results["profiles"]), ""]
+    absent = _absent(results["contests"])
+    if absent:
+        parts += ["## What is missing", "", absent, ""]
+    return "\n".join(parts)
+
+
+def readme(results: Mapping[str, Any]) -> str:
+    """Give the README's part: one thread, batch 1, and what else a user pays."""
+    return "\n".join(
+        [
+            BEGIN,
+            _machine(results["machine"]),
+            "",
+            _contests(results["contests"], 1, 1),
+            "",
+            _costs(results),
+            END,
+        ]
+    )
+
+
+def put_into(path: Path, text: str) -> None:
+    """Replace what stands between the two marks.
+
+    Raises
+    ------
+    ValueError
+        If the file lacks them.
+    """
+    page = path.read_text()
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{path} has no lines {BEGIN} and {END}")
+    path.write_text(before + text + after)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
+    """Set a Markdown table; all columns but the first `left` are flush right."""
+    marks = ["---" if i < left else "---:" for i in range(len(header))]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (header, marks, *rows))
+
+
+def _machine(machine: Mapping[str, Any]) -> str:
+    versions = ", ".join(
+        f"{_RUNTIMES.get(name, name)} {version}"
+        for name, version in machine["versions"].items()
+        if version
+    )
+    return (
+        f"{machine['cpu']}, {machine['isa']}, {machine['threads']} threads; {machine['date']}; "
+        f"{versions}. Milliseconds are medians of interleaved rounds in one run; they drift with "
+        "the machine, the ratios do not."
+    )
+
+
+def _thread_words(threads: int) -> str:
+    return "One thread" if threads == 1 else f"{threads} threads"
+
+
+def _settings(contests: Mapping[str, Any]) -> list[tuple[int, int]]:
+    return sorted({(c["threads"], c["batch"]) for c in contests.values()})
+
+
+def _of(contests: Mapping[str, Any], threads: int, batch: int) -> list[Mapping[str, Any]]:
+    return [c for c in contests.values() if (c["threads"], c["batch"]) == (threads, batch)]
+
+
+def _title(contender: str) -> str:
+    runtime, _, variant = contender.partition(" ")
+    return f"{_RUNTIMES[runtime]} {variant}"
+
+
+def _contests(contests: Mapping[str, Any], threads: int, batch: int) -> str:
+    chosen = _of(contests, threads, batch)
+    columns = [c.key for c in CONTENDERS if any(c.key in one["results"] for one in chosen)]
+    field = "median_ms" if threads == 1 else "p10_ms"
+    header = ["network", *map(_title, columns), "ours / best of the others"]
+    rows = []
+    for one in chosen:
+        results = one["results"]
+        cells = [f"{results[c][field]:.2f}" if c in results else "" for c in columns]
+        rows.append([TITLES[one["network"]], *cells, f"**{_against_best(results, field):.2f}**"])
+    note = "" if threads == 1 else "\n\nTenth percentiles: two threads may share a physical core."
+    return table(header, rows) + note
+
+
+def _against_best(results: Mapping[str, Any], field: str) -> float:
+    """Our best time over the best peer's."""
+    ours = min(one[field] for name, one in results.items() if name.startswith("quaver int8"))
+    best = min(
+        (o[field] for name, o in results.items() if not name.startswith("quaver")),
+        default=float("nan"),
+    )
+    return float(ours) / float(best)
+
+
+def _scaling(contests: Mapping[str, Any]) -> str:
+    """How much faster two threads are, by the tenth percentile, at batch 1."""
+    one, two = ({c["network"]: c["results"] for c in _of(contests, t, 1)} for t in (1, 2))
+    networks = [network for network in one if network in two]
+    if not networks:
+        return ""
+    names = [c.key for c in CONTENDERS if any(c.key in two[n] for n in networks)]
+    rows = [
+        [
+            TITLES[n],
+            *(
+                f"{one[n][c]['p10_ms'] / two[n][c]['p10_ms']:.2f}"
+                if c in one[n] and c in two[n]
+                else ""
+                for c in names
+            ),
+        ]
+        for n in networks
+    ]
+    return table(["network", *map(_title, names)], rows)
+
+
+def _avx2(contests: Mapping[str, Any]) -> str:
+    rows = []
+    for network, contest in contests.items():
+        results = contest["results"]
+        ours, theirs = results.get(OURS), results.get("openvino int8")
+        cells = [f"{one['median_ms']:.2f}" if one else "" for one in (ours, theirs)]
+        ratio = f"{theirs['ratio']:.2f}" if ours and theirs else ""
+        rows.append([TITLES[network], *cells, ratio])
+    return table(["network", "Quaver int8", "OpenVINO int8", "ours / theirs"], rows)
+
+
+def _costs(results: Mapping[str, Any]) -> str:
+    """What loading ResNet-50, a call and the package cost."""
+    contest = results["contests"].get(key("resnet50", 1, 1), {"results": {}})
+    rows = []
+    for runtime, title in _RUNTIMES.items():
+        if not results["sizes"].get(runtime):
+            continue
+        facts = next(
+            (one for name, one in contest["results"].items() if name.startswith(f"{runtime} int8")),
+            None,
+        )
+        call = results["overhead"].get(runtime)
+        cells = (
+            [f"{facts[f]:.1f}" for f in ("load_ms", "peak_mb", "import_ms")] if facts else [""] * 3
+        )
+        size = f"{results['sizes'][runtime] / 1e6:.1f}"
+        rows.append([title, *cells, f"{call:.1f}" if isinstance(call, float) else "", size])
+    header = [
+        "runtime",
+        "load int8 ResNet-50, ms",
+        "peak memory of that, MB",
+        "import, ms",
+        "a call of a two-layer 16×16 network, µs",
+        "installed package, MB",
+    ]
+    note = (
+        "Loading is from a file in the page cache, the first time in a process. Memory is what "
+        "loading and one run add to an interpreter with NumPy, at its peak."
+    )
+    return table(header, rows) + "\n\n" + note
+
+
+def _profiles(profiles: Mapping[str, Any]) -> str:
+    rows = [
+        [
+            TITLES[network] if i == 0 else "",
+            kind["kind"],
+            f"{kind['ms']:.2f}",
+            f"{kind['of_time']:.0%}",
+            "" if kind["of_peak"] is None else f"{kind['of_peak']:.0%}",
+        ]
+        for network, facts in profiles.items()
+        for i, kind in enumerate(by_kind(facts))
+    ]
+    links = ", ".join(f"[{TITLES[n]}]({n}.md)" for n in profiles)
+    header = ["network", "steps", "ms", "of the time", "of the measured peak"]
+    return table(header, rows, left=2) + f"\n\nLayer by layer, with rooflines: {links}."
+
+
+def _absent(contests: Mapping[str, Any]) -> str:
+    lines: dict[str, list[str]] = {}
+    for contest in contests.values():
+        where = f"{TITLES[contest['network']]} at batch {contest['batch']}"
+        for name, reason in contest["absent"].items():
+            places = lines.setdefault(f"- {_title(name)}: {reason}", [])
+            if where not in places:
+                places.append(where)
+    return "\n".join(f"{line} ({'; '.join(places)})" for line, places in lines.items())
