@@ -112,10 +112,13 @@ def _with_batch(source: Path, batch: int, path: Path) -> None:
     for value in model.graph.output:
         value.type.tensor_type.ClearField("shape")
     try:
-        inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
-    except onnx.shape_inference.InferenceError as error:
-        raise UnavailableError(f"the network takes one picture at a time ({error})") from error
-    onnx.save(inferred, path)
+        model = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+        outputs = [value.type.tensor_type.shape.dim[0].dim_value for value in model.graph.output]
+    except (onnx.shape_inference.InferenceError, IndexError):
+        outputs = []
+    if outputs != [batch] * len(model.graph.output):
+        raise UnavailableError("the network's shapes fix its batch at one picture")
+    onnx.save(model, path)
 
 
 def _run_pnnx(source: Path, path: Path) -> None:

@@ -1,0 +1,124 @@
+"""The tables that `make tables` writes, from made-up results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("matplotlib")
+
+from compare import profiles, report
+
+
+def _one(milliseconds: float, ratio: float) -> dict[str, float]:
+    return {
+        "median_ms": milliseconds,
+        "p10_ms": milliseconds * 0.9,
+        "ratio": ratio,
+        "load_ms": 4.5,
+        "import_ms": 20.0,
+        "peak_mb": 40.0,
+        "correlation": 1.0,
+    }
+
+
+def _contest(threads: int, ours: float) -> dict[str, Any]:
+    return {
+        "network": "resnet50",
+        "threads": threads,
+        "batch": 1,
+        "results": {
+            "quaver int8": _one(ours, 1.0),
+            "onnxruntime int8": _one(20.0, ours / 20),
+            "openvino int8": _one(16.0, ours / 16),
+        },
+        "absent": {"ncnn float": "pnnx is not installed"},
+    }
+
+
+@pytest.fixture
+def results() -> dict[str, Any]:
+    contests = {report.key("resnet50", t, 1): _contest(t, ours) for t, ours in ((1, 12), (2, 6))}
+    return {
+        "machine": {
+            "cpu": "A CPU",
+            "isa": "avx2",
+            "threads": 2,
+            "date": "2026-01-01",
+            "versions": {"quaver": "0.1.0", "ncnn": None},
+        },
+        "contests": contests,
+        "avx2": {},
+        "overhead": {"quaver": 0.9, "onnxruntime": 7.0},
+        "sizes": {"quaver": 3_300_000, "onnxruntime": 60_000_000},
+        "profiles": {},
+    }
+
+
+def test_ratio_is_against_the_best_peer(results: dict[str, Any]) -> None:
+    text = report.markdown(results)
+    assert "| ResNet-50 224 | 12.00 | 20.00 | 16.00 | **0.75** |" in text
+    assert "| ResNet-50 224 | 2.00 | 1.00 | 1.00 |" in text  # from one thread to two
+    assert "ncnn float: pnnx is not installed (ResNet-50 224 at batch 1)" in text
+    assert "| Quaver | 4.5 | 40.0 | 20.0 | 0.9 | 3.3 |" in text
+
+
+def test_readme_part_is_replaced(results: dict[str, Any], tmp_path: Path) -> None:
+    page = tmp_path / "README.md"
+    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    for _ in range(2):
+        report.put_into(page, report.readme(results))
+    text = page.read_text()
+    assert text.startswith(f"before\n{report.BEGIN}\n")
+    assert text.endswith(f"{report.END}\nafter\n")
+    assert "old" not in text
+    assert text.count("ResNet-50 224") == 1
+    page.write_text("no marks")
+    with pytest.raises(ValueError, match="has no lines"):
+        report.put_into(page, "")
+
+
+def test_project_readme_has_the_marks() -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    assert text.index(report.BEGIN) < text.index(report.END)
+
+
+def test_profile_has_a_table_and_a_picture(tmp_path: Path) -> None:
+    def node(kernel: str, macs: int, milliseconds: float) -> dict[str, Any]:
+        return {
+            "node": kernel,
+            "op": "Conv",
+            "kernel": kernel,
+            "outputs": [{"shape": [1, 8, 8, 16]}],
+            "macs": macs,
+            "bytes": 2048,
+            "weight_bytes": 512,
+            "ms": milliseconds,
+            "macs_per_s": macs / milliseconds * 1e3,
+            "of_peak": 0.5 if macs else 0.25,
+            "peak": "macs" if macs else "copy",
+        }
+
+    nodes = [node("gemm_u8_x", 10**6, 0.02), node("depthwise_u8_x", 10**5, 0.01)]
+    nodes.append(node("copy", 0, 0.03))
+    facts = {
+        "isa": "avx2",
+        "nodes": nodes,
+        "totals": {"ms": 0.06, "macs": 1_100_000},
+        "peak_macs": 1e11,
+        "copy": {"262144": 5e10, "67108864": 1e10},
+    }
+    kinds = profiles.by_kind(facts)
+    assert [kind["kind"] for kind in kinds] == [
+        "other",
+        "convolution, product (int8)",
+        "depthwise (int8)",
+    ]
+    assert kinds[0]["of_peak"] is None
+    assert kinds[1]["of_peak"] == pytest.approx(0.5)
+    lines = profiles.markdown("net", facts).splitlines()
+    assert "| copy | Conv | copy | 1×8×8×16 |  | 0.030 | 50.0% | 25% of a copy |" in lines
+    profiles.picture("net", facts, tmp_path / "net.png")
+    assert (tmp_path / "net.png").read_bytes().startswith(b"\x89PNG")
