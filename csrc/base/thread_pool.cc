@@ -111,6 +111,7 @@ unsigned available_threads() {
 
 ThreadPool::ThreadPool(unsigned size) : size_(size) {
   if (size < 1 || size > 1024) fail(Status::invalid_input, "threads must be from 1 to 1024, got ", size);
+  budget();  // asks the system now, so that no run has to
   threads_.reserve(size - 1);
   for (unsigned i = 1; i < size; ++i) threads_.emplace_back([this, i] { worker(i); });
 }
