@@ -122,6 +122,7 @@ WINDOWS = [
     ("x86_avx2.cc.o", "vpmaddwd", 4 * 3 * 2),
     ("x86_avxvnni.cc.o", "vpdpbusd", 4 * 3),
     ("x86_avx512vnni.cc.o", "vpdpbusd", 4 * 3),
+    ("x86_avx512vbmi.cc.o", "vpdpbusd", 4 * 3),
 ]
 
 

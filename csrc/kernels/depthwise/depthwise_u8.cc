@@ -10,9 +10,7 @@ namespace {
 constexpr const DepthwiseU8Kernel* kKernels[] = {
     &depthwise_u8_scalar,
 #if defined(__x86_64__)
-    &depthwise_u8_avx2,
-    &depthwise_u8_avxvnni,
-    &depthwise_u8_avx512vnni,
+    &depthwise_u8_avx2,   &depthwise_u8_avxvnni, &depthwise_u8_avx512vnni, &depthwise_u8_avx512vbmi,
 #elif defined(__aarch64__)
     &depthwise_u8_neondot,
 #endif

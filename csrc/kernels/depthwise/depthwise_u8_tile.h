@@ -33,17 +33,18 @@ constexpr std::size_t kBlock = sizeof(typename T::Bytes);  // channels
 
 struct Limits {
   float lo, hi;
-  std::int32_t zero, low;  // low: the least byte
+  std::int32_t zero, low, high;  // the least byte and the largest
 };
 
 // Without a residual between them, two clamps are one.
 inline Limits limits_of(const DepthwiseU8Args& g) {
-  Limits out{g.lo, g.hi, g.zero, 0};
+  Limits out{g.lo, g.hi, g.zero, 0, 255};
   if (!g.r) out.lo = clamp_through(g.pre_lo, g.lo, g.hi), out.hi = clamp_through(g.pre_hi, g.lo, g.hi);
   const auto least = static_cast<float>(-g.zero);
   if (out.hi < out.lo) out.lo = out.hi;
   if (out.lo < least) out.lo = least;
   out.low = static_cast<std::int32_t>(__builtin_lrintf(out.lo)) + g.zero;
+  out.high = static_cast<std::int32_t>(__builtin_lrintf(out.hi)) + g.zero;
   return out;
 }
 
