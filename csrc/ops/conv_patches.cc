@@ -94,7 +94,11 @@ class PatchStep final : public Step {
                roomy = bottom + 1 < std::int64_t(g_.h) && row_bytes() >= kMove;
     if (inside && (roomy || row_bytes() >= moved)) {
       const std::size_t most = roomy ? end : std::min(end, before(row_bytes() - moved, column));
-      for (; done < most; ++done) whole(image, top, column + done, out + done * bytes_);
+      if (done < most) {
+        const auto all = g_.kw * g_.c <= kMove ? &PatchStep::whole<1> : &PatchStep::whole<0>;
+        (this->*all)(image, top, column + done, most - done, out + done * bytes_);
+        done = most;
+      }
     }
     for (; done < count; ++done) edge(image, top, column + done, out + done * bytes_);
   }
@@ -105,11 +109,20 @@ class PatchStep final : public Step {
     return room < 0 ? 0 : static_cast<std::size_t>(room / g_.window.strides[1]) + 1;
   }
 
-  void whole(const std::uint8_t* image, std::int64_t top, std::size_t column, std::uint8_t* out) const {
-    const std::size_t run = g_.kw * g_.c, stride = static_cast<std::size_t>(g_.window.dilations[0]) * row_bytes();
-    const std::uint8_t* from = image + top * std::int64_t(row_bytes()) + left_of(column) * std::int64_t(g_.c);
-    for (std::size_t ky = 0; ky < g_.kh; ++ky, from += stride, out += run) {
-      for (std::size_t i = 0; i < run; i += kMove) std::memcpy(out + i, from + i, kMove);
+  // Windows that lie inside, `count` of them. kMoves: of a row of a window; 0: as many as it takes.
+  template <std::size_t kMoves>
+  void whole(const std::uint8_t* image, std::int64_t top, std::size_t column, std::size_t count,
+             std::uint8_t* out) const {
+    const std::size_t run = g_.kw * g_.c, rows = g_.kh, moved = kMoves ? kMoves * kMove : run, bytes = bytes_;
+    const std::size_t down = static_cast<std::size_t>(g_.window.dilations[0]) * row_bytes();
+    const std::size_t right = static_cast<std::size_t>(g_.window.strides[1]) * g_.c;
+    const std::uint8_t* window = image + top * std::int64_t(row_bytes()) + left_of(column) * std::int64_t(g_.c);
+    for (; count > 0; --count, window += right, out += bytes) {
+      const std::uint8_t* from = window;
+      std::uint8_t* to = out;
+      for (std::size_t ky = 0; ky < rows; ++ky, from += down, to += run) {
+        for (std::size_t i = 0; i < moved; i += kMove) std::memcpy(to + i, from + i, kMove);
+      }
     }
   }
 
