@@ -1,13 +1,14 @@
-"""Crops of photographs to calibrate on and to judge by, and what is judged."""
+"""Image classification: crops of photographs, half of them never seen, for EfficientNet-Lite0."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
 
+import zoo
+from accuracy.task import Answers, Feed, Figures, Task
+from accuracy.vectors import cosines
 from zoo import photos
 from zoo.efficientnet_lite0 import NORMALIZATION
 from zoo.graph import IMAGE_SIZE, FloatArray
@@ -15,23 +16,13 @@ from zoo.graph import IMAGE_SIZE, FloatArray
 #: Half of the photographs give crops for calibration, the others are never seen by a quantizer.
 CALIBRATED = photos.NAMES[::2]
 UNSEEN = photos.NAMES[1::2]
-
-Run = Callable[[FloatArray], FloatArray]
-
-
-def save_calibration(path: Path, count: int) -> None:
-    """Write calibration crops, float32 [count, 3, 224, 224]."""
-    np.save(path, crops(CALIBRATED, count, seed=1))
+_CALIBRATION, _HELD_OUT = 64, 128
 
 
-def held_out(count: int) -> FloatArray:
-    """Other crops: half of photographs that were calibrated on, half of those that were not."""
-    seen = crops(CALIBRATED, count - count // 2, seed=2)
-    return np.concatenate([seen, crops(UNSEEN, count // 2, seed=3)])
-
-
-def crops(names: Sequence[str], count: int, seed: int) -> FloatArray:
+def crops(names: Sequence[str], count: int, seed: int) -> list[FloatArray]:
     """Draw squares from these photographs in turn, half of them mirrored."""
+    from PIL import Image  # noqa: PLC0415 -- only here
+
     generator = np.random.default_rng(seed)
     images = [photos.load(name) for name in names]
     drawn = []
@@ -45,20 +36,33 @@ def crops(names: Sequence[str], count: int, seed: int) -> FloatArray:
         if generator.random() < 0.5:
             crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         drawn.append(NORMALIZATION(crop))
-    return np.stack(drawn)
+    return drawn
 
 
-def answers(run: Run, images: FloatArray) -> FloatArray:
-    """The logits of every image, run one at a time."""
-    return np.concatenate([run(image[np.newaxis]) for image in images])
+def _feeds(images: Sequence[FloatArray]) -> list[Feed]:
+    return [{"input": image[np.newaxis]} for image in images]
 
 
-def agreement(truth: FloatArray, other: FloatArray) -> dict[str, float]:
-    """How often the first class is the same, and the cosine of logits, on average and at worst."""
-    lengths = np.linalg.norm(truth, axis=1) * np.linalg.norm(other, axis=1)
-    cosines = (truth * other).sum(axis=1) / lengths
+def _held_out() -> list[Feed]:
+    seen = crops(CALIBRATED, _HELD_OUT - _HELD_OUT // 2, seed=2)
+    return _feeds([*seen, *crops(UNSEEN, _HELD_OUT // 2, seed=3)])
+
+
+def _judge(truth: Answers, answers: Answers) -> Figures:
+    same = [a.argmax() == b.argmax() for a, b in zip(truth, answers, strict=True)]
+    found = cosines(truth, answers)
     return {
-        "top1": float((truth.argmax(axis=1) == other.argmax(axis=1)).mean()),
-        "cosine_mean": float(cosines.mean()),
-        "cosine_least": float(cosines.min()),
+        "top1": float(np.mean(same)),
+        "cosine": float(found.mean()),
+        "cosine_least": float(found.min()),
     }
+
+
+TASK = Task(
+    data=f"{_HELD_OUT} crops",
+    model=lambda: zoo.path("efficientnet-lite0"),
+    calibration=lambda: _feeds(crops(CALIBRATED, _CALIBRATION, seed=1)),
+    held_out=_held_out,
+    judge=_judge,
+    required={"top1": 0.93, "cosine": 0.993},
+)

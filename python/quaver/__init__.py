@@ -5,6 +5,7 @@
 """
 
 from quaver.errors import (
+    AccuracyError,
     BusyError,
     CorruptFileError,
     Error,
@@ -19,6 +20,7 @@ from quaver.quantize.api import quantize
 from quaver.slot import Answer, Slot
 
 __all__ = [
+    "AccuracyError",
     "Answer",
     "BusyError",
     "CorruptFileError",

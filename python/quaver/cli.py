@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 import quaver
 from quaver import progress, table
-from quaver.errors import CorruptFileError, Error, FileError
+from quaver.errors import AccuracyError, CorruptFileError, Error, FileError
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
@@ -101,17 +101,32 @@ def _bench(arguments: argparse.Namespace) -> None:
 def _quantize(arguments: argparse.Namespace) -> None:
     output = arguments.output or Path(arguments.model).with_suffix(".int8.onnx")
     start = time.monotonic()
-    result = quaver.quantize(
-        arguments.model,
-        arguments.data,
-        method=arguments.method,
-        equalize=not arguments.no_equalize,
-        correct_bias=not arguments.no_bias_correction,
-        keep_float=arguments.keep_float,
-        engine=arguments.engine,
-        measure=arguments.report is not None,
-        seed=arguments.seed,
-    )
+    from quaver.quantize.metrics import read_labels  # noqa: PLC0415 -- each loads what it needs
+    from quaver.quantize.result import save_report  # noqa: PLC0415
+
+    labels = None if arguments.labels is None else read_labels(arguments.labels)
+    try:
+        result = quaver.quantize(
+            arguments.model,
+            arguments.data,
+            method=arguments.method,
+            equalize=not arguments.no_equalize,
+            correct_bias=not arguments.no_bias_correction,
+            keep_float=arguments.keep_float,
+            engine=arguments.engine,
+            measure=arguments.report is not None,
+            metric=arguments.metric,
+            labels=labels,
+            max_drop=arguments.max_drop,
+            never_slower=arguments.never_slower,
+            seed=arguments.seed,
+        )
+    except AccuracyError as error:
+        print(_frontier(error.report["promise"]))
+        if arguments.report:
+            save_report(error.report, arguments.report)
+            print(f"{arguments.report}: the report")
+        raise
     result.save(output)
     sizes = [table.size(os.path.getsize(path)) for path in (arguments.model, output)]
     print(
@@ -120,9 +135,29 @@ def _quantize(arguments: argparse.Namespace) -> None:
     )
     for node, why in result.report["nodes"]["float"].items():
         print(f"  in float: {node}: {why}")
+    if result.report["promise"]:
+        print(_frontier(result.report["promise"]))
+    for node, (in_float, in_int8) in result.report.get("latency", {}).get("slower", {}).items():
+        print(f"  slower in int8: {node}: {in_int8:.3f} ms, in float {in_float:.3f} ms")
     if arguments.report:
         result.save_report(arguments.report)
         print(f"{arguments.report}: the report")
+
+
+def _frontier(promise: Mapping[str, Any]) -> str:
+    """The models that were tried, one a line."""
+    rows = [
+        [
+            str(point["layers_in_float"]),
+            f"{point['drop']:.5f}",
+            "" if point["held_out_drop"] is None else f"{point['held_out_drop']:.5f}",
+            f"{point['ms']:.3f}",
+            "chosen" if point["layers_in_float"] == promise["chosen"] else "",
+        ]
+        for point in promise["frontier"]
+    ]
+    header = ["layers in float", "drop", "held out", "ms", ""]
+    return table.render(header, rows, right=range(4))
 
 
 def _info(arguments: argparse.Namespace) -> None:
@@ -247,6 +282,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument(
         "--engine", default="quaver", metavar="NAME", help="quaver (default) or onnxruntime"
+    )
+    one.add_argument(
+        "--metric",
+        metavar="NAME",
+        help="of the promise: cosine (default), top1, f1; without --max-drop it is only measured",
+    )
+    one.add_argument(
+        "--labels",
+        metavar="FILE",
+        help="the right classes, one a sample: .npy, .npz, or text; default: the float model's",
+    )
+    one.add_argument(
+        "--max-drop",
+        type=float,
+        metavar="X",
+        help="return layers to float until the metric falls by no more than this",
+    )
+    one.add_argument(
+        "--never-slower", action="store_true", help="leave in float what is slower in int8 here"
     )
     one.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
 

@@ -31,3 +31,11 @@ class BusyError(Error, TimeoutError):
 
 class IsaError(Error):
     """An instruction set that is unknown or that this CPU lacks."""
+
+
+class AccuracyError(Error):
+    """A promise of accuracy that no int8 model keeps; `report` has the frontier."""
+
+    def __init__(self, message: str, report: dict[str, object] | None = None) -> None:
+        super().__init__(message)
+        self.report = report or {}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from quaver.errors import InputError
 from quaver.quantize.data import Data
+from quaver.quantize.metrics import Metric
 from quaver.quantize.result import Result
 
 if TYPE_CHECKING:
@@ -26,6 +28,10 @@ def quantize(
     keep_float: Collection[str] = (),
     engine: str = "quaver",
     measure: bool = True,
+    metric: Metric | None = None,
+    labels: Sequence[Any] | None = None,
+    max_drop: float | None = None,
+    never_slower: bool = False,
     seed: int = 0,
 ) -> Result:
     """Quantize a float model to int8.
@@ -56,6 +62,20 @@ def quantize(
         What runs the float model: "quaver" or "onnxruntime".
     measure
         Measure errors and latency for the report.
+    metric
+        What `max_drop` is about: "top1", "f1" (the mean over classes), "cosine" (of all outputs to
+        those of the float model; the default), or a function of the outputs (a list with a
+        dictionary of arrays for each run) and the labels of these runs (a list, or None) that
+        gives a number, more being better.
+    labels
+        One entry for each sample, in order: for "top1" and "f1" the number of the right class, for
+        a function whatever it takes. Without them the float model's answers are taken for right.
+    max_drop
+        What the metric may fall by against the float model. Layers return to float where that buys
+        most accuracy for its time on this machine, until the promise is kept, on a part of the
+        samples that neither calibration nor this search has seen. Without it a metric is measured.
+    never_slower
+        Leave nodes in float that are measured to be slower in int8 on this machine.
     seed
         Chooses the samples kept for repairs and measurements. The same model, data and seed give
         the same bytes.
@@ -71,9 +91,15 @@ def quantize(
         If there is no data, or data of a wrong name, dtype or shape, or with NaN.
     FileError
         If a file cannot be read; `CorruptFileError` if it is damaged.
+    AccuracyError
+        If no int8 model keeps the promise; its ``.report`` has the frontier.
     ModelError
         If the model is broken, gives NaN on the data, or is quantized already.
     """
+    if max_drop is not None and not (isinstance(max_drop, (int, float)) and max_drop >= 0):
+        raise InputError(f"max_drop is {max_drop!r}; a number of at least 0 is expected")
+    if max_drop is None and (metric is not None or labels is not None):
+        max_drop = inf  # measured, and kept whatever it is
     if method not in METHODS:
         raise InputError(f"there is no method {method!r}; there are {', '.join(METHODS)}")
     try:
@@ -82,8 +108,18 @@ def quantize(
         raise InputError(
             f"quantizing needs the package onnx ({error}): pip install onnx"
         ) from error
-    options = Options(method, equalize, correct_bias, search_weights, frozenset(keep_float), engine)
-    job = Job(model, data, options, seed)
+    options = Options(
+        method,
+        equalize,
+        correct_bias,
+        search_weights,
+        frozenset(keep_float),
+        engine,
+        metric or "cosine",
+        max_drop,
+        never_slower,
+    )
+    job = Job(model, data, options, seed, labels)
     made = job.run()
     facts: dict[str, Any] = job.report()
     if measure:

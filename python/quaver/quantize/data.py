@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,6 +22,8 @@ Data: TypeAlias = "str | os.PathLike[str] | Array | Mapping[str, Array] | Iterab
 
 _KEPT_BYTES = 64 << 20
 _KEPT = 64
+_LEAST, _UNKNOWN = 6, 192  # samples for a promise; and how many of unknown number are taken
+_APART, _APART_BYTES = 256, 256 << 20
 
 
 class Samples:
@@ -40,7 +43,7 @@ class Samples:
         if isinstance(data, (str, os.PathLike)) and not Path(data).is_dir():
             data = _read(Path(data))
         self._data = data
-        self._ports = ports
+        self.ports = ports
 
     def __len__(self) -> int:
         """How many entries there are, as far as that is known; else 0."""
@@ -49,7 +52,7 @@ class Samples:
         if isinstance(self._data, (np.ndarray, Mapping)):
             named = self._named("the data", self._data)
             return next(
-                (len(named[p.name]) // (p.shape[0] or 1) for p in self._ports if p.shape), 1
+                (len(named[p.name]) // (p.shape[0] or 1) for p in self.ports if p.shape), 1
             )
         return len(self._data) if isinstance(self._data, Sequence) else 0
 
@@ -83,7 +86,7 @@ class Samples:
     def _fitted(self, where: str, entry: Any, stacked: bool) -> Iterator[Feed]:
         feed = self._named(where, entry)
         steps = {}
-        for port in self._ports:
+        for port in self.ports:
             array = _checked(f"{where}: input {port.name!r}", feed[port.name], port)
             if array.ndim:
                 fixed = port.shape[0]
@@ -104,7 +107,7 @@ class Samples:
             yield run
 
     def _named(self, where: str, entry: Any) -> Feed:
-        names = [port.name for port in self._ports]
+        names = [port.name for port in self.ports]
         if not isinstance(entry, Mapping):
             if len(names) != 1:
                 raise InputError(
@@ -120,7 +123,68 @@ class Samples:
         return {name: np.asarray(entry[name]) for name in names}
 
 
-def keep(samples: Samples, seed: int) -> tuple[list[Feed], Iterator[Feed]]:
+@dataclass(frozen=True)
+class Apart:
+    """Samples for a promise: to search with, and held out; the others to calibrate on."""
+
+    searched: tuple[list[Feed], list[Any] | None]
+    """With their labels."""
+    held_out: tuple[list[Feed], list[Any] | None]
+    others: Iterable[Feed]
+
+
+def take_apart(samples: Samples, labels: Sequence[Any] | None, seed: int) -> Apart:
+    """Set samples aside for a promise.
+
+    A third of them, at most 256 and 256 MiB, is held out: neither calibration nor the search sees
+    it. As many others serve the search.
+
+    Parameters
+    ----------
+    samples
+        What was given. Of an iterable of unknown length the first 192 are taken, and no more.
+    labels
+        One a sample, or None.
+    seed
+        Chooses the samples.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 6 samples, or another number of labels.
+    """
+    if not len(samples):
+        samples = Samples(list(itertools.islice(samples, _UNKNOWN)), samples.ports)
+    sizes = [sum(array.nbytes for array in feed.values()) for feed in samples]
+    count = len(sizes)
+    if count < _LEAST:
+        raise InputError(f"a promise needs at least {_LEAST} samples; there are {count}")
+    if labels is not None and len(labels) != count:
+        raise InputError(f"there are {len(labels)} labels for {count} samples")
+    part = max(1, min(count // 3, _APART, _APART_BYTES // max(1, max(sizes))))
+    order = np.random.default_rng(seed).permutation(count)[: 2 * part].tolist()
+    taken = [set(order[:part]), set(order[part:])]
+    found: list[tuple[list[Feed], list[Any] | None]] = []
+    for indices in taken:
+        feeds = [feed for i, feed in enumerate(samples) if i in indices]
+        found.append((feeds, None if labels is None else [labels[i] for i in sorted(indices)]))
+    return Apart(found[1], found[0], _Without(samples, taken[0]))
+
+
+class _Without:
+    """Samples without some, to be read any number of times."""
+
+    def __init__(self, samples: Samples, left_out: set[int]) -> None:
+        self._samples, self._left_out = samples, left_out
+
+    def __len__(self) -> int:
+        return max(0, sum(1 for _ in self._samples) - len(self._left_out))
+
+    def __iter__(self) -> Iterator[Feed]:
+        return (feed for i, feed in enumerate(self._samples) if i not in self._left_out)
+
+
+def keep(samples: Iterable[Feed] | Samples, seed: int) -> tuple[list[Feed], Iterator[Feed]]:
     """Keep a few samples in memory for what needs them more than once.
 
     Parameters
@@ -140,9 +204,10 @@ def keep(samples: Samples, seed: int) -> tuple[list[Feed], Iterator[Feed]]:
     iterator = iter(samples)
     first = next(iterator)
     count = max(1, min(_KEPT, _KEPT_BYTES // max(1, sum(a.nbytes for a in first.values()))))
-    if len(samples) <= count:
+    known = len(samples) if isinstance(samples, Sized) else 0
+    if known <= count:
         return [first, *itertools.islice(iterator, count - 1)], iterator
-    chosen = set(np.random.default_rng(seed).permutation(len(samples))[:count].tolist())
+    chosen = set(np.random.default_rng(seed).permutation(known)[:count].tolist())
     kept = [feed for i, feed in enumerate(samples) if i in chosen]
     return kept, (feed for i, feed in enumerate(samples) if i not in chosen)
 

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
 from onnx import helper
 
-from quaver.errors import ModelError
+from quaver.errors import AccuracyError, ModelError
 from quaver.model import Port
 from quaver.quantize import bias, equalize, measure, qdq, weights
 from quaver.quantize.calibrate import Statistics, calibrate
-from quaver.quantize.data import Data, Feed, Samples, keep
+from quaver.quantize.data import Apart, Data, Feed, Samples, keep, take_apart
+from quaver.quantize.engine import runner
 from quaver.quantize.histogram import Histogram
+from quaver.quantize.metrics import Judge, Metric
 from quaver.quantize.net import Array
 from quaver.quantize.operators import data_inputs, weight_of
 from quaver.quantize.placement import Placement, place
 from quaver.quantize.prepare import Source, prepare
+from quaver.quantize.promise import Part, Search, outputs, relative_noise
 from quaver.quantize.ranges import Affine, Range, affine, choose, measured
 from quaver.quantize.weights import Weight
 
 _MEASURED = 16  # samples for the errors in the report
+_TRIED = 8  # samples to choose a method by
 _BARS = 128  # of a histogram in the report
 
 
@@ -37,37 +42,55 @@ class Options(NamedTuple):
     search_weights: bool
     keep_float: frozenset[str]
     engine: str
+    metric: Metric
+    max_drop: float | None
+    never_slower: bool
 
 
 class Job:
     """From a float model and data to an int8 model."""
 
-    def __init__(self, model: Source, data: Data, options: Options, seed: int) -> None:
+    def __init__(
+        self, model: Source, data: Data, options: Options, seed: int, labels: Sequence[Any] | None
+    ) -> None:
         self._options = options
         self._seed = seed
         self._net = prepare(model)
         self._original = self._net.proto()
-        self._placement = place(self._net, options.keep_float)
+        self._placement = self._whole = place(self._net, options.keep_float)
         if not any(name in self._net.producer for name in self._placement.tensors):
             raise ModelError(
                 "there is nothing to quantize: no operator of the model has an int8 form"
             )
         samples = Samples(data, _ports(self._original))
         self._count = len(samples)
+        self._apart = take_apart(samples, labels, seed) if options.max_drop is not None else None
+        if self._apart:
+            samples = self._apart.others
         self._kept, self._rest = keep(samples, seed)
         self._ranges: dict[str, Range] = {}
+        self._affines: dict[str, Affine] = {}
+        self._quantized: dict[str, Weight] = {}
+        self._biases: dict[str, Array] = {}
         self._statistics = Statistics()
         self._equalized: list[dict[str, object]] = []
         self._corrected: dict[str, float] = {}
+        self._tried: dict[str, float] = {}
+        self._promise: dict[str, Any] | None = None
+        self._method = options.method
 
     def run(self) -> onnx.ModelProto:
         """Carry out the steps."""
         if self._options.equalize:
             self._equalize()
         self._calibrate(itertools.chain(self._kept, self._rest))
-        affines = self._affines()
-        quantized, biases = self._weights(affines)
-        model = qdq.write(self._net, self._placement, affines, quantized, biases)
+        self._choose_ranges()
+        kept = self._options.keep_float
+        if self._options.never_slower:
+            kept |= self._slower(self._build(kept))
+        if self._apart and self._options.max_drop is not None:
+            kept |= self._search(kept, self._apart, self._options.max_drop)
+        model = self._build(kept)
         self._add_metadata(model)
         onnx.checker.check_model(model)
         return model
@@ -76,10 +99,12 @@ class Job:
         """What was decided."""
         options = self._options
         return {
+            "format": 2,
             "samples": self._statistics.samples,
             "seed": self._seed,
             "engine": options.engine,
             "method": options.method,
+            "methods_tried": self._tried,
             "nodes": {
                 "int8": sorted(self._placement.nodes),
                 "float": self._placement.floats,
@@ -90,6 +115,7 @@ class Job:
                 "correct_bias": self._corrected if options.correct_bias else None,
                 "search_weights": options.search_weights,
             },
+            "promise": self._promise,
         }
 
     def measure(self, model: onnx.ModelProto) -> dict[str, Any]:
@@ -125,10 +151,53 @@ class Job:
                 _expect_finite(self._net.weights[name], f"constant {name!r}")
                 self._statistics.add(name, self._net.weights[name], None)
 
-    def _affines(self) -> dict[str, Affine]:
-        """Choose a range for each group of tensors."""
+    def _build(self, kept: frozenset[str]) -> onnx.ModelProto:
+        """The model with these nodes in float."""
+        self._placement = place(self._net, kept)
+        placed = self._placement.nodes
+        self._calibrate_more([n for n in self._placement.tensors if n not in self._affines])
+        return qdq.write(
+            self._net,
+            replace(self._placement, group=self._whole.group),
+            self._affines,
+            {name: weight for name, weight in self._quantized.items() if name in placed},
+            {name: bias for name, bias in self._biases.items() if name in placed},
+        )
+
+    def _calibrate_more(self, names: list[str]) -> None:
+        """Tensors that are stored only because others around them are in float."""
+        if not names:
+            return
+        seen = calibrate(
+            self._net, names, self._kept, total=len(self._kept), engine=self._options.engine
+        )
+        for name, histogram in seen.histograms.items():
+            self._statistics.histograms[name] = histogram
+            self._ranges[name] = chosen = choose(histogram, self._method)
+            self._affines[name] = affine(chosen.lo, chosen.hi)
+            self._whole.group[name] = name
+
+    def _choose_ranges(self) -> None:
+        """Choose all ranges; by the error of the outputs where the method is left open."""
+        methods = ("auto", "minmax") if self._options.method == "auto" else (self._options.method,)
+        if len(methods) == 1:
+            self._use(methods[0])
+            return
+        feeds = self._kept[:_TRIED]
+        exact = outputs(runner(self._original, self._options.engine), feeds)
+        for method in methods:
+            self._use(method)
+            made = outputs(runner(self._build(self._options.keep_float), "quaver"), feeds)
+            self._tried[method] = relative_noise(exact, made)
+        best = min(methods, key=self._tried.__getitem__)
+        if best != methods[-1]:
+            self._use(best)
+
+    def _use(self, method: str) -> None:
+        """Choose a range for each group of tensors, and the weights that go with them."""
+        self._method = method
         affines = {}
-        for group, names in _members(self._placement).items():
+        for group, names in _members(self._whole).items():
             array = self._net.weights.get(names[0]) if len(names) == 1 else None
             if array is not None and array.size == 1:
                 affines[group] = _exact(float(array.reshape(())))
@@ -137,10 +206,48 @@ class Job:
             if array is not None:
                 chosen = measured(histogram, min(histogram.lo, 0), max(histogram.hi, 0), "minmax")
             else:
-                chosen = choose(histogram, self._options.method)
+                chosen = choose(histogram, method)
             self._ranges[group] = chosen
             affines[group] = affine(chosen.lo, chosen.hi)
-        return {name: affines[group] for name, group in self._placement.group.items()}
+        self._affines = {name: affines[group] for name, group in self._whole.group.items()}
+        self._quantized, self._biases = self._weights(self._affines)
+
+    def _slower(self, model: onnx.ModelProto) -> frozenset[str]:
+        """The nodes to leave in float because they are slower in int8 on this machine."""
+        found = measure.latency(self._original, model, self._kept[0])
+        names = frozenset(found["slower"]) & self._placement.nodes
+        if not names:
+            return names
+        changed = self._build(self._options.keep_float | names)
+        after = measure.latency(self._original, changed, self._kept[0])
+        return names if after["int8_ms"] < found["int8_ms"] else frozenset()
+
+    def _search(self, kept: frozenset[str], apart: Apart, max_drop: float) -> frozenset[str]:
+        """Find the layers that must be in float for the promise."""
+        engine, metric = self._options.engine, self._options.metric
+        run = runner(self._original, engine)
+        parts = [
+            Part(feeds, Judge(metric, labels, outputs(run, feeds)))
+            for feeds, labels in (apart.searched, apart.held_out)
+        ]
+        layers = [name for name in self._quantized if name in place(self._net, kept).nodes]
+        search = Search(
+            self._original,
+            lambda floats: self._build(kept | floats),
+            layers,
+            *parts,
+            max_drop,
+            engine,
+        )
+        try:
+            floats, self._promise = search.run()
+        except AccuracyError as error:
+            self._placement = place(self._net, kept)
+            self._promise = error.report
+            error.report = self.report()
+            raise
+        self._promise["metric"] = metric if isinstance(metric, str) else metric.__name__
+        return floats
 
     def _histogram(self, names: list[str]) -> Histogram:
         merged = Histogram()
@@ -156,7 +263,7 @@ class Job:
         biases: dict[str, Array] = {}
         for node in self._net.nodes:
             name = weight_of(self._net, node)
-            if name is None or node.name not in self._placement.nodes:
+            if name is None or node.name not in self._whole.nodes:
                 continue
             array = self._net.weights[name]
             _expect_finite(array, f"weight {name!r}")
@@ -196,7 +303,7 @@ class Job:
 
     def _tensor(self, group: str) -> dict[str, Any]:
         chosen = self._ranges[group]
-        names = _members(self._placement)[group]
+        names = _members(self._whole)[group]
         histogram = self._histogram(names)
         counts, edges = _bars(histogram)
         return {

@@ -6,7 +6,7 @@ import math
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -17,7 +17,8 @@ from quaver.quantize.data import Feed
 from quaver.quantize.engine import Observer, runner
 from quaver.quantize.net import Array, Net
 
-_ROUNDS = 15
+_ROUNDS = 9
+_CONVERSION_US = 2e-4  # of an element, where a plan has no conversion to measure
 _CEILING_DB = 200.0  # where there is no error at all
 
 
@@ -92,7 +93,10 @@ def agreement(
 
 
 def latency(model: onnx.ModelProto, int8: onnx.ModelProto, feed: Feed) -> dict[str, Any]:
-    """Milliseconds of both models on this machine, one thread, in turn; and of their steps."""
+    """Milliseconds of both models on this machine, one thread, in turn; and of their steps.
+
+    ``slower`` names the nodes that take longer in int8 than in float here.
+    """
     models = {"float": load(model, threads=1), "int8": load(int8, threads=1)}
     arrays = {kind: [feed[port.name] for port in m.inputs] for kind, m in models.items()}
     times: dict[str, list[float]] = {kind: [] for kind in models}
@@ -110,9 +114,46 @@ def latency(model: onnx.ModelProto, int8: onnx.ModelProto, feed: Feed) -> dict[s
         "float_ms": medians["float"],
         "int8_ms": medians["int8"],
         "speedup": medians["float"] / medians["int8"],
+        "slower": slower(steps["float"], steps["int8"]),
         "float_steps": steps["float"],
         "int8_steps": steps["int8"],
     }
+
+
+def slower(in_float: list[dict[str, Any]], in_int8: list[dict[str, Any]]) -> dict[str, list[float]]:
+    """The nodes that take longer in int8, beyond what a clock is sure of, with both times in ms."""
+    before = {step["node"]: step["ms"] for step in in_float}
+    found = {}
+    for step in in_int8:
+        ms = before.get(step["node"])
+        if ms is not None and step["int8"] and step["ms"] > 1.1 * ms + 1e-3:
+            found[step["node"]] = [ms, step["ms"]]
+    return found
+
+
+class StepTime(NamedTuple):
+    """Microseconds of a step, and the elements that it reads and writes."""
+
+    us: float
+    elements: int
+
+
+class StepTimes(NamedTuple):
+    """The steps of a plan by node, and what converting an element to or from bytes takes."""
+
+    steps: dict[str, StepTime]
+    conversion_us: float
+
+
+def step_times(model: onnx.ModelProto, feed: Feed) -> StepTimes:
+    """Time every step of a model on this machine, with one thread."""
+    loaded = load(model, threads=1)
+    arrays = [feed[port.name] for port in loaded.inputs]
+    steps = _steps(loaded, arrays, {name: array.shape for name, array in feed.items()})
+    edges = [s for s in steps if s["op"] in ("QuantizeLinear", "DequantizeLinear")]
+    elements = sum(s["elements"] for s in edges) / 2  # each is read and written
+    us = 1e3 * sum(s["ms"] for s in edges) / elements if elements else _CONVERSION_US
+    return StepTimes({s["node"]: StepTime(1e3 * s["ms"], s["elements"]) for s in steps}, us)
 
 
 def _steps(
@@ -127,6 +168,7 @@ def _steps(
             "op": n["op"],
             "int8": n["int8"],
             "note": n["note"],
+            "elements": sum(math.prod(t["shape"]) for t in (*n["inputs"], *n["outputs"])),
             "ms": 1e3 * seconds,
         }
         for n, (_, seconds) in zip(plan["nodes"], timed, strict=True)

@@ -18,6 +18,7 @@ from quaver.quantize.operators import (
     unfit,
     weight_of,
 )
+from quaver.quantize.regions import Regions, is_bias
 
 
 @dataclass
@@ -36,8 +37,7 @@ class Placement:
 def place(net: Net, keep_float: Collection[str] = ()) -> Placement:
     """Decide what is quantized.
 
-    Whatever the core computes in int8 is. A node that only moves elements takes part where its
-    result meets such a node. A tensor between an operator and the Clip after it is not stored,
+    Whatever the core computes in int8 is, but for what `regions` names. A tensor between an operator and the Clip after it is not stored,
     nor is one inside a function of a single tensor (x · sigmoid(x), however spelled): that is
     one table for the core.
 
@@ -60,7 +60,9 @@ def place(net: Net, keep_float: Collection[str] = ()) -> Placement:
             placement.nodes.add(node.name)
         elif why:
             placement.floats[node.name] = why
-    _drop_idle_moves(net, placement)
+    for name, why in Regions(net, keep_float).floats.items():
+        placement.nodes.discard(name)
+        placement.floats[name] = why
     inner = _inner(net, placement)
     stored = dict.fromkeys(
         name
@@ -79,17 +81,6 @@ def _stored_inputs(net: Net, node: onnx.NodeProto) -> list[str]:
     return [name for name in data_inputs(node) if name != weight]
 
 
-def _drop_idle_moves(net: Net, placement: Placement) -> None:
-    """Leave moves alone whose elements meet no operator in int8 afterwards."""
-    for node in reversed(net.nodes):
-        if node.name not in placement.nodes or not is_move(node):
-            continue
-        users = [user for name in node.output for user in net.users.get(name, [])]
-        if not any(user.name in placement.nodes for user in users):
-            placement.nodes.discard(node.name)
-            placement.floats[node.name] = "it only moves what is float after it"
-
-
 def _inner(net: Net, placement: Placement) -> set[str]:
     """Tensors between nodes in int8 that need not be stored."""
     roots = _roots(net, placement)
@@ -104,13 +95,10 @@ def _inner(net: Net, placement: Placement) -> set[str]:
         if name in roots:
             if all(roots.get(user.output[0]) == roots[name] for user in users):
                 inner.add(name)
-        elif node.op_type in CLAMPING and len(users) == 1 and _clamps(users[0], placement):
-            inner.add(name)
+        elif node.op_type in CLAMPING and len(users) == 1 and users[0].name in placement.nodes:
+            if users[0].op_type in ("Relu", "Clip") or is_bias(net, node, users[0]):
+                inner.add(name)
     return inner
-
-
-def _clamps(node: onnx.NodeProto, placement: Placement) -> bool:
-    return node.op_type in ("Relu", "Clip") and node.name in placement.nodes
 
 
 def _roots(net: Net, placement: Placement) -> dict[str, str]:

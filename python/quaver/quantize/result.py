@@ -29,13 +29,18 @@ class Result:
 
     def save_report(self, path: str | os.PathLike[str]) -> None:
         """Write the report: as one page with plots where the name ends in .html, else as JSON."""
-        if os.fspath(path).endswith((".html", ".htm")):
-            from quaver.quantize import page  # noqa: PLC0415 -- only needed here
+        save_report(self.report, path)
 
-            text = page.render(self.report)
-        else:
-            text = json.dumps(self.report, indent=2)
-        _write(path, text.encode())
+
+def save_report(report: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write a report, also that of an `AccuracyError`: a page if the name ends in .html, or JSON."""
+    if os.fspath(path).endswith((".html", ".htm")):
+        from quaver.quantize import page  # noqa: PLC0415 -- only needed here
+
+        text = page.render(report)
+    else:
+        text = json.dumps(report, indent=2)
+    _write(path, text.encode())
 
 
 def _write(path: str | os.PathLike[str], content: bytes) -> None:

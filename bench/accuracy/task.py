@@ -1,0 +1,32 @@
+"""What a row of the accuracy table is: a model, its data, and how an answer is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
+
+Feed: TypeAlias = dict[str, NDArray[Any]]
+Answers: TypeAlias = Sequence[NDArray[Any]]
+Figures: TypeAlias = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A model with data to calibrate on and other data to judge by."""
+
+    data: str
+    """What is judged by, in words."""
+    model: Callable[[], Path]
+    """Where the float model is."""
+    calibration: Callable[[], list[Feed]]
+    """What every quantizer gets, one run each."""
+    held_out: Callable[[], list[Feed]]
+    """What no quantizer sees."""
+    judge: Callable[[Answers, Answers], Figures]
+    """Figures from the float model's answers to the held-out runs and another's."""
+    required: Figures
+    """The least that each figure of ours must be."""
