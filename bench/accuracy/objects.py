@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 import zoo
 from accuracy.task import Answers, Feed, Figures, Task
@@ -38,7 +38,7 @@ def _scene(
         person = person.resize((size, size), Image.Resampling.BICUBIC)
         if generator.random() < 0.5:
             person = person.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        person = person.point(lambda v, gain=generator.uniform(0.6, 1.3): v * gain)
+        person = ImageEnhance.Brightness(person).enhance(generator.uniform(0.6, 1.3))
         x, y = generator.integers(0, _SIZE - size + 1, 2)
         scene.paste(person, (int(x), int(y)))
     return np.ascontiguousarray(np.asarray(scene, np.float32).transpose(2, 0, 1) / 255)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,5 +28,9 @@ class Task:
     """What no quantizer sees."""
     judge: Callable[[Answers, Answers], Figures]
     """Figures from the float model's answers to the held-out runs and another's."""
-    required: Figures
-    """The least that each figure of ours must be."""
+    required: Figures = field(default_factory=dict)
+    """The least that figures of ours must be."""
+    most: Figures = field(default_factory=dict)
+    """The most that figures of ours may be."""
+    kept: Callable[[NDArray[Any]], NDArray[Any]] = lambda answer: answer
+    """What of an answer is judged."""

@@ -14,13 +14,12 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 @cache
 def sentences(part: int) -> tuple[str, ...]:
     """Sentences of 4 to 25 words, of every second topic of the reference from `part` on."""
-    found = []
+    found: list[str] = []
     for name in sorted(topics)[part::2]:
         plain = re.sub(r"[*`_|\\=+~#-]{2,}|[*`]", "", topics[name])
         for block in re.split(r"\n\s*\n", plain):
-            for sentence in _SENTENCE.split(" ".join(block.split())):
-                if 4 <= len(sentence.split()) <= 25 and sentence.endswith("."):
-                    found.append(sentence)
+            parts = _SENTENCE.split(" ".join(block.split()))
+            found += [s for s in parts if 4 <= len(s.split()) <= 25 and s.endswith(".")]
     return tuple(dict.fromkeys(found))
 
 

@@ -1,5 +1,9 @@
 """Quaver's exceptions: one hierarchy, each a complete sentence for its reader."""
 
+from __future__ import annotations
+
+from typing import Any
+
 
 class Error(Exception):
     """Any error Quaver raises on purpose."""
@@ -36,6 +40,6 @@ class IsaError(Error):
 class AccuracyError(Error):
     """A promise of accuracy that no int8 model keeps; `report` has the frontier."""
 
-    def __init__(self, message: str, report: dict[str, object] | None = None) -> None:
+    def __init__(self, message: str, report: dict[str, Any] | None = None) -> None:
         super().__init__(message)
         self.report = report or {}

@@ -273,8 +273,8 @@ def test_open_batch() -> None:
     assert quaver.load(made.model)(_images(3)).shape == (3, 10)
 
 
-def test_several_inputs_and_products() -> None:
-    """Attention: products of activations, softmax, bytes moved."""
+def test_several_inputs_and_attention() -> None:
+    """Products with weights give and take bytes; scores between them are not rounded."""
     nodes = [
         _node("MatMul", "x wq", "q"),
         _node("MatMul", "z wk", "k"),
@@ -282,16 +282,24 @@ def test_several_inputs_and_products() -> None:
         _node("MatMul", "q kt", "s"),
         _node("Div", "s root", "d"),
         _node("Softmax", "d", "p", axis=-1),
-        _node("MatMul", "p z", "y"),
+        _node("MatMul", "p z", "c"),
+        _node("MatMul", "c wo", "y"),
     ]
     rng = np.random.default_rng(0)
     feed = {k: rng.standard_normal((1, 6, 8)).astype(np.float32) for k in "xz"}
-    constants = {k: rng.standard_normal((8, 8)).astype(np.float32) for k in ("wq", "wk")}
+    constants = {k: rng.standard_normal((8, 8)).astype(np.float32) for k in ("wq", "wk", "wo")}
     model = model_of(nodes, feed, ["y"], {**constants, "root": np.float32(8**0.5)})
     made = quaver.quantize(model, [feed] * 4)
-    facts = inspect.report(quaver.load(made.model))
-    assert facts["totals"]["int8_macs"] == facts["totals"]["macs"]
-    assert made.report["outputs"]["y"]["sqnr_db"] > 20
+    assert made.report["nodes"]["int8"] == ["MatMul_k", "MatMul_q", "MatMul_y"]
+    why = made.report["nodes"]["float"]
+    assert {n for n in why if "attention" in why[n]} == {
+        "MatMul_s",
+        "Div_d",
+        "Softmax_p",
+        "MatMul_c",
+    }
+    assert set(made.report["tensors"]) == {"x", "z", "q", "k", "c", "y"}
+    assert made.report["outputs"]["y"]["sqnr_db"] > 30
     with pytest.raises(quaver.InputError, match="give a dictionary with 'x', 'z'"):
         quaver.quantize(model, [feed["x"]])
 

@@ -246,53 +246,136 @@ def test_placement_of_fused_activations() -> None:
         _node("Conv", "r w2", "d"),
         _node("Sigmoid", "d", "s"),
         _node("Mul", "d s", "m"),
+        _node("Conv", "m w2", "y"),
         w=_weight(4, 4, 1, 1),
         w2=_weight(4, 4, 1, 1),
     )
-    assert place(net).tensors == ["x", "r", "d", "m"]
+    assert place(net).tensors == ["x", "r", "d", "m", "y"]
 
 
 def test_placement_shares_scales() -> None:
     """Moves share; Concat shares with inputs that have no other use."""
+    first, last = _node("Conv", "x v", "f"), _node("Conv", "y v", "z")
     net = _net(
-        _node("Relu", "x", "a"),
-        _node("Sigmoid", "x", "b"),
+        first,
+        _node("Tanh", "f", "a"),
+        _node("Sigmoid", "f", "b"),
         _node("Concat", "a b", "c", axis=1),
         _node("MaxPool", "c", "p", kernel_shape=[2, 2]),
         _node("Conv", "p w", "d"),
         _node("Add", "d d", "e"),
         _node("Mul", "b2 e", "y"),
+        last,
+        v=_weight(4, 4, 1, 1),
         w=_weight(4, 8, 1, 1),
         b2=np.full(1, -3.0),
     )
     group = place(net).group
     assert group["a"] == group["b"] == group["c"] == group["p"]
-    assert len({group["x"], group["c"], group["d"], group["y"]}) == 4
+    assert len({group["f"], group["c"], group["d"], group["y"]}) == 4
     used_twice = _net(
-        _node("Relu", "x", "a"),
-        _node("Sigmoid", "x", "b"),
+        first,
+        _node("Tanh", "f", "a"),
+        _node("Sigmoid", "f", "b"),
         _node("Concat", "a b", "c", axis=1),
         _node("Conv", "c w", "d"),
         _node("Mul", "d a", "y"),
+        last,
+        v=_weight(4, 4, 1, 1),
         w=_weight(4, 8, 1, 1),
     )
     group = place(used_twice).group
     assert group["b"] == group["c"] != group["a"]
 
 
-def test_placement_leaves_the_last_moves() -> None:
+def test_placement_leaves_the_ends() -> None:
+    """Before the first product and after the last nothing gains by bytes."""
     net = _net(
-        _node("Conv", "x w", "c"),
-        _node("Relu", "x", "r"),
-        _node("Concat", "c r", "y", axis=1),
+        _node("Tanh", "x", "t"),
+        _node("Conv", "t w", "c"),
+        _node("Relu", "c", "q"),
+        _node("Sigmoid", "q", "r"),
+        _node("Concat", "q r", "y", axis=1),
         w=_weight(4, 4, 1, 1),
     )
     placement = place(net)
-    assert placement.nodes == {"c", "r"}
-    assert "only moves" in placement.floats["y"]
+    assert placement.nodes == {"c", "q"}
+    assert placement.tensors == ["t", "q"]
+    assert "no product comes before" in placement.floats["t"]
+    assert {placement.floats[name] for name in "ry"} == {
+        "no product follows that would gain by bytes"
+    }
     assert place(net, ["c"]).floats["c"] == "asked for"
-    with pytest.raises(quaver.InputError, match="no node 'q'"):
-        place(net, ["q"])
+    with pytest.raises(quaver.InputError, match="no node 'nobody'"):
+        place(net, ["nobody"])
+
+
+@pytest.mark.parametrize("spelling", ["centred", "squares"])
+def test_placement_of_normalizations(spelling: str) -> None:
+    """However a LayerNorm is spelled, its inside is in float, and so is the sum it takes."""
+    spelled = {
+        "centred": [
+            _node("ReduceMean", "s", "mean", axes=[-1]),
+            _node("Sub", "s mean", "centred"),
+            _node("Pow", "centred two", "squared"),
+            _node("ReduceMean", "squared", "variance", axes=[-1]),
+            _node("Sqrt", "variance", "deviation"),
+            _node("Div", "centred deviation", "unit"),
+            _node("Mul", "unit g", "scaled"),
+            _node("Add", "scaled b", "n"),
+        ],
+        "squares": [
+            _node("ReduceMean", "s", "mean", axes=[-1]),
+            _node("Mul", "s s", "square"),
+            _node("ReduceMean", "square", "squares", axes=[-1]),
+            _node("Mul", "mean mean", "meant"),
+            _node("Sub", "squares meant", "variance"),
+            _node("Sqrt", "variance", "deviation"),
+            _node("Sub", "s mean", "centred"),
+            _node("Div", "centred deviation", "n"),
+        ],
+    }
+    constants = {"w": _weight(4, 4), "g": _weight(4), "b": _weight(4), "two": np.float32(2)}
+    nodes = [
+        _node("MatMul", "x w", "a"),
+        _node("MatMul", "x w", "c"),
+        _node("Add", "a c", "s"),
+        *spelled[spelling],
+        _node("MatMul", "n w", "y"),
+    ]
+    net = _net(*nodes, **constants, shape=(1, 3, 4))
+    placement = place(net)
+    assert placement.nodes == {"a", "c", "y"}
+    assert placement.tensors == ["x", "a", "c", "n", "y"]
+
+
+def test_placement_takes_biases_along() -> None:
+    net = _net(
+        _node("MatMul", "x w", "m"),
+        _node("Add", "b m", "n"),
+        _node("Relu", "n", "r"),
+        _node("MatMul", "r w", "y"),
+        w=_weight(4, 4),
+        b=_weight(4),
+        shape=(1, 3, 4),
+    )
+    assert place(net).tensors == ["x", "r", "y"]
+    kept = place(net, ["m"])
+    assert kept.nodes == {"y"}
+    assert kept.tensors == ["r", "y"]
+
+
+def test_placement_of_a_head_that_weighs_nothing() -> None:
+    """A product of no size that ends the network, as in detectors, stays in float with the end."""
+    net = _net(
+        _node("Conv", "x w", "c"),
+        _node("Softmax", "c", "p", axis=1),
+        _node("Conv", "p v", "y"),
+        w=_weight(64, 64, 7, 7),
+        v=_weight(1, 64, 1, 1),
+        shape=(1, 64, 8, 8),
+    )
+    assert place(net).nodes == {"c"}
 
 
 def _uneven(seed: int, *shape: int) -> np.ndarray:

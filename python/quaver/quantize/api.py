@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from quaver.errors import InputError
 from quaver.quantize.data import Data
-from quaver.quantize.metrics import Metric
 from quaver.quantize.result import Result
 
 if TYPE_CHECKING:
+    from quaver.quantize.metrics import Labels, Metric
     from quaver.quantize.prepare import Source
 
 METHODS = ("auto", "minmax", "percentile", "mse", "entropy")
@@ -29,7 +29,7 @@ def quantize(
     engine: str = "quaver",
     measure: bool = True,
     metric: Metric | None = None,
-    labels: Sequence[Any] | None = None,
+    labels: Labels | None = None,
     max_drop: float | None = None,
     never_slower: bool = False,
     seed: int = 0,

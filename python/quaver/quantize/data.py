@@ -51,9 +51,7 @@ class Samples:
             return len(_files(Path(self._data)))
         if isinstance(self._data, (np.ndarray, Mapping)):
             named = self._named("the data", self._data)
-            return next(
-                (len(named[p.name]) // (p.shape[0] or 1) for p in self.ports if p.shape), 1
-            )
+            return next((len(named[p.name]) // (p.shape[0] or 1) for p in self.ports if p.shape), 1)
         return len(self._data) if isinstance(self._data, Sequence) else 0
 
     def __iter__(self) -> Iterator[Feed]:
@@ -133,7 +131,7 @@ class Apart:
     others: Iterable[Feed]
 
 
-def take_apart(samples: Samples, labels: Sequence[Any] | None, seed: int) -> Apart:
+def take_apart(samples: Samples, labels: Sequence[Any] | Array | None, seed: int) -> Apart:
     """Set samples aside for a promise.
 
     A third of them, at most 256 and 256 MiB, is held out: neither calibration nor the search sees
@@ -161,7 +159,7 @@ def take_apart(samples: Samples, labels: Sequence[Any] | None, seed: int) -> Apa
         raise InputError(f"a promise needs at least {_LEAST} samples; there are {count}")
     if labels is not None and len(labels) != count:
         raise InputError(f"there are {len(labels)} labels for {count} samples")
-    part = max(1, min(count // 3, _APART, _APART_BYTES // max(1, max(sizes))))
+    part = max(1, min(count // 3, _APART, _APART_BYTES // max(1, *sizes)))
     order = np.random.default_rng(seed).permutation(count)[: 2 * part].tolist()
     taken = [set(order[:part]), set(order[part:])]
     found: list[tuple[list[Feed], list[Any] | None]] = []

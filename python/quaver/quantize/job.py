@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from quaver.quantize.calibrate import Statistics, calibrate
 from quaver.quantize.data import Apart, Data, Feed, Samples, keep, take_apart
 from quaver.quantize.engine import runner
 from quaver.quantize.histogram import Histogram
-from quaver.quantize.metrics import Judge, Metric
+from quaver.quantize.metrics import Judge, Labels, Metric
 from quaver.quantize.net import Array
 from quaver.quantize.operators import data_inputs, weight_of
 from quaver.quantize.placement import Placement, place
@@ -51,7 +51,7 @@ class Job:
     """From a float model and data to an int8 model."""
 
     def __init__(
-        self, model: Source, data: Data, options: Options, seed: int, labels: Sequence[Any] | None
+        self, model: Source, data: Data, options: Options, seed: int, labels: Labels | None
     ) -> None:
         self._options = options
         self._seed = seed
@@ -65,9 +65,7 @@ class Job:
         samples = Samples(data, _ports(self._original))
         self._count = len(samples)
         self._apart = take_apart(samples, labels, seed) if options.max_drop is not None else None
-        if self._apart:
-            samples = self._apart.others
-        self._kept, self._rest = keep(samples, seed)
+        self._kept, self._rest = keep(self._apart.others if self._apart else samples, seed)
         self._ranges: dict[str, Range] = {}
         self._affines: dict[str, Affine] = {}
         self._quantized: dict[str, Weight] = {}
@@ -78,6 +76,7 @@ class Job:
         self._tried: dict[str, float] = {}
         self._promise: dict[str, Any] | None = None
         self._method = options.method
+        self._slow: frozenset[str] = frozenset()
 
     def run(self) -> onnx.ModelProto:
         """Carry out the steps."""
@@ -87,7 +86,8 @@ class Job:
         self._choose_ranges()
         kept = self._options.keep_float
         if self._options.never_slower:
-            kept |= self._slower(self._build(kept))
+            self._slow = self._slower(self._build(kept))
+            kept |= self._slow
         if self._apart and self._options.max_drop is not None:
             kept |= self._search(kept, self._apart, self._options.max_drop)
         model = self._build(kept)
@@ -151,9 +151,18 @@ class Job:
                 _expect_finite(self._net.weights[name], f"constant {name!r}")
                 self._statistics.add(name, self._net.weights[name], None)
 
+    def _place(self, kept: frozenset[str]) -> Placement:
+        """Decide what is quantized, and say of what the caller did not name why it stays."""
+        placement = place(self._net, kept)
+        for name in kept & placement.floats.keys() - self._options.keep_float:
+            placement.floats[name] = (
+                "slower in int8 on this machine" if name in self._slow else "for the promise"
+            )
+        return placement
+
     def _build(self, kept: frozenset[str]) -> onnx.ModelProto:
         """The model with these nodes in float."""
-        self._placement = place(self._net, kept)
+        self._placement = self._place(kept)
         placed = self._placement.nodes
         self._calibrate_more([n for n in self._placement.tensors if n not in self._affines])
         return qdq.write(
@@ -230,23 +239,25 @@ class Job:
             Part(feeds, Judge(metric, labels, outputs(run, feeds)))
             for feeds, labels in (apart.searched, apart.held_out)
         ]
-        layers = [name for name in self._quantized if name in place(self._net, kept).nodes]
+        layers = [name for name in self._quantized if name in self._place(kept).nodes]
+        named = metric if isinstance(metric, str) else getattr(metric, "__name__", "a function")
         search = Search(
             self._original,
             lambda floats: self._build(kept | floats),
             layers,
-            *parts,
-            max_drop,
-            engine,
+            searched=parts[0],
+            held_out=parts[1],
+            max_drop=max_drop,
+            engine=engine,
         )
         try:
-            floats, self._promise = search.run()
+            floats, promise = search.run()
         except AccuracyError as error:
-            self._placement = place(self._net, kept)
-            self._promise = error.report
+            self._placement = self._place(kept)
+            self._promise = {**error.report, "metric": named}
             error.report = self.report()
             raise
-        self._promise["metric"] = metric if isinstance(metric, str) else metric.__name__
+        self._promise = {**promise, "metric": named}
         return floats
 
     def _histogram(self, names: list[str]) -> Histogram:

@@ -15,6 +15,7 @@ from quaver.errors import CorruptFileError, FileError, InputError
 from quaver.quantize.net import Array
 
 Outputs: TypeAlias = "list[dict[str, Array]]"
+Labels: TypeAlias = "Sequence[Any] | Array"
 Metric: TypeAlias = "str | Callable[[Outputs, Any], float]"
 
 NAMES = ("cosine", "f1", "top1")
@@ -106,8 +107,8 @@ def read_labels(path: str | os.PathLike[str]) -> Array:
         raise FileError(f"cannot read '{path}': {error.strerror or error}") from error
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise CorruptFileError(
-            f"'{path}' holds no labels ({error}); expected an .npy, an .npz of one array, or a text "
-            "file with one integer a line"
+            f"'{path}' holds no labels ({error}); expected an .npy, an .npz of one array, or a "
+            "text file with one integer a line"
         ) from error
 
 

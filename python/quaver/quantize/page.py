@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
+
+from quaver.quantize import frontier
+from quaver.quantize.markup import table
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2330; --soft: #667085; --line: #d9dee7; --paper: #fff;
@@ -23,7 +26,9 @@ td.n, th.n { text-align: right; }
 figure { margin: 0; } figcaption { font-size: .8rem; overflow-wrap: anywhere; }
 svg { width: 100%; height: auto; display: block; } svg text { fill: var(--soft); font-size: 10px; }
 .bar { fill: var(--bar); } .weak { fill: var(--weak); } .cut { stroke: var(--cut); }
-.axis { stroke: var(--line); }
+.axis { stroke: var(--line); } .open { fill: var(--paper); stroke: var(--bar); }
+.path { stroke: var(--bar); fill: none; }
+.float { fill: var(--soft); }
 """
 
 _WEAK_DB = 20.0  # below it a tensor is drawn as weak
@@ -43,6 +48,8 @@ def render(report: Mapping[str, Any], title: str = "Quantization report") -> str
     parts = [f"<h1>{escape(title)}</h1>", _summary(report)]
     if "outputs" in report:
         parts += ["<h2>Outputs</h2>", _outputs(report["outputs"])]
+    if report.get("promise"):
+        parts += ["<h2>The promise</h2>", frontier.render(report["promise"])]
     if "latency" in report:
         parts += ["<h2>Time on this machine</h2>", _latency(report["latency"])]
     if "sqnr_db" in report:
@@ -78,23 +85,12 @@ def _summary(report: Mapping[str, Any]) -> str:
     )
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int]) -> str:
-    def row(cells: Sequence[str], tag: str) -> str:
-        return "".join(
-            f"<{tag}{' class=n' if i in right else ''}>{escape(cell)}</{tag}>"
-            for i, cell in enumerate(cells)
-        )
-
-    body = "".join(f"<tr>{row(cells, 'td')}</tr>" for cells in rows)
-    return f"<table><tr>{row(header, 'th')}</tr>{body}</table>"
-
-
 def _outputs(outputs: Mapping[str, Mapping[str, float]]) -> str:
     rows = [
         [name, f"{o['sqnr_db']:.1f}", f"{o['cosine_mean']:.4f}", f"{o['cosine_least']:.4f}"]
         for name, o in outputs.items()
     ]
-    return _table(["output", "SQNR dB", "cosine, mean", "least"], rows, (1, 2, 3))
+    return table(["output", "SQNR dB", "cosine, mean", "least"], rows, (1, 2, 3))
 
 
 def _latency(latency: Mapping[str, Any]) -> str:
@@ -118,7 +114,7 @@ def _latency(latency: Mapping[str, Any]) -> str:
         f"<p>Float {latency['float_ms']:.2f} ms, int8 {latency['int8_ms']:.2f} ms: "
         f"{latency['speedup']:.2f} times as fast ({escape(latency['isa'])}, one thread). "
         "The slowest steps:</p>"
-        + _table(["node", "operator", "", "float ms", "int8 ms", ""], rows, (3, 4))
+        + table(["node", "operator", "", "float ms", "int8 ms", ""], rows, (3, 4))
     )
 
 
@@ -154,7 +150,7 @@ def _noise(values: Mapping[str, float]) -> str:
 def _floats(floats: Mapping[str, str]) -> str:
     if not floats:
         return "<p>Nothing: the whole network is in int8.</p>"
-    return _table(["node", "why"], list(floats.items()), ())
+    return table(["node", "why"], list(floats.items()), ())
 
 
 def _repairs(repairs: Mapping[str, Any]) -> str:
@@ -166,7 +162,7 @@ def _repairs(repairs: Mapping[str, Any]) -> str:
         largest = max(biases.values(), default=0.0)
         rows.append(["biases corrected", f"{len(biases)} nodes, by at most {largest:.3g}"])
     rows.append(["weight scales searched", "yes" if repairs["search_weights"] else "off"])
-    return _table(["repair", ""], rows, ())
+    return table(["repair", ""], rows, ())
 
 
 def _groups(groups: Sequence[Mapping[str, Any]] | None) -> str:

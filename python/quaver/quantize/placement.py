@@ -37,9 +37,9 @@ class Placement:
 def place(net: Net, keep_float: Collection[str] = ()) -> Placement:
     """Decide what is quantized.
 
-    Whatever the core computes in int8 is, but for what `regions` names. A tensor between an operator and the Clip after it is not stored,
-    nor is one inside a function of a single tensor (x · sigmoid(x), however spelled): that is
-    one table for the core.
+    Whatever the core computes in int8 is, but for what `regions` names. A tensor between an
+    operator and the bias or Clip after it is not stored, nor is one inside a function of a single
+    tensor (x · sigmoid(x), however spelled): that is one table for the core.
 
     Parameters
     ----------
@@ -78,7 +78,11 @@ def place(net: Net, keep_float: Collection[str] = ()) -> Placement:
 
 def _stored_inputs(net: Net, node: onnx.NodeProto) -> list[str]:
     weight = weight_of(net, node)
-    return [name for name in data_inputs(node) if name != weight]
+    before = [net.producer.get(name) for name in node.input]
+    bias = any(product is not None and is_bias(net, product, node) for product in before)
+    return [
+        name for name in data_inputs(node) if name != weight and not (bias and name in net.weights)
+    ]
 
 
 def _inner(net: Net, placement: Placement) -> set[str]:
@@ -95,10 +99,16 @@ def _inner(net: Net, placement: Placement) -> set[str]:
         if name in roots:
             if all(roots.get(user.output[0]) == roots[name] for user in users):
                 inner.add(name)
-        elif node.op_type in CLAMPING and len(users) == 1 and users[0].name in placement.nodes:
-            if users[0].op_type in ("Relu", "Clip") or is_bias(net, node, users[0]):
-                inner.add(name)
+        elif len(users) == 1 and users[0].name in placement.nodes and _takes(net, node, users[0]):
+            inner.add(name)
     return inner
+
+
+def _takes(net: Net, node: onnx.NodeProto, user: onnx.NodeProto) -> bool:
+    """Whether a node does what its user does in its own rounding."""
+    return node.op_type in CLAMPING and (
+        user.op_type in ("Relu", "Clip") or is_bias(net, node, user)
+    )
 
 
 def _roots(net: Net, placement: Placement) -> dict[str, str]:

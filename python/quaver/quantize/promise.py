@@ -96,6 +96,7 @@ class Search:
         original: onnx.ModelProto,
         build: Build,
         layers: Sequence[str],
+        *,
         searched: Part,
         held_out: Part,
         max_drop: float,

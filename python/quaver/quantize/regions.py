@@ -44,9 +44,7 @@ class Regions:
         self._net = net
         self._order = {node.name: i for i, node in enumerate(net.nodes)}
         asked = set(asked)
-        self._fit = {
-            n.name for n in net.nodes if n.name not in asked and unfit(net, n) is None
-        }
+        self._fit = {n.name for n in net.nodes if n.name not in asked and unfit(net, n) is None}
         self._above = _Reach(net)
         self.floats: dict[str, str] = {}
         self.attached = _attached(net, self._fit)
@@ -102,7 +100,8 @@ class Regions:
         """The nodes from what a reduction reads to where its result last meets that again."""
         net = self._net
         source = self._tensors_above(reduction.input[0])
-        made, found = set(reduction.output), set()
+        made = set(reduction.output)
+        found: set[str] = set()
         for node in net.nodes[self._order[reduction.name] + 1 :]:
             if node.name in self._products or not made.intersection(node.input):
                 continue
@@ -116,7 +115,7 @@ class Regions:
 
     def _shifted(self, node: onnx.NodeProto) -> set[str]:
         """The products and sums with constants that follow: scale and shift of a normalization."""
-        found = set()
+        found: set[str] = set()
         while True:
             user = self._net.sole_user(node.output[0])
             if user is None or user.op_type not in ARITHMETIC:

@@ -33,7 +33,7 @@ class Result:
 
 
 def save_report(report: dict[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write a report, also that of an `AccuracyError`: a page if the name ends in .html, or JSON."""
+    """Write a report, that of an `AccuracyError`: a page if the name ends in .html, else JSON."""
     if os.fspath(path).endswith((".html", ".htm")):
         from quaver.quantize import page  # noqa: PLC0415 -- only needed here
 
