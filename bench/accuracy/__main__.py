@@ -3,9 +3,9 @@
 ``PYTHONPATH=bench python -m accuracy`` prints a table for each model, as Markdown.
 
 Every quantizer gets the same samples to calibrate on; the float model's answers to held-out ones,
-or known labels, are the truth. Ours runs on Quaver, a peer's on the peer, each with one thread. Each
-quantizer works in a process of its own, for its peak memory. Milliseconds are medians of runs in
-turn. A recipe that fails says why in its row.
+or known labels, are the truth. Ours runs on Quaver, a peer's on the peer, each with one thread.
+Each quantizer works in a process of its own, for its peak memory. Milliseconds are medians of runs
+in turn. A recipe that fails says why in its row.
 """
 
 from __future__ import annotations
