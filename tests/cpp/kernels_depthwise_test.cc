@@ -286,9 +286,10 @@ TEST(kernels_depthwise_u8_extremes_are_exact) {
 TEST(kernels_depthwise_u8_scales_that_lead_outside) {
   for (const DepthwiseU8Kernel* kernel : kernel_case::candidates(depthwise_u8_kernels())) {
     Random random(kernel_case::seed());
-    for (const float large : {0.999F, 1.0F, 3.0F, 1e6F}) {
+    for (const float large : {0.5F, 0.999F, 1.0F, 3.0F, 1e4F, 1e6F}) {
       ProblemU8 problem({5, 65, 3, 3, 1, 1}, 0, random);
       problem.scale[random.integer(0, 64)] = large;
+      compare<std::uint8_t>(*kernel, definition_u8(), problem, 0);
       for (std::int32_t& bias : problem.bias) bias = random.coin() ? INT32_MAX - 600000 : INT32_MIN + 600000;
       compare<std::uint8_t>(*kernel, definition_u8(), problem, 0);
     }

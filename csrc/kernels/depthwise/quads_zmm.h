@@ -36,16 +36,19 @@ struct QuadsZmm {
   }
 };
 
-// A scale below 1 takes every sum to a float whose integer exists. One of 1 or more, under which a single step of a sum
-// moves the result by a step or more, is for the definition; and so is a residual that could lead outside.
+// Whether every sum, however large the activations and weights, is brought by its scale to a float whose integer
+// exists. Scales that are not have steps as large as billions; they are for the definition.
 inline bool stays_in_range(const DepthwiseU8Args& g) {
-  constexpr std::size_t kLanes = Zmm::kLanes;
+  const float products = static_cast<float>(g.rows * g.columns) * (255.0F * 128.0F), residual = 255.0F * g.r_scale;
+  const __m512 limit = _mm512_set1_ps(0x1.fffffp30F - (g.r ? __builtin_fabsf(residual) : 0.0F));
   __mmask16 below = 0xFFFF;
-  for (std::size_t c = 0; c < g.channels; c += kLanes) {
+  for (std::size_t c = 0; c < g.channels; c += Zmm::kLanes) {
+    const __m512 bias = _mm512_abs_ps(Zmm::to_float(Zmm::load(g.bias + c)));
     const __m512 scale = _mm512_abs_ps(Zmm::load(g.scale + c));
-    below &= _mm512_cmp_ps_mask(scale, _mm512_set1_ps(1), _CMP_LT_OQ);
+    const __m512 largest = _mm512_mul_ps(_mm512_add_ps(bias, _mm512_set1_ps(products)), scale);
+    below &= _mm512_cmp_ps_mask(largest, limit, _CMP_LT_OQ);
   }
-  return below == 0xFFFF && (!g.r || __builtin_fabsf(g.r_scale) < 1);
+  return below == 0xFFFF;
 }
 
 template <class T>
