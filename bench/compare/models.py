@@ -47,9 +47,10 @@ def onnx_file(name: str, batch: int) -> Path:
 def compiled_file(name: str, batch: int) -> Path:
     """Give Quaver's compiled file, with its weights packed for this machine."""
     import quaver  # noqa: PLC0415 -- not needed where only peers run
+    from quaver import _core  # noqa: PLC0415
 
     source = onnx_file(name, batch)
-    version = _digest(Path(str(quaver._core.__file__)))
+    version = _digest(Path(str(_core.__file__)))
 
     def build(path: Path) -> None:
         quaver.load(source, threads=1).save(path, packed=True)
@@ -82,10 +83,23 @@ def nncf_file(name: str, batch: int) -> Path:
 
 
 def sample(name: str, batch: int) -> Array:
-    """Draw a run of photographs as the network takes them, float32 [batch, 3, height, width]."""
+    """Draw a run of pictures as the network takes them, float32 [batch, 3, height, width].
+
+    Photographs; for what reads text a scanned page, moved a little for each picture.
+    """
     network = zoo.ALL[name]
     size = getattr(network, "SIZE", (224, 224))
-    return photos.random_crops(batch, network.NORMALIZATION, seed=7, size=size)
+    if not name.startswith("ppocr"):
+        return photos.random_crops(batch, network.NORMALIZATION, seed=7, size=size)
+    page = photos.load("page")
+    height, width = size
+    side = min(page.height * width / height, page.width)
+    moves = np.linspace(0, page.width - side, batch)
+    pictures = [
+        page.resize((width, height), box=(left, 0, left + side, side * height / width))
+        for left in moves
+    ]
+    return np.stack([network.NORMALIZATION(picture) for picture in pictures])
 
 
 def _kept(source: Path, suffix: str, build: Callable[[Path], None]) -> Path:

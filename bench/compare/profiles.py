@@ -28,12 +28,12 @@ _KINDS = {
 def measure(network: str) -> dict[str, Any]:
     """Profile Quaver's int8 version of a network on one thread, as `quaver inspect --profile`."""
     import quaver  # noqa: PLC0415
-    from quaver import inspect  # noqa: PLC0415
+    from quaver import _core, inspect  # noqa: PLC0415
 
     model = quaver.load(models.compiled_file(f"{network}-int8-quaver", 1), threads=1)
     facts = inspect.report(model, profile=_RUNS)
-    facts["copy"] = {size: quaver._core.peak_copy(size) for size in (1 << 18, 1 << 26)}
-    facts["peak_macs"] = quaver._core.peak_macs(model.isa, True)
+    facts["copy"] = {size: _core.peak_copy(size) for size in (1 << 18, 1 << 26)}
+    facts["peak_macs"] = _core.peak_macs(model.isa, True)
     return facts
 
 

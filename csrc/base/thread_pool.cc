@@ -109,7 +109,7 @@ unsigned available_threads() {
   return granted ? std::min(cpus, granted) : cpus;
 }
 
-ThreadPool::ThreadPool(unsigned size) : size_(size) {
+ThreadPool::ThreadPool(unsigned size) : size_(size), runs_(std::min(size, 1024U)) {
   if (size < 1 || size > 1024) fail(Status::invalid_input, "threads must be from 1 to 1024, got ", size);
   budget();  // asks the system now, so that no run has to
   threads_.reserve(size - 1);
@@ -128,9 +128,24 @@ ThreadPool::~ThreadPool() {
 Caller::Caller() noexcept { callers.fetch_add(1, std::memory_order_relaxed); }
 Caller::~Caller() { callers.fetch_sub(1, std::memory_order_relaxed); }
 
-void ThreadPool::share(unsigned index, unsigned workers) const {
-  const std::size_t first = units_ * index / workers, last = units_ * (index + 1) / workers;
-  if (first < last) work_(context_, first, last, index);
+void ThreadPool::give_out(std::size_t units, unsigned workers) {
+  constexpr std::size_t kPieces = 4;  // of a run: fewer leave a slow worker's rest undone, more cost their taking
+  piece_ = std::max<std::size_t>(units / workers / kPieces, 1);
+  for (unsigned i = 0; i < workers; ++i) {
+    runs_[i].next.store(units * i / workers, std::memory_order_relaxed);
+    runs_[i].end = units * (i + 1) / workers;
+  }
+}
+
+void ThreadPool::share(unsigned index, unsigned workers) {
+  for (unsigned i = 0; i < workers; ++i) {
+    Run& run = runs_[(index + i) % workers];
+    while (true) {
+      const std::size_t first = run.next.fetch_add(piece_, std::memory_order_relaxed);
+      if (first >= run.end) break;
+      work_(context_, first, std::min(first + piece_, run.end), index);
+    }
+  }
 }
 
 void ThreadPool::run(std::size_t units, Work work, void* context) {
@@ -142,7 +157,7 @@ void ThreadPool::run(std::size_t units, Work work, void* context) {
     work(context, 0, units, 0);
     return;
   }
-  units_ = units;
+  give_out(units, extra + 1);
   work_ = work;
   context_ = context;
   pending_.store(extra, std::memory_order_relaxed);

@@ -41,13 +41,22 @@ class ThreadPool {
 
   unsigned size() const noexcept { return size_; }
 
-  // Splits [0, units) into equal runs, one for each worker that the budget leaves, and returns when all are done.
+  // Splits [0, units) into equal runs, one for each worker that the budget leaves, and returns when all are done. A
+  // worker takes its run piece by piece, then helps with the others': two threads may share a physical core, or another
+  // process may hold one up.
   // Allocates nothing. Not to be called from within a job of this pool.
   void run(std::size_t units, Work work, void* context);
 
  private:
   void worker(unsigned index);
-  void share(unsigned index, unsigned workers) const;
+  // A worker's run: how far it has been given out.
+  struct alignas(64) Run {
+    std::atomic<std::size_t> next{0};
+    std::size_t end = 0;
+  };
+
+  void give_out(std::size_t units, unsigned workers);
+  void share(unsigned index, unsigned workers);
   void wake();
 
   const unsigned size_;
@@ -59,7 +68,8 @@ class ThreadPool {
   std::atomic<std::uint64_t> round_{0};  // of a new value is a new job; its low bits are how many workers take part
   std::atomic<unsigned> pending_{0};
   std::atomic<bool> stop_{false};
-  std::size_t units_ = 0;
+  std::vector<Run> runs_;
+  std::size_t piece_ = 1;
   Work work_ = nullptr;
   void* context_ = nullptr;
 };

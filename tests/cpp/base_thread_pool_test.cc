@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -65,31 +67,70 @@ TEST(thread_pool_takes_callers_at_once) {
   CHECK_EQ(wrong.load(), 0);
 }
 
+struct Presence {
+  int wanted;
+  std::atomic<unsigned> seen{0};
+};
+
+// Stays until as many workers are there as are wanted, and a little longer for those that should not come.
 void note_worker(void* context, std::size_t, std::size_t, unsigned worker) {
-  static_cast<std::atomic<unsigned>*>(context)->fetch_or(1U << worker);
+  using Clock = std::chrono::steady_clock;
+  auto& presence = *static_cast<Presence*>(context);
+  presence.seen.fetch_or(1U << worker);
+  const auto start = Clock::now();
+  const auto stay = [&] {
+    const bool all = std::popcount(presence.seen.load()) >= presence.wanted;
+    return Clock::now() - start < (all ? std::chrono::milliseconds(20) : std::chrono::milliseconds(10000));
+  };
+  while (stay()) std::this_thread::yield();
 }
 
-// Which workers took part in a job of one unit each.
-unsigned workers_of(ThreadPool& pool) {
-  std::atomic<unsigned> seen{0};
-  pool.run(pool.size(), &note_worker, &seen);
-  return seen.load();
+// Which workers take part in a job of a unit for each.
+unsigned workers_of(ThreadPool& pool, int wanted) {
+  Presence presence{wanted};
+  pool.run(pool.size(), &note_worker, &presence);
+  return presence.seen.load();
 }
 
 TEST(thread_pool_leaves_cores_to_other_callers) {
   ThreadPool pool(2);
-  CHECK_EQ(workers_of(pool), 0b11U);
+  CHECK_EQ(workers_of(pool, 2), 0b11U);
   {
     std::vector<Caller> others(std::max(2U, available_threads()));
-    CHECK_EQ(workers_of(pool), 0b01U);
+    CHECK_EQ(workers_of(pool, 1), 0b01U);
   }
-  CHECK_EQ(workers_of(pool), 0b11U);
+  CHECK_EQ(workers_of(pool, 2), 0b11U);
+}
+
+struct Progress {
+  std::atomic<std::size_t> done{0};
+  std::size_t units = 0;
+  bool helped = true;
+};
+
+// Worker 1 keeps its piece until all others are done; without help with the rest of its run they never are.
+void hold_up_one(void* context, std::size_t first, std::size_t last, unsigned worker) {
+  auto& progress = *static_cast<Progress*>(context);
+  const auto start = std::chrono::steady_clock::now();
+  const auto waits = [&] { return worker == 1 && progress.done.load() < progress.units - (last - first); };
+  while (waits() && std::chrono::steady_clock::now() - start < std::chrono::seconds(5)) std::this_thread::yield();
+  if (waits()) progress.helped = false;
+  progress.done += last - first;
+}
+
+TEST(thread_pool_helps_a_slow_worker) {
+  ThreadPool pool(2);
+  Progress progress;
+  progress.units = 800;
+  pool.run(progress.units, &hold_up_one, &progress);
+  CHECK_EQ(progress.done.load(), progress.units);
+  CHECK(progress.helped);
 }
 
 TEST(thread_pool_gives_a_lone_caller_all_it_asked_for) {
   ThreadPool pool(available_threads() + 2);
   const Caller caller;
-  CHECK_EQ(workers_of(pool), (1U << pool.size()) - 1);
+  CHECK_EQ(workers_of(pool, static_cast<int>(pool.size())), (1U << pool.size()) - 1);
 }
 
 TEST(thread_pool_takes_part_of_its_workers) {
@@ -101,7 +142,7 @@ TEST(thread_pool_takes_part_of_its_workers) {
     pool.run(50, &count_units, &counts);
     CHECK(each_once(counts, 1));
   }
-  CHECK_EQ(workers_of(pool), (1U << (all - 1)) - 1);
+  CHECK_EQ(workers_of(pool, static_cast<int>(all) - 1), (1U << (all - 1)) - 1);
 }
 
 TEST(thread_pools_share_the_budget_at_once) {
