@@ -57,14 +57,16 @@ class Tile:
     """Name of the instruction that multiplies."""
     count: int
     """How many of them one step along k takes: rows x vectors, twice for even and odd bytes."""
+    most: int
+    """Instructions of such a step that are not to be passed: loads, broadcasts and the loop."""
 
 
 TILES = [
-    Tile("x86_avx2.cc.o", "vpmaddwd", 6 * 2 * 2),
-    Tile("x86_avx2.cc.o", "vfmadd", 6 * 2),
-    Tile("x86_avxvnni.cc.o", "vpdpbusd", 6 * 2),
-    Tile("x86_avx512vnni.cc.o", "vpdpbusd", 7 * 2),
-    Tile("x86_avx512vnni.cc.o", "vfmadd", 7 * 2),
+    Tile("x86_avx2.cc.o", "vpmaddwd", 6 * 2 * 2, 84),
+    Tile("x86_avx2.cc.o", "vfmadd", 6 * 2, 28),
+    Tile("x86_avxvnni.cc.o", "vpdpbusd", 6 * 2, 28),
+    Tile("x86_avx512vnni.cc.o", "vpdpbusd", 7 * 2, 32),
+    Tile("x86_avx512vnni.cc.o", "vfmadd", 7 * 2, 32),
 ]
 
 
@@ -114,6 +116,7 @@ def test_tiles_stay_in_registers(tile: Tile) -> None:
     loops = [loop for loop in _loops(OBJECTS[tile.source]) if _dots(loop, tile.dot)]
     assert loops, "no loop multiplies"
     assert max(_dots(loop, tile.dot) for loop in loops) == tile.count
+    assert max(map(len, loops)) <= tile.most
     assert [spill for loop in loops for spill in _on_stack(loop)] == []
 
 
@@ -140,6 +143,38 @@ def test_depthwise_sums_stay_in_registers(source: str, dot: str, count: int) -> 
     loops = [loop for loop in _loops(DEPTHWISE[source]) if _dots(loop, dot) == count]
     assert len(loops) == 2, "one for each step of 1 and 2"
     assert [store for loop in loops for store in _stored_on_stack(loop)] == []
+
+
+#: Four pixels of a 5x5 window: two dots of four rows each a column; AVX2 takes three pairs of rows.
+#: With 16 registers AVX-VNNI has one constant more than places for it.
+LARGE_WINDOWS = [
+    ("x86_avx2.cc.o", "vpmaddwd", 4 * 5 * 3, 0),
+    ("x86_avxvnni.cc.o", "vpdpbusd", 4 * 5 * 2, 1),
+    ("x86_avx512vnni.cc.o", "vpdpbusd", 4 * 5 * 2, 0),
+    ("x86_avx512vbmi.cc.o", "vpdpbusd", 4 * 5 * 2, 0),
+]
+
+
+@pytest.mark.parametrize(("source", "dot", "count", "stores"), LARGE_WINDOWS)
+def test_large_depthwise_windows(source: str, dot: str, count: int, stores: int) -> None:
+    if source not in DEPTHWISE:
+        pytest.skip("built for another architecture")
+    loops = [loop for loop in _loops(DEPTHWISE[source]) if _dots(loop, dot) == count]
+    assert loops
+    assert max(len(_stored_on_stack(loop)) for loop in loops) <= stores
+
+
+def test_every_kernel_with_dot_instructions_is_guarded() -> None:
+    guarded = {("gemm", tile.source) for tile in TILES}
+    guarded |= {("depthwise", source) for source, *_ in (*WINDOWS, *LARGE_WINDOWS)}
+    families = {path.parent.name for path in Path(BUILD or "").glob("**/csrc/kernels/*/*.cc.o")}
+    found = {
+        (family, name)
+        for family in families
+        for name, path in _objects(family).items()
+        if any(_dots(loop, "vpdp") for loop in _loops(path))
+    }
+    assert found <= guarded
 
 
 def test_a_spill_is_seen() -> None:
