@@ -37,7 +37,7 @@ struct QuadsZmm {
 };
 
 // Whether every sum, however large the activations and weights, is brought by its scale to a float whose integer
-// exists. Scales that are not have steps as large as billions; they are for the definition.
+// exists. No real layer fails this; one that does is left to the definition.
 inline bool stays_in_range(const DepthwiseU8Args& g) {
   const float products = static_cast<float>(g.rows * g.columns) * (255.0F * 128.0F), residual = 255.0F * g.r_scale;
   const __m512 limit = _mm512_set1_ps(0x1.fffffp30F - (g.r ? __builtin_fabsf(residual) : 0.0F));
