@@ -5,6 +5,7 @@
 #include <map>
 #include <numeric>
 
+#include "ops/block_step.h"
 #include "ops/conv_weights.h"
 
 namespace quaver {
@@ -65,6 +66,39 @@ bool edge_to_edge(const ConvGeometry& g) {
   return g.group == 1 && meets(rows) && meets(columns) && g.oh == g.h * g.kh && g.ow == g.w * g.kw;
 }
 
+// The columns of a product for `count` taps from `first` on, one channel after the other of each.
+template <class Family>
+struct TapColumns {
+  std::vector<typename Family::Bias> bias;  // padded to panels, like scale
+  std::vector<float> scale;
+  PackedBlock w;
+
+  TapColumns(LowerContext& context, const ConvGeometry& g, GemmStep<Family>& step, const typename Family::Weight* plane,
+             std::size_t first, std::size_t count) {
+    const std::size_t width = count * g.o;
+    for (std::size_t tap = first; tap < first + count; ++tap) {
+      const std::size_t phase = add_phase<Family>(step, g, {plane}, {tap});
+      bias.insert(bias.end(), step.bias.begin() + phase, step.bias.begin() + phase + g.o);
+      if (!step.scale.empty()) scale.insert(scale.end(), step.scale.begin(), step.scale.begin() + g.o);
+    }
+    bias.resize(pad_to_panel(width));
+    if (!step.scale.empty()) scale.resize(bias.size());
+    const void* source = context.input(1).data->data();
+    const std::string kind = text(layout_name<Family>(), "taps ", first, "+", count) +
+                             kind_of_planes(source, std::vector{plane}, g.o * g.taps() * g.depth());
+    w = context.cache.get(source, kind, Family::packed_bytes(width, 1, g.depth()), [&](void* out) {
+      std::vector<typename Family::Weight> rows;
+      for (std::size_t tap = first; tap < first + count; ++tap) {
+        for (std::size_t o = 0; o < g.o; ++o) {
+          const auto* from = plane + (o * g.taps() + tap) * g.depth();
+          rows.insert(rows.end(), from, from + g.depth());
+        }
+      }
+      Family::pack(width, 1, g.depth(), rows.data(), out);
+    });
+  }
+};
+
 // Then a row of input pixels and a row of taps make a row of outputs in one product, whose columns are a block's pixels
 // and channels as they lie in the output.
 template <class Family>
@@ -74,31 +108,15 @@ void add_block_rows(LowerContext& context, const ConvGeometry& g, GemmStep<Famil
   std::vector<typename Family::Bias> bias;
   std::vector<float> scale;
   for (std::size_t ky = 0; ky < g.kh; ++ky) {
+    const TapColumns<Family> columns(context, g, step, plane, ky * g.kw, g.kw);
     GemmPart part;
     part.m = g.w;
     part.n = width;
     part.y_stride = width * element;
     part.channel = bias.size();
-    for (std::size_t kx = 0; kx < g.kw; ++kx) {
-      const std::size_t phase = add_phase<Family>(step, g, {plane}, {ky * g.kw + kx});
-      bias.insert(bias.end(), step.bias.begin() + phase, step.bias.begin() + phase + g.o);
-      if (!step.scale.empty()) scale.insert(scale.end(), step.scale.begin(), step.scale.begin() + g.o);
-    }
-    bias.resize(part.channel + pad_to_panel(width));
-    if (!step.scale.empty()) scale.resize(bias.size());
-    const void* source = context.input(1).data->data();
-    const std::string kind = text(layout_name<Family>(), "block row ", ky) +
-                             kind_of_planes(source, std::vector{plane}, g.o * g.taps() * g.depth());
-    part.w = context.cache.get(source, kind, Family::packed_bytes(width, 1, g.depth()), [&](void* out) {
-      std::vector<typename Family::Weight> rows;
-      for (std::size_t kx = 0; kx < g.kw; ++kx) {
-        for (std::size_t o = 0; o < g.o; ++o) {
-          const auto* from = plane + (o * g.taps() + ky * g.kw + kx) * g.depth();
-          rows.insert(rows.end(), from, from + g.depth());
-        }
-      }
-      Family::pack(width, 1, g.depth(), rows.data(), out);
-    });
+    part.w = columns.w;
+    bias.insert(bias.end(), columns.bias.begin(), columns.bias.end());
+    scale.insert(scale.end(), columns.scale.begin(), columns.scale.end());
     for (std::size_t iy = 0; iy < g.h; ++iy) {
       part.x_begin = iy * g.w * g.c * g.element;
       part.y_begin = (iy * g.kh + ky) * g.ow * g.o * element;
@@ -116,6 +134,12 @@ std::unique_ptr<Step> lower(LowerContext& context, const ConvGeometry& g) {
   WeightPlanes weights;
   const auto planes = prepare(context, g, *step, weights);
   if (planes.size() == 1 && edge_to_edge(g)) {
+    if constexpr (std::is_same_v<Family, U8Gemm>) {
+      if (g.kw * g.o < BlockStep::kNarrow && g.kh > 1) {
+        TapColumns<Family> columns(context, g, *step, planes[0], 0, g.taps());
+        return std::make_unique<BlockStep>(g, *step, std::move(columns.bias), std::move(columns.scale), columns.w);
+      }
+    }
     add_block_rows<Family>(context, g, *step, planes[0]);
     step->finish();
     return step;

@@ -67,6 +67,24 @@ TRANSPOSED = [
         pads=[1, 1, 1, 1],
     ),
     conv("transposed 2x2", (2, 8, 5, 5), (8, 6, 2, 2), op="ConvTranspose", strides=[2, 2]),
+    # Windows edge to edge: blocks of a few bytes a row, and of many.
+    *(
+        conv(
+            f"transposed to {channels}",
+            (2, 5, 4, 7),
+            (5, channels, *kernel),
+            op="ConvTranspose",
+            strides=list(kernel),
+        )
+        for channels, kernel in [
+            (1, (2, 2)),
+            (2, (2, 2)),
+            (4, (2, 2)),
+            (1, (3, 3)),
+            (8, (2, 2)),
+            (12, (1, 3)),
+        ]
+    ),
     conv(
         "transposed output padding",
         (1, 3, 4, 4),
