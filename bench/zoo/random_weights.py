@@ -2,7 +2,8 @@
 
 The convolutions are He-initialized from a seed.  The batch-norm statistics are those of one
 forward pass over photographs, so every layer sees the range of values it would after training.
-The classifier looks where the photographs differ; a random one would mostly amplify noise.
+The classifier is fitted to know each photograph, as a trained one knows its classes; a random one
+would mostly amplify noise, and its best classes would be as good as ties.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from zoo.graph import CLASSES, FloatArray, ParameterSource
 
 _SEED = 20
 _CALIBRATION_CROPS = 24
-_LOGIT_SPREAD = 3.0  # standard deviation over images, that of a trained ImageNet classifier
+_LOGIT_SPREAD = 2.0  # standard deviation of the logits of the other classes
+_BEST_LOGIT = 16.0  # of a photograph's own class, as a trained ImageNet classifier has it
+_RIDGE = 0.05  # of the mean square of the features
 
 Network = Callable[[ParameterSource, int | None, bool], onnx.ModelProto]
 
@@ -50,13 +53,27 @@ def calibrated(network: Network, normalization: photos.Normalization) -> Paramet
     images = photos.random_crops(_CALIBRATION_CROPS, normalization, seed=_SEED)
     statistics, features = _observe(model, images)
     classifier = model.graph.node[-1].input[1].removesuffix(".weight")
-    centre = features.mean(axis=0)
-    mixtures = np.random.default_rng(_SEED).standard_normal((CLASSES, len(images)), np.float32)
-    weight = mixtures @ (features - centre)
-    weight *= _LOGIT_SPREAD / ((features - centre) @ weight.T).std()
-    final = drawn | statistics
-    final |= {f"{classifier}.weight": weight, f"{classifier}.bias": -weight @ centre}
+    weight, bias = _classifier(features)
+    final = drawn | statistics | {f"{classifier}.weight": weight, f"{classifier}.bias": bias}
     return lambda name, shape: final[name].reshape(shape)
+
+
+def _classifier(features: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Fit weight [CLASSES, C] and bias [CLASSES] to features [N, C] of crops of the photographs.
+
+    Ridge regression in its dual form, from logits that are random but for each photograph's class.
+    """
+    generator = np.random.default_rng(_SEED)
+    wanted = _LOGIT_SPREAD * generator.standard_normal((CLASSES, len(features)))
+    of_photo = generator.permutation(CLASSES)[: len(photos.NAMES)]
+    crops = np.arange(len(features))
+    wanted[of_photo[crops % len(photos.NAMES)], crops] = _BEST_LOGIT
+    centre = features.mean(axis=0)
+    centred = (features - centre).astype(np.float64)
+    kernel = centred @ centred.T
+    ridge = _RIDGE * np.trace(kernel) / len(features) * np.eye(len(features))
+    weight = (wanted @ np.linalg.inv(kernel + ridge) @ centred).astype(np.float32)
+    return weight, -weight @ centre
 
 
 def _draw(name: str, shape: tuple[int, ...]) -> FloatArray:

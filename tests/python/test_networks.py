@@ -65,12 +65,11 @@ def test_int8_agrees_with_onnxruntime(name: str) -> None:
     theirs = session(path, exact=True)
     wanted = np.concatenate([theirs.run(None, {"input": x[None]})[0] for x in images(network)])
     got = outputs(quaver.load(path), network)
-    # Logits of 8 bits tie, and layers may be off by a step: their best class is ours, or close.
+    # Logits of 8 bits tie: their best class is ours, or as good.
     best = np.take_along_axis(got, wanted.argmax(1)[:, None], 1)[:, 0]
-    step = np.diff(np.unique(got)).min()
-    assert (best > got.max(1) - 1.5 * step).all()
+    np.testing.assert_array_equal(best, got.max(1))
     cosine = (got * wanted).sum() / np.linalg.norm(got) / np.linalg.norm(wanted)
-    assert cosine > 0.99
+    assert cosine > 0.97  # a layer's steps apart grow through 50 random layers
 
 
 @pytest.mark.parametrize("network", NETWORKS)

@@ -12,106 +12,176 @@ namespace {
 
 enum class Finish {
   plain,  // u8 out of acc, scale and [lo, hi]
-  added,  // and a residual
+  added,  // and a residual, after a first clamp: the range of the tensor that the sum has made unnecessary
   any,    // whatever the arguments say
 };
 
 inline Finish finish_of(const GemmU8Args& g) {
-  // A clamp this wide changes no result, since [lo, hi] is narrower by far than the residual could make up for.
-  const bool pre = g.pre_lo > -3.4e38F || g.pre_hi < 3.4e38F || __builtin_fabsf(g.r_scale) > 1e30F;
-  if (g.output != Output::u8 || g.row_sum || pre) return Finish::any;
-  return g.r ? Finish::added : Finish::plain;
+  if (g.output != Output::u8 || g.row_sum) return Finish::any;
+  // With these bounds no sum with a residual leaves the integers.
+  const bool bounded = g.pre_lo > -1e9F && g.pre_hi < 1e9F && __builtin_fabsf(g.r_scale) < 1e6F;
+  if (g.r) return bounded ? Finish::added : Finish::any;
+  // A clamp this wide changes no result.
+  return g.pre_lo > -3.4e38F || g.pre_hi < 3.4e38F ? Finish::any : Finish::plain;
 }
 
-template <class V, Finish kFinish>
-inline typename V::I byte_of(const GemmU8Args& g, typename V::I acc, const float* scale, const std::uint8_t* r) {
-  typename V::F y;
-  if constexpr (kFinish == Finish::any) {
-    y = requantize<V>(g, acc, scale, r);
-  } else {
-    y = V::mul(V::to_float(acc), V::load(scale));
-    if constexpr (kFinish == Finish::added) y = V::add(y, residual<V>(g, r));
-    y = V::clamp(y, g.lo, g.hi);
-  }
-  return V::add(V::round(y), V::splat(g.zero));
-}
+// A tile of R rows × N vectors whose sums wait in memory, row after row, to become bytes.
+template <class V, int R, int N>
+struct Sums {
+  static constexpr int kVectors = R * N;
+  static constexpr int kGroups = (kVectors + 3) / 4;
 
-// N vectors of one row; `scale` and `r` (or null) belong to the first lane, `c` takes it.
-template <class V, int N, Finish kFinish>
-inline void write_u8(const GemmU8Args& g, const typename V::I (&acc)[N], const float* scale, const std::uint8_t* r,
-                     std::uint8_t* c) {
-  typename V::I bytes[N];
-#pragma GCC unroll 16
-  for (int v = 0; v < N; ++v) {
-    const std::size_t at = v * V::kLanes;
-    bytes[v] = byte_of<V, kFinish>(g, acc[v], scale + at, r ? r + at : nullptr);
-  }
-#pragma GCC unroll 16
-  for (int v = 0; v + 1 < N; v += 2) V::store_u8(c + v * V::kLanes, bytes[v], bytes[v + 1]);
-  if constexpr (N % 2 == 1) V::store_u8(c + (N - 1) * V::kLanes, bytes[N - 1]);
-}
+  alignas(64) std::int32_t at[kVectors * V::kLanes];
+  std::size_t i, j;  // its first row and column
+};
 
-template <class V, int N, Finish kFinish>
-inline void write(const GemmU8Args& g, const typename V::I (&acc)[N], std::size_t j, const std::uint8_t* r, char* c) {
-  if (kFinish != Finish::any || g.output == Output::u8) {
-    return write_u8<V, N, kFinish>(g, acc, g.scale + j, r, reinterpret_cast<std::uint8_t*>(c));
-  }
-#pragma GCC unroll 16
-  for (int v = 0; v < N; ++v) {
-    const std::size_t at = v * V::kLanes;
-    if (g.output == Output::i32) {
-      V::store(reinterpret_cast<std::int32_t*>(c) + at, acc[v]);
-    } else {
-      V::store(reinterpret_cast<float*>(c) + at, requantize<V>(g, acc[v], g.scale + j + at, r ? r + at : nullptr));
-    }
-  }
-}
-
-// The same for the columns before n of a row with these sums: the rest goes to a buffer and no further.
-template <class V, int N, Finish kFinish>
-[[gnu::noinline]] void write_part(const GemmU8Args& g, const std::int32_t* sums, std::size_t j, const std::uint8_t* r,
-                                  char* c) {
-  const std::size_t columns = g.n - j;
-  typename V::I acc[N];
-#pragma GCC unroll 16
-  for (int v = 0; v < N; ++v) acc[v] = V::load(sums + v * V::kLanes);
-  std::uint8_t residual[N * V::kLanes] = {};
-  char out[N * V::kLanes * 4];
-  if (r) __builtin_memcpy(residual, r, columns);
-  write<V, N, kFinish>(g, acc, j, r ? residual : nullptr, out);
-  __builtin_memcpy(c, out, columns * (g.output == Output::u8 ? 1 : 4));
-}
-
-// Rows [i, i + R), columns [j, j + N vectors), those from n on left out.
+// Makes bytes of them, four vectors at a time. Rounding keeps order, so `lo` and `hi` may clamp the rounded bytes, all
+// at once; but where a value may be above all integers and so has no conversion, `hi` clamps it before. What is below
+// them saturates.
 template <class V, int R, int N, Finish kFinish>
-[[gnu::always_inline]] inline void finish(const GemmU8Args& given, typename V::I (&acc)[R][N], std::size_t i,
-                                          std::size_t j) {
-  if (kFinish == Finish::any && given.row_sum) {
-#pragma GCC unroll 16
-    for (int v = 0; v < N; ++v) {
-      const typename V::I zero = V::load(given.col_zero + j + v * V::kLanes);
-#pragma GCC unroll 16
-      for (int row = 0; row < R; ++row) {
-        acc[row][v] = V::sub(acc[row][v], V::mul(V::splat(given.row_sum[i + row]), zero));
+struct ToBytes {
+  using Tile = Sums<V, R, N>;
+  using Words = decltype(V::splat_words(0));
+  using Packed = decltype(V::pack(V::splat(0), V::splat(0), V::splat(0), V::splat(0), Words{}));
+
+  const GemmU8Args& g;
+  Words zero;
+  Packed low, high;
+  typename V::F hi;
+
+  explicit ToBytes(const GemmU8Args& args) : g(args), zero(V::splat_words(args.zero)), hi(V::splat(args.hi)) {
+    low = packed(V::splat(args.lo)), high = packed(hi);
+  }
+
+  // The kGroup-th four vectors of a tile; all its columns exist where kWhole.
+  template <int kGroup, bool kWhole = true>
+  [[gnu::always_inline]] void group(const Tile& t) const {
+    constexpr int kAt = 4 * kGroup, kLast = Tile::kVectors - 1;
+    constexpr auto kNext = [](int at) { return at < kLast ? at : kLast; };
+    Packed bytes = V::pack(round<kNext(kAt), kWhole>(t), round<kNext(kAt + 1), kWhole>(t),
+                           round<kNext(kAt + 2), kWhole>(t), round<kNext(kAt + 3), kWhole>(t), zero);
+    if constexpr (kFinish == Finish::added) bytes = V::min_u8(high, bytes);
+    store<kAt, 0, kWhole>(t, V::max_u8(low, bytes));
+  }
+
+  template <bool kWhole, int kGroup = 0>
+  [[gnu::always_inline]] void all(const Tile& t) const {
+    group<kGroup, kWhole>(t);
+    if constexpr (kGroup + 1 < Tile::kGroups) all<kWhole, kGroup + 1>(t);
+  }
+
+ private:
+  Packed packed(typename V::F y) const {
+    const typename V::I l = V::round(y);
+    return V::pack(l, l, l, l, zero);
+  }
+
+  // Of vector v's columns, those that there are.
+  std::size_t count(const Tile& t, int v) const {
+    const std::size_t first = t.j + v * V::kLanes;
+    return g.n <= first ? 0 : g.n - first < V::kLanes ? g.n - first : V::kLanes;
+  }
+
+  template <int kAt, bool kWhole>
+  [[gnu::always_inline]] typename V::I round(const Tile& t) const {
+    constexpr int kRow = kAt / N, v = kAt % N;
+    const std::size_t j = t.j + v * V::kLanes;
+    typename V::F y = V::mul(V::to_float(V::load(t.at + kAt * V::kLanes)), V::load(g.scale + j));
+    if constexpr (kFinish == Finish::added) {
+      const std::uint8_t* from = g.r + (t.i + kRow) * g.r_stride + j;
+      const typename V::I bytes = kWhole ? V::load_u8(from) : V::load_part_u8(from, count(t, v));
+      y = V::clamp(y, g.pre_lo, g.pre_hi);
+      return V::round(V::add(y, V::mul(V::to_float(V::sub(bytes, V::splat(g.r_zero))), V::splat(g.r_scale))));
+    }
+    return V::round(V::min(y, hi));
+  }
+
+  template <int kAt, int kWhich, bool kWhole>
+  [[gnu::always_inline]] void store(const Tile& t, Packed bytes) const {
+    constexpr int kCount = N < 4 ? N : 4;  // neighbours in memory
+    if constexpr (kAt + kWhich < Tile::kVectors && kWhich < 4) {
+      constexpr int kRow = (kAt + kWhich) / N, v = (kAt + kWhich) % N;
+      std::uint8_t* to = static_cast<std::uint8_t*>(g.c) + (t.i + kRow) * g.c_stride + t.j + v * V::kLanes;
+      if constexpr (kWhole) {
+        V::template store_packed<kWhich, kCount>(to, bytes);
+        store<kAt, kWhich + kCount, kWhole>(t, bytes);
+      } else {
+        V::template store_part<kWhich>(to, bytes, count(t, v));
+        store<kAt, kWhich + 1, kWhole>(t, bytes);
       }
     }
   }
-  const GemmU8Args g = given;  // whose fields no store of bytes can change, so they stay in registers
-  char* c = static_cast<char*>(g.c) + i * g.c_stride + j * (g.output == Output::u8 ? 1 : 4);
-  const std::uint8_t* r = kFinish != Finish::plain && g.r ? g.r + i * g.r_stride + j : nullptr;
-  if (g.n - j < N * V::kLanes) {
-    std::int32_t sums[R][N * V::kLanes];
+};
+
+template <class V, int N>
+inline void subtract_zeros(const GemmU8Args& g, typename V::I (&acc)[N], std::size_t i, std::size_t j) {
+  if (!g.row_sum) return;
 #pragma GCC unroll 16
-    for (int v = 0; v < R * N; ++v) V::store(sums[v / N] + v % N * V::kLanes, acc[v / N][v % N]);
-    for (int row = 0; row < R; ++row) {
-      write_part<V, N, kFinish>(given, sums[row], j, r ? r + row * g.r_stride : nullptr, c + row * g.c_stride);
+  for (int v = 0; v < N; ++v) {
+    acc[v] = V::sub(acc[v], V::mul(V::splat(g.row_sum[i]), V::load(g.col_zero + j + v * V::kLanes)));
+  }
+}
+
+// N vectors of one row in any form, from j on.
+template <class V, int N>
+inline void write_any(const GemmU8Args& g, const typename V::I (&acc)[N], std::size_t j, const std::uint8_t* r,
+                      char* c) {
+#pragma GCC unroll 16
+  for (int v = 0; v < N; ++v) {
+    const std::size_t at = v * V::kLanes;
+    const std::uint8_t* residual = r ? r + at : nullptr;
+    if (g.output == Output::i32) {
+      V::store(reinterpret_cast<std::int32_t*>(c) + at, acc[v]);
+    } else if (g.output == Output::f32) {
+      V::store(reinterpret_cast<float*>(c) + at, requantize<V>(g, acc[v], g.scale + j + at, residual));
+    } else {
+      requantize_to<V>(g, acc[v], g.scale + j + at, residual, reinterpret_cast<std::uint8_t*>(c) + at);
     }
-    return;
   }
+}
+
+// One row of sums, R of them at `sums`, in any form; columns from n on go to a buffer and no further.
+template <class V, int R, int N>
+inline void finish_any(const GemmU8Args& g, const std::int32_t* sums, std::size_t i, std::size_t j) {
+  constexpr std::size_t kWidth = N * V::kLanes;
+  const std::size_t size = g.output == Output::u8 ? 1 : 4, columns = g.n - j < kWidth ? g.n - j : kWidth;
+  for (std::size_t row = 0; row < R; ++row, ++i, sums += kWidth) {
+    typename V::I acc[N];
 #pragma GCC unroll 16
-  for (int row = 0; row < R; ++row) {
-    write<V, N, kFinish>(g, acc[row], j, r ? r + row * g.r_stride : nullptr, c + row * g.c_stride);
+    for (int v = 0; v < N; ++v) acc[v] = V::load(sums + v * V::kLanes);
+    subtract_zeros<V, N>(g, acc, i, j);
+    char* c = static_cast<char*>(g.c) + i * g.c_stride + j * size;
+    const std::uint8_t* r = g.r ? g.r + i * g.r_stride + j : nullptr;
+    if (columns == kWidth) {
+      write_any<V, N>(g, acc, j, r, c);
+      continue;
+    }
+    std::uint8_t residual[kWidth] = {};
+    char out[kWidth * 4];
+    if (r) __builtin_memcpy(residual, r, columns);
+    write_any<V, N>(g, acc, j, r ? residual : nullptr, out);
+    __builtin_memcpy(c, out, columns * size);
   }
+}
+
+// Rows and columns of `t`, those from n on left out. Not inline: its constants would take registers from the products.
+template <class V, int R, int N, Finish kFinish>
+[[gnu::noinline]] void finish(const GemmU8Args& g, const Sums<V, R, N>& t) {
+  if constexpr (kFinish == Finish::any) {
+    finish_any<V, R, N>(g, t.at, t.i, t.j);
+  } else if (g.n - t.j >= N * V::kLanes) {
+    ToBytes<V, R, N, kFinish>(g).template all<true>(t);
+  } else {
+    ToBytes<V, R, N, kFinish>(g).template all<false>(t);
+  }
+}
+
+template <class V, int R, int N>
+[[gnu::always_inline]] inline void keep(Sums<V, R, N>& t, const typename V::I (&acc)[R][N], std::size_t i,
+                                        std::size_t j) {
+#pragma GCC unroll 16
+  for (int v = 0; v < R * N; ++v) V::store(t.at + v * V::kLanes, acc[v / N][v % N]);
+  t.i = i, t.j = j;
 }
 
 }  // namespace

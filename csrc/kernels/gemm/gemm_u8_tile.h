@@ -77,7 +77,11 @@ template <class T, int R, int N, Finish kFinish>
     for (int r = 0; r < R * N; ++r) acc[r / N][r % N] = V::load(sums + r * V::kLanes);
   }
   multiply<T, R, N>(acc, b.stage.bytes, b.count, w + b.first * kPanelQuad, b.step);
-  if (b.ends()) return finish<V, R, N, kFinish>(g, acc, i, j);
+  if (b.ends()) {
+    Sums<V, R, N> tile;
+    keep(tile, acc, i, j);
+    return finish<V, R, N, kFinish>(g, tile);
+  }
 #pragma GCC unroll 16
   for (int r = 0; r < R * N; ++r) V::store(sums + r * V::kLanes, acc[r / N][r % N]);
 }

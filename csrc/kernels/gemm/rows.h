@@ -1,10 +1,11 @@
-// Where a tap's bytes lie, and how a kernel reads their tail. Internal linkage, for kernel files.
+// Where a tap's bytes lie. Internal linkage, for kernel files.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 #include "kernels/gemm/gemm_u8.h"
+#include "kernels/gemm/part.h"
 
 namespace quaver::kernels {
 namespace {
@@ -25,30 +26,6 @@ inline const T* row_of(const Args& g, std::size_t i, std::size_t t) {
 
 constexpr std::size_t least(std::size_t a, std::size_t b) { return a < b ? a : b; }
 constexpr std::size_t ceil_div(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
-
-typedef std::uint8_t Bytes16 __attribute__((vector_size(16)));
-
-template <class T>
-inline T read(const void* from) {
-  T value;
-  __builtin_memcpy(&value, from, sizeof(T));
-  return value;
-}
-
-// n < 8 bytes as a little-endian integer; reads nothing else.
-inline std::uint64_t read_below_8(const std::uint8_t* p, std::size_t n) {
-  if (n >= 4) return read<std::uint32_t>(p) | std::uint64_t{read<std::uint32_t>(p + n - 4)} << (8 * (n - 4));
-  if (n == 0) return 0;
-  return p[0] | std::uint64_t{p[n / 2]} << (8 * (n / 2)) | std::uint64_t{p[n - 1]} << (8 * (n - 1));
-}
-
-// n < 16 bytes, then zeros; reads nothing else. In registers, because a vector can't be loaded from bytes just stored.
-inline Bytes16 read_below_16(const std::uint8_t* p, std::size_t n) {
-  typedef std::uint64_t Words __attribute__((vector_size(16)));
-  if (n < 8) return reinterpret_cast<Bytes16>(Words{read_below_8(p, n), 0});
-  const std::uint64_t high = n == 8 ? 0 : read<std::uint64_t>(p + n - 8) >> (8 * (16 - n));
-  return reinterpret_cast<Bytes16>(Words{read<std::uint64_t>(p), high});
-}
 
 // Columns whose packed weights stay in the second-level cache while all rows pass over them: whole tiles of `tile`
 // columns, at least one.

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/gemm/part.h"
+
 namespace quaver::kernels {
 namespace {
 
@@ -29,6 +31,7 @@ struct Ymm {
   static F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
   // The second operand where the comparison fails, as in the scalar definition: a NaN in y passes.
   static F clamp(F y, float lo, float hi) { return _mm256_min_ps(splat(hi), _mm256_max_ps(splat(lo), y)); }
+  static F min(F a, F b) { return _mm256_min_ps(b, a); }
 
   static F to_float(I v) { return _mm256_cvtepi32_ps(v); }
   static I round(F v) { return _mm256_cvtps_epi32(v); }
@@ -40,11 +43,36 @@ struct Ymm {
     const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
     _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
   }
-  // 16 bytes: two vectors, the first one first.
-  static void store_u8(std::uint8_t* p, I a, I b) {
-    const __m256i words = _mm256_packus_epi32(a, b);  // a's and b's lower halves, then the upper ones
-    const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_shuffle_epi32(bytes, _MM_SHUFFLE(3, 1, 2, 0)));
+
+  // Four vectors' lanes plus `zero` as bytes, saturated; the first vector's are the lowest.
+  static I pack(I a, I b, I c, I d, I zero) {
+    const I low = _mm256_adds_epi16(_mm256_packs_epi32(a, b), zero),
+            high = _mm256_adds_epi16(_mm256_packs_epi32(c, d), zero);
+    return _mm256_permutevar8x32_epi32(_mm256_packus_epi16(low, high), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  }
+  static I splat_words(std::int32_t v) { return _mm256_set1_epi16(static_cast<std::int16_t>(v)); }
+  static I max_u8(I a, I b) { return _mm256_max_epu8(a, b); }
+  static I min_u8(I a, I b) { return _mm256_min_epu8(a, b); }
+  // Of four packed vectors kCount from the kFirst-th on.
+  template <int kFirst, int kCount>
+  static void store_packed(std::uint8_t* p, I v) {
+    if constexpr (kCount == 4) {
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
+    } else if constexpr (kCount == 2) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_extracti128_si256(v, kFirst / 2));
+    } else {
+      const auto eight = static_cast<std::uint64_t>(_mm256_extract_epi64(v, kFirst));
+      __builtin_memcpy(p, &eight, 8);
+    }
+  }
+  // The first `count` ≤ kLanes bytes of one of them, and of a row in memory.
+  template <int kWhich>
+  static void store_part(std::uint8_t* p, I v, std::size_t count) {
+    auto eight = static_cast<std::uint64_t>(_mm256_extract_epi64(v, kWhich));
+    write_part(p, eight, count);
+  }
+  static I load_part_u8(const std::uint8_t* p, std::size_t count) {
+    return _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<long long>(read_part(p, count))));
   }
 };
 

@@ -34,6 +34,7 @@ struct Zmm {
   static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
   // The second operand where the comparison fails, as in the scalar definition: a NaN in y passes.
   static F clamp(F y, float lo, float hi) { return _mm512_min_ps(splat(hi), _mm512_max_ps(splat(lo), y)); }
+  static F min(F a, F b) { return _mm512_min_ps(b, a); }
 
   static F to_float(I v) { return _mm512_cvtepi32_ps(v); }
   static I round(F v) { return _mm512_cvtps_epi32(v); }
@@ -44,7 +45,39 @@ struct Zmm {
   static void store_u8(std::uint8_t* p, I v) {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(v));
   }
-  static void store_u8(std::uint8_t* p, I a, I b) { store_u8(p, a), store_u8(p + kLanes, b); }
+
+  // Four vectors' lanes plus `zero` as bytes, saturated; the first vector's are the lowest.
+  static I pack(I a, I b, I c, I d, I zero) {
+    const I low = _mm512_adds_epi16(_mm512_packs_epi32(a, b), zero),
+            high = _mm512_adds_epi16(_mm512_packs_epi32(c, d), zero);
+    const I order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    return _mm512_permutexvar_epi32(order, _mm512_packus_epi16(low, high));
+  }
+  static I splat_words(std::int32_t v) { return _mm512_set1_epi16(static_cast<std::int16_t>(v)); }
+  static I max_u8(I a, I b) { return _mm512_max_epu8(a, b); }
+  static I min_u8(I a, I b) { return _mm512_min_epu8(a, b); }
+  // Of four packed vectors kCount from the kFirst-th on.
+  template <int kFirst, int kCount>
+  static void store_packed(std::uint8_t* p, I v) {
+    if constexpr (kCount == 4) {
+      _mm512_storeu_si512(p, v);
+    } else if constexpr (kCount == 2) {
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_extracti64x4_epi64(v, kFirst / 2));
+    } else {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_extracti32x4_epi32(v, kFirst));
+    }
+  }
+  // The first `count` ≤ kLanes bytes of one of them, and of a row in memory.
+  template <int kWhich>
+  static void store_part(std::uint8_t* p, I v, std::size_t count) {
+    _mm_mask_storeu_epi8(p, mask(count), _mm512_extracti32x4_epi32(v, kWhich));
+  }
+  static I load_part_u8(const std::uint8_t* p, std::size_t count) {
+    return _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask(count), p));
+  }
+
+ private:
+  static __mmask16 mask(std::size_t count) { return static_cast<__mmask16>((1U << count) - 1); }
 };
 
 }  // namespace
