@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "base/error.h"
+#include "base/memory.h"
 
 namespace quaver {
 namespace {
@@ -124,6 +125,7 @@ void VersionTable::reclaim() {
       empty(static_cast<unsigned>(std::countr_zero(ended)));
     }
     if (last) return;
+    return_free_memory();
   }
 }
 

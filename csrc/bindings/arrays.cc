@@ -36,11 +36,23 @@ py::tuple to_shape(const Dims& dims) {
   return shape;
 }
 
-py::array dense(py::array array) {
-  constexpr int kWanted = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+namespace {
+
+py::array with_flags(py::array array, int wanted) {
   const char order = array.dtype().byteorder();
-  if ((array.flags() & kWanted) == kWanted && (order == '=' || order == '|')) return array;
+  if ((array.flags() & wanted) == wanted && (order == '=' || order == '|')) return array;
   return array.attr("astype")(array.dtype().attr("newbyteorder")("="), py::arg("order") = "C");
+}
+
+}  // namespace
+
+py::array in_rows(py::array array) {
+  return with_flags(std::move(array), py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_);
+}
+
+py::array dense(py::array array) {
+  return with_flags(std::move(array),
+                    py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_);
 }
 
 Blob blob_of(py::array array) {

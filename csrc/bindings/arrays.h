@@ -20,7 +20,11 @@ py::tuple to_shape(const Dims& dims);
 // copy. The caller must not write to the array afterwards.
 Blob blob_of(py::array array);
 
-// `array` where it is dense, aligned and in native byte order, else such a copy of it.
+// `array` where its elements lie in row-major order without gaps, at any address, and in native byte order; else such a
+// copy of it.
+py::array in_rows(py::array array);
+
+// As in_rows, and aligned: `array` where it is dense, aligned and in native byte order, else such a copy of it.
 py::array dense(py::array array);
 
 }  // namespace quaver::bindings

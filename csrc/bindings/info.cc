@@ -1,4 +1,5 @@
 // _core.info(): this build and this machine.
+#include "base/memory.h"
 #include "base/thread_pool.h"
 #include "bindings/bindings.h"
 #include "isa/cpu.h"
@@ -40,6 +41,10 @@ py::dict info() {
 
 }  // namespace
 
-void bind_info(py::module_& module) { module.def("info", &info, "This build and this machine."); }
+void bind_info(py::module_& module) {
+  module.def("info", &info, "This build and this machine.");
+  module.def("return_free_memory", &return_free_memory, py::call_guard<py::gil_scoped_release>(),
+             "Give the system back what was freed.");
+}
 
 }  // namespace quaver::bindings

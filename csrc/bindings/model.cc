@@ -2,16 +2,19 @@
 #include "bindings/model.h"
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/background.h"
 #include "base/error.h"
 #include "bindings/arrays.h"
 #include "bindings/inspect.h"
 #include "isa/cpu.h"
+#include "model/file.h"
 
 namespace quaver::bindings {
 
@@ -55,7 +58,7 @@ py::array PyModel::input_of(std::size_t i, const py::handle& given) const {
            "; convert it: x.astype(\"", wanted, "\")");
     }
   }
-  return dense(std::move(array));
+  return in_rows(std::move(array));
 }
 
 namespace {
@@ -81,6 +84,12 @@ std::vector<void*> writable(Arrays& arrays) {
   return pointers;
 }
 
+py::list list_of(Arrays arrays) {
+  py::list list(arrays.size());
+  for (std::size_t i = 0; i < arrays.size(); ++i) list[i] = std::move(arrays[i]);
+  return list;
+}
+
 py::list run(const PyModel& self, const py::sequence& given) {
   const Arrays inputs = self.inputs_of(given);
   const auto plan = self.plan(shapes_of(inputs));
@@ -91,9 +100,26 @@ py::list run(const PyModel& self, const py::sequence& given) {
     const Release released;
     self.model().run(*plan, in, out);
   }
-  py::list list(outputs.size());
-  for (std::size_t i = 0; i < outputs.size(); ++i) list[i] = std::move(outputs[i]);
-  return list;
+  return list_of(std::move(outputs));
+}
+
+// On a thread of low priority, and on it alone.
+py::list try_out(const PyModel& self, const py::sequence& given) {
+  const Arrays inputs = self.inputs_of(given);
+  const auto shapes = shapes_of(inputs);
+  std::shared_ptr<const Plan> plan;
+  {
+    const Release released;
+    in_background([&] { plan = self.model().plan(shapes); });
+  }
+  Arrays outputs = self.outputs_for(*plan);
+  const auto in = readable(inputs);
+  const auto out = writable(outputs);
+  {
+    const Release released;
+    in_background([&] { self.model().run_alone(*plan, in, out); });
+  }
+  return list_of(std::move(outputs));
 }
 
 double median_of(const std::vector<std::vector<double>>& runs, std::size_t step) {
@@ -160,15 +186,55 @@ PyModel open(const std::string& path, unsigned threads, std::optional<std::strin
   return PyModel(std::move(model));
 }
 
-PyModel open_bytes(const py::buffer& data, unsigned threads, std::optional<std::string> isa) {
+void perhaps_in_background(bool background, const std::function<void()>& work) {
+  background ? in_background(work) : work();
+}
+
+Blob copy_of(const py::buffer_info& bytes) {
+  return Blob::copy(bytes.ptr, static_cast<std::size_t>(bytes.size * bytes.itemsize));
+}
+
+py::bytes to_bytes(const std::vector<std::byte>& bytes) {
+  return py::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+PyModel open_bytes(const py::buffer& data, unsigned threads, std::optional<std::string> isa, bool background) {
+  std::shared_ptr<Model> model;
   const py::buffer_info bytes = data.request();
+  {
+    const Release released;
+    const LoadOptions options = options_of(threads, std::move(isa));
+    perhaps_in_background(background, [&] { model = Model::open(copy_of(bytes), options); });
+  }
+  return PyModel(std::move(model));
+}
+
+PyModel updated(const PyModel& self, const std::string& path) {
   std::shared_ptr<Model> model;
   {
     const Release released;
-    model = Model::open(Blob::copy(bytes.ptr, static_cast<std::size_t>(bytes.size * bytes.itemsize)),
-                        options_of(threads, std::move(isa)));
+    model = self.model().updated(path);
   }
   return PyModel(std::move(model));
+}
+
+PyModel updated_bytes(const PyModel& self, const py::buffer& data, bool background) {
+  std::shared_ptr<Model> model;
+  const py::buffer_info bytes = data.request();
+  {
+    const Release released;
+    perhaps_in_background(background, [&] { model = self.model().updated(copy_of(bytes)); });
+  }
+  return PyModel(std::move(model));
+}
+
+py::bytes delta_to(const PyModel& self, const PyModel& next) {
+  std::vector<std::byte> bytes;
+  {
+    const Release released;
+    bytes = write_delta(self.model().graph(), next.model().graph());
+  }
+  return to_bytes(bytes);
 }
 
 py::bytes serialize(const PyModel& self, bool packed) {
@@ -177,7 +243,7 @@ py::bytes serialize(const PyModel& self, bool packed) {
     const Release released;
     bytes = self.model().serialize(packed);
   }
-  return py::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return to_bytes(bytes);
 }
 
 py::class_<Port> bind_port(py::module_& module) {
@@ -196,15 +262,21 @@ void bind_model(py::module_& module) {
   py::class_<PyModel>(module, "Model", "A loaded model; safe to use from many threads at once.")
       .def_static("from_graph", &from_graph, py::arg("graph"), threads, isa)
       .def_static("open", &open, py::arg("path"), threads, isa)
-      .def_static("open_bytes", &open_bytes, py::arg("data"), threads, isa)
+      .def_static("open_bytes", &open_bytes, py::arg("data"), threads, isa, py::arg("background") = false)
       .def_property_readonly("inputs", [](const PyModel& self) { return self.model().inputs(); })
       .def_property_readonly("outputs", [](const PyModel& self) { return self.model().outputs(); })
       .def_property_readonly("isa", [](const PyModel& self) { return name_of(best(self.model().isa())); })
       .def_property_readonly("threads", [](const PyModel& self) { return self.model().threads(); })
       .def("run", &run, py::arg("arrays"))
+      .def("try_out", &try_out, py::arg("arrays"))
       .def("profile", &profile, py::arg("arrays"), py::arg("runs"), py::arg("kernels") = py::none())
       .def("inspect", &inspect, py::arg("shapes") = py::none())
       .def("serialize", &serialize, py::arg("packed") = false)
+      .def(
+          "identity", [](const PyModel& self) { return self.model().identity(); }, py::call_guard<Release>())
+      .def("updated", &updated, py::arg("path"))
+      .def("updated_bytes", &updated_bytes, py::arg("data"), py::arg("background") = false)
+      .def("delta_to", &delta_to, py::arg("new"))
       .def(
           "save", [](const PyModel& self, const std::string& path, bool packed) { self.model().save(path, packed); },
           py::arg("path"), py::arg("packed") = false, py::call_guard<Release>())

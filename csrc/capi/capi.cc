@@ -66,6 +66,14 @@ quaver_status quaver_load_memory(const void* data, size_t bytes, const quaver_op
   });
 }
 
+quaver_status quaver_update(const quaver_model* base, const char* path, quaver_model** model) {
+  return load(model, [&] {
+    expect_not_null(base, "base");
+    expect_not_null(path, "path");
+    return base->model->updated(std::string(path));
+  });
+}
+
 void quaver_free(quaver_model* model) { delete model; }
 
 size_t quaver_input_count(const quaver_model* model) { return model ? model->model->inputs().size() : 0; }

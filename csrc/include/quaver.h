@@ -89,6 +89,10 @@ QUAVER_API quaver_status quaver_load(const char* path, const quaver_options* opt
 /* The bytes are copied. */
 QUAVER_API quaver_status quaver_load_memory(const void* data, size_t bytes, const quaver_options* options,
                                             quaver_model** model);
+/* The model that a delta (the command `quaver delta`) makes of `base`, with the base's options; the base stays as it
+ * is. The two share the memory of the unchanged constants. Maps the file as quaver_load does. QUAVER_INVALID_INPUT
+ * where the delta was made from another model. */
+QUAVER_API quaver_status quaver_update(const quaver_model* base, const char* path, quaver_model** model);
 /* No run may be under way. NULL is fine. */
 QUAVER_API void quaver_free(quaver_model* model);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -29,5 +30,15 @@ std::vector<std::byte> write_model(const Graph& graph, const PackCache& packed);
 Graph read_model(Blob bytes, const std::string& where, bool check_contents = true);
 // Puts the file's packed weights into the cache, too; what they spare reading is then compared only where it is read.
 Graph read_model(Blob bytes, const std::string& where, PackCache& cache, bool check_contents = true);
+
+// What a model is, whoever wrote its file: a hash over its graph and its constants.
+std::uint64_t identity(const Graph& graph);
+
+// What makes the model `next` out of `base`: the new graph, and the constants that the base lacks (layout.h).
+std::vector<std::byte> write_delta(const Graph& base, const Graph& next);
+
+// The new model. Its unchanged constants are the base's own bytes, the others pieces of `delta`; both are kept alive.
+// Throws Error(invalid_input) where the base is another than the delta was made from, and as read_model().
+Graph apply_delta(const Graph& base, Blob delta, const std::string& where);
 
 }  // namespace quaver

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <list>
 #include <mutex>
 
@@ -15,6 +16,7 @@
 #include "isa/cpu.h"
 #include "kernels/prefer.h"
 #include "model/file.h"
+#include "model/shared_constants.h"
 #include "ops/families.h"
 #include "ops/pack_cache.h"
 #include "passes/passes.h"
@@ -78,6 +80,13 @@ void expect_fits(const Port& port, const Dims& given) {
 
 const char* kernels_from_environment() { return std::getenv("QUAVER_KERNEL"); }
 
+Blob mapped(const std::string& path) {
+  auto file = std::make_shared<const MappedFile>(path);
+  const std::byte* data = file->data();
+  const std::size_t size = file->size();
+  return Blob(std::move(file), data, size);
+}
+
 }  // namespace
 
 struct Model::State {
@@ -85,6 +94,8 @@ struct Model::State {
   std::vector<Port> inputs, outputs;
   IsaSet isa;
   unsigned threads = 1;
+  LoadOptions options;
+  std::once_flag pool_made;
   std::unique_ptr<ThreadPool> pool;
   std::shared_ptr<PackCache> cache;
 
@@ -92,8 +103,27 @@ struct Model::State {
     std::vector<Dims> shapes;
     std::shared_ptr<const PooledPlan> plan;
   };
-  std::mutex mutex;
+  std::mutex making;       // held while a plan is made, so that runs of other shapes go on meanwhile
+  std::mutex mutex;        // of `plans`
   std::list<Entry> plans;  // most recently used first
+
+  std::shared_ptr<const PooledPlan> find(std::span<const Dims> shapes) {
+    const std::lock_guard lock(mutex);
+    const auto found = std::find_if(plans.begin(), plans.end(), [&](const Entry& entry) {
+      return std::equal(entry.shapes.begin(), entry.shapes.end(), shapes.begin(), shapes.end());
+    });
+    if (found == plans.end()) return nullptr;
+    plans.splice(plans.begin(), plans, found);
+    return plans.front().plan;
+  }
+
+  // Made on first use: its threads get the priority of a thread that runs, not of the one that loads.
+  ThreadPool* threads_pool() {
+    std::call_once(pool_made, [&] {
+      if (threads > 1) pool = std::make_unique<ThreadPool>(threads);
+    });
+    return pool.get();
+  }
 
   // With the kernels that the user prefers, `kernels` or else the environment's.
   std::shared_ptr<const PooledPlan> make_plan(std::span<const Dims> shapes, const char* kernels) const {
@@ -112,11 +142,11 @@ Model::~Model() = default;
 std::shared_ptr<Model> Model::from_loaded(Graph graph, const LoadOptions& options, std::shared_ptr<PackCache> cache) {
   std::shared_ptr<Model> model(new Model);
   State& state = *model->state_;
+  state.options = options;
   state.cache = std::move(cache);
   state.isa = usable_isa(options.isa);
   if (const char* kernels = kernels_from_environment()) expect_kernels(kernels, state.isa, "QUAVER_KERNEL=");
   state.threads = options.threads ? options.threads : available_threads();
-  if (state.threads > 1) state.pool = std::make_unique<ThreadPool>(state.threads);
   state.graph = std::move(graph);
   state.inputs = ports_of(state.graph, state.graph.inputs);
   state.outputs = ports_of(state.graph, state.graph.outputs);
@@ -138,15 +168,24 @@ std::shared_ptr<Model> Model::from_file(Blob bytes, const std::string& where, co
 }
 
 std::shared_ptr<Model> Model::open(const std::string& path, const LoadOptions& options) {
-  auto file = std::make_shared<const MappedFile>(path);
-  const std::byte* data = file->data();
-  const std::size_t size = file->size();
-  return from_file(Blob(std::move(file), data, size), path, options);
+  return from_file(mapped(path), path, options);
 }
 
 std::shared_ptr<Model> Model::open(Blob bytes, const LoadOptions& options) {
   return from_file(std::move(bytes), "model in memory", options);
 }
+
+std::shared_ptr<Model> Model::updated(Blob delta, const std::string& where) const {
+  Graph graph = apply_delta(state_->graph, std::move(delta), where);
+  auto cache = std::make_shared<PackCache>(*state_->cache, constants_used_alike(state_->graph, graph));
+  return from_loaded(std::move(graph), state_->options, std::move(cache));
+}
+
+std::shared_ptr<Model> Model::updated(const std::string& path) const { return updated(mapped(path), path); }
+
+std::shared_ptr<Model> Model::updated(Blob delta) const { return updated(std::move(delta), "delta in memory"); }
+
+std::uint64_t Model::identity() const { return quaver::identity(state_->graph); }
 
 std::vector<std::byte> Model::serialize(bool packed) const {
   state_->cache->check_sources();
@@ -183,22 +222,19 @@ unsigned Model::threads() const { return state_->threads; }
 
 std::shared_ptr<const Plan> Model::plan(std::span<const Dims> shapes) {
   State& state = *state_;
-  const auto same = [&](const State::Entry& entry) {
-    return std::equal(entry.shapes.begin(), entry.shapes.end(), shapes.begin(), shapes.end());
-  };
-  const std::lock_guard lock(state.mutex);
-  auto found = std::find_if(state.plans.begin(), state.plans.end(), same);
-  if (found != state.plans.end()) {
-    state.plans.splice(state.plans.begin(), state.plans, found);
-    return state.plans.front().plan;
-  }
+  if (auto plan = state.find(shapes)) return plan;
   if (shapes.size() != state.inputs.size()) {
     fail(Status::invalid_input, "expected ", state.inputs.size(), " inputs, got ", shapes.size());
   }
   for (std::size_t i = 0; i < shapes.size(); ++i) expect_fits(state.inputs[i], shapes[i]);
-  state.plans.push_front({{shapes.begin(), shapes.end()}, state.make_plan(shapes, kernels_from_environment())});
-  if (state.plans.size() > kMaxPlans) state.plans.pop_back();
-  return state.plans.front().plan;
+  const std::lock_guard making(state.making);
+  if (auto plan = state.find(shapes)) return plan;
+  auto plan = state.make_plan(shapes, kernels_from_environment());
+  std::list<State::Entry> old;  // ends without the lock
+  const std::lock_guard lock(state.mutex);
+  state.plans.push_front({{shapes.begin(), shapes.end()}, plan});
+  if (state.plans.size() > kMaxPlans) old.splice(old.begin(), state.plans, std::prev(state.plans.end()));
+  return plan;
 }
 
 std::shared_ptr<const Plan> Model::plan() {
@@ -219,10 +255,19 @@ std::shared_ptr<const Plan> Model::plan_with(std::span<const Dims> shapes, const
 }
 
 void Model::run(const Plan& plan, std::span<const void* const> inputs, std::span<void* const> outputs) {
+  run(plan, inputs, outputs, state_->threads_pool());
+}
+
+void Model::run_alone(const Plan& plan, std::span<const void* const> inputs, std::span<void* const> outputs) {
+  run(plan, inputs, outputs, nullptr);
+}
+
+void Model::run(const Plan& plan, std::span<const void* const> inputs, std::span<void* const> outputs,
+                ThreadPool* pool) {
   const auto& pooled = static_cast<const PooledPlan&>(plan);
   const Caller caller;
   std::unique_ptr<Execution> execution = pooled.take();
-  plan.run(*execution, inputs, outputs, state_->pool.get());
+  plan.run(*execution, inputs, outputs, pool);
   pooled.give_back(std::move(execution));
 }
 

@@ -1,6 +1,7 @@
 // A loaded model: the portable graph, and plans for the input shapes it has met.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -31,6 +32,10 @@ class Model {
   // From a compiled file, mapped; or from its bytes.
   static std::shared_ptr<Model> open(const std::string& path, const LoadOptions& options);
   static std::shared_ptr<Model> open(Blob bytes, const LoadOptions& options);
+  // What a delta (model/file.h) makes of this model, with the same options. It shares the unchanged constants with this
+  // one, and what is made of them; this one stays as it is.
+  std::shared_ptr<Model> updated(const std::string& path) const;
+  std::shared_ptr<Model> updated(Blob delta) const;
   ~Model();
 
   // As a compiled file; with `packed`, also the packed weights of the plans made so far, which then load without being
@@ -38,6 +43,7 @@ class Model {
   // file that the model came from are damaged, Error(invalid_input) where no plan is made yet.
   void save(const std::string& path, bool packed = false) const;  // atomically: a temporary file, then a rename
   std::vector<std::byte> serialize(bool packed = false) const;
+  std::uint64_t identity() const;  // as of model/file.h
 
   const Graph& graph() const;
   const std::vector<Port>& inputs() const;
@@ -57,11 +63,15 @@ class Model {
 
   // Runs a plan of this model on a pooled Execution. Safe from many threads at once; allocates nothing once warm.
   void run(const Plan& plan, std::span<const void* const> inputs, std::span<void* const> outputs);
+  // As run, on the calling thread alone, whatever threads() says: the same bits, and other threads left in peace.
+  void run_alone(const Plan& plan, std::span<const void* const> inputs, std::span<void* const> outputs);
 
  private:
   Model();
   static std::shared_ptr<Model> from_loaded(Graph graph, const LoadOptions& options, std::shared_ptr<PackCache> cache);
   static std::shared_ptr<Model> from_file(Blob bytes, const std::string& where, const LoadOptions& options);
+  std::shared_ptr<Model> updated(Blob delta, const std::string& where) const;
+  void run(const Plan& plan, std::span<const void* const> inputs, std::span<void* const> outputs, ThreadPool* pool);
   struct State;
   std::unique_ptr<State> state_;
 };

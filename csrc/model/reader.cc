@@ -1,13 +1,12 @@
 #include <algorithm>
-#include <bit>
 #include <cstring>
-#include <memory>
 
 #include "base/error.h"
 #include "graph/schema.h"
 #include "model/file.h"
 #include "model/layout.h"
 #include "model/packed.h"
+#include "model/root.h"
 #include "model/verifier.h"
 
 namespace quaver {
@@ -52,12 +51,6 @@ Value read_value(const fb::Value& row) {
   return value;
 }
 
-Blob contents(const std::shared_ptr<const Blob>& file, const fb::Model& root, std::uint32_t index) {
-  const fb::Tensor& tensor = *root.tensors()->Get(index);
-  const std::uint64_t offset = root.segments()->Get(tensor.segment())->offset() + tensor.offset();
-  return Blob(file, file->data() + offset, tensor.size());
-}
-
 }  // namespace
 
 bool is_compiled_model(std::span<const std::byte> bytes) noexcept {
@@ -65,33 +58,14 @@ bool is_compiled_model(std::span<const std::byte> bytes) noexcept {
   return bytes.size() >= kMagic.size() && std::memcmp(bytes.data(), kMagic.data(), kMagic.size() - 1) == 0;
 }
 
-namespace {
-
-// A file whose header, root and structure are verified.
-struct File {
-  File(Blob bytes, const std::string& where) {
-    if constexpr (std::endian::native != std::endian::little) {
-      fail(Status::unsupported, where, ": model files are little endian, and this machine is not");
-    }
-    if (reinterpret_cast<std::uintptr_t>(bytes.data()) % kAlignment) bytes = Blob::copy(bytes.data(), bytes.size());
-    this->bytes = std::make_shared<const Blob>(std::move(bytes));
-    root = &verify_file(span(), where);
-  }
-  std::span<const std::byte> span() const { return {bytes->data(), bytes->size()}; }
-
-  std::shared_ptr<const Blob> bytes;
-  const fb::Model* root;
-};
-
-Graph graph_of(const File& file, const std::string& where) {
-  const fb::Model& root = *file.root;
+Graph graph_of(const fb::Model& root, const ContentsOf& contents, const std::string& where) {
   Graph graph;
   graph.name = root.name()->str();
   graph.inputs = items(root.inputs());
   graph.outputs = items(root.outputs());
   for (const fb::Value* row : *root.values()) {
     graph.values.push_back(read_value(*row));
-    if (row->tensor()) graph.values.back().data = contents(file.bytes, root, *row->tensor());
+    if (row->tensor()) graph.values.back().data = contents(*row->tensor());
   }
   for (const fb::Node* row : *root.nodes()) graph.nodes.push_back(read_node(*row));
   try {
@@ -102,20 +76,26 @@ Graph graph_of(const File& file, const std::string& where) {
   return graph;
 }
 
+namespace {
+
+Graph read_graph(const VerifiedFile& file, const std::string& where) {
+  return graph_of(file.root(), [&](std::uint32_t index) { return file.contents(index); }, where);
+}
+
 }  // namespace
 
 Graph read_model(Blob bytes, const std::string& where, bool check_contents) {
-  const File file(std::move(bytes), where);
-  if (check_contents) verify_contents(file.span(), *file.root, where);
-  return graph_of(file, where);
+  const VerifiedFile file(std::move(bytes), where, FileKind::model);
+  if (check_contents) file.verify_contents();
+  return read_graph(file, where);
 }
 
 Graph read_model(Blob bytes, const std::string& where, PackCache& cache, bool check_contents) {
-  const File file(std::move(bytes), where);
-  const bool packed = file.root->packed() && file.root->packed()->size() > 0;
-  if (check_contents && !packed) verify_contents(file.span(), *file.root, where);
-  Graph graph = graph_of(file, where);
-  if (packed) adopt_packed(file.bytes, *file.root, graph, where, check_contents, cache);
+  const VerifiedFile file(std::move(bytes), where, FileKind::model);
+  const bool packed = file.root().packed() && file.root().packed()->size() > 0;
+  if (check_contents && !packed) file.verify_contents();
+  Graph graph = read_graph(file, where);
+  if (packed) adopt_packed(file.bytes(), file.root(), graph, where, check_contents, cache);
   return graph;
 }
 

@@ -1,8 +1,11 @@
 #include "model/verifier.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -14,11 +17,11 @@
 namespace quaver {
 namespace {
 
-using Bytes = std::span<const std::byte>;
+using Span = std::span<const std::byte>;
 
 class FileVerifier {
  public:
-  FileVerifier(Bytes bytes, const std::string& where) : bytes_(bytes), where_(where) {}
+  FileVerifier(Span bytes, const std::string& where, FileKind kind) : bytes_(bytes), where_(where), kind_(kind) {}
 
   const fb::Model& run() {
     read_header();
@@ -43,6 +46,10 @@ class FileVerifier {
   [[noreturn]] void newer(const std::string& what) const {
     fail(Status::unsupported, where_, ": needs a newer Quaver than " QUAVER_VERSION, root_ ? " (" : "",
          root_ ? "written by " + root_->producer()->str() + ")" : "", ": ", what);
+  }
+
+  bool is_base(const fb::Segment& segment) const {
+    return kind_ == FileKind::delta && segment.kind() == static_cast<std::uint32_t>(SegmentKind::base);
   }
 
   void read_header();
@@ -71,8 +78,9 @@ class FileVerifier {
     budget_ -= size;
   }
 
-  Bytes bytes_;
+  Span bytes_;
   const std::string& where_;
+  FileKind kind_;
   Header header_;
   const fb::Model* root_ = nullptr;
   std::size_t budget_ = 0;
@@ -81,8 +89,15 @@ class FileVerifier {
 
 void FileVerifier::read_header() {
   if (bytes_.empty()) corrupt("the file is empty");
-  const std::size_t magic = std::min(bytes_.size(), kMagic.size());
-  if (std::memcmp(bytes_.data(), kMagic.data(), magic) != 0) corrupt("not a compiled Quaver model");
+  const auto begins_as = [&](const std::array<char, 8>& magic) {
+    return std::memcmp(bytes_.data(), magic.data(), std::min(bytes_.size(), magic.size())) == 0;
+  };
+  if (kind_ == FileKind::model) {
+    if (begins_as(kDeltaMagic)) corrupt("a delta, not a model; apply it to the model that it was made from");
+    if (!begins_as(kMagic)) corrupt("not a compiled Quaver model");
+  } else if (!begins_as(kDeltaMagic)) {
+    corrupt(begins_as(kMagic) ? "a model, not a delta; load it" : "not a Quaver delta");
+  }
   if (bytes_.size() < sizeof header_) corrupt("truncated: ", bytes_.size(), " bytes are less than a header");
   std::memcpy(&header_, bytes_.data(), sizeof header_);
   if (header_.format == 0) corrupt("damaged: format 0 does not exist");
@@ -102,7 +117,7 @@ void FileVerifier::read_root() {
     corrupt("damaged: its header puts the root at byte ", offset, ", of ", size, " bytes, in a file of ",
             bytes_.size());
   }
-  const Bytes root = bytes_.subspan(offset);
+  const Span root = bytes_.subspan(offset);
   if (xxh64(root) != header_.root_hash) corrupt("damaged: its root does not match the hash in its header");
   const auto* data = reinterpret_cast<const std::uint8_t*>(root.data());
   flatbuffers::Verifier verifier(data, root.size());
@@ -126,6 +141,7 @@ void FileVerifier::check_segments() const {
   std::uint64_t free_from = sizeof header_;
   for (std::uint32_t i = 0; i < root_->segments()->size(); ++i) {
     const fb::Segment& segment = *root_->segments()->Get(i);
+    if (is_base(segment)) continue;
     if (segment.offset() % kPage)
       corrupt("damaged: segment ", i, " begins at byte ", segment.offset(), ", within a page");
     if (segment.offset() > bytes_.size() || segment.size() > bytes_.size() - segment.offset()) {
@@ -146,7 +162,7 @@ void FileVerifier::check_tensors() const {
     if (tensor.segment() >= root_->segments()->size())
       corrupt("damaged: tensor ", i, " lies in a segment that is not there");
     const fb::Segment& segment = *root_->segments()->Get(tensor.segment());
-    if (segment.kind() != static_cast<std::uint32_t>(SegmentKind::canonical)) {
+    if (segment.kind() != static_cast<std::uint32_t>(SegmentKind::canonical) && !is_base(segment)) {
       corrupt("damaged: tensor ", i, " lies in a segment of another kind (", segment.kind(), ")");
     }
     if (tensor.offset() % kAlignment) corrupt("damaged: tensor ", i, " is not aligned to ", kAlignment, " bytes");
@@ -244,22 +260,36 @@ void FileVerifier::check_ids(const flatbuffers::Vector<std::uint32_t>& ids, std:
 
 }  // namespace
 
-const fb::Model& verify_file(Bytes bytes, const std::string& where) { return FileVerifier(bytes, where).run(); }
+VerifiedFile::VerifiedFile(Blob bytes, const std::string& where, FileKind kind) : where_(where) {
+  if constexpr (std::endian::native != std::endian::little) {
+    fail(Status::unsupported, where, ": model files are little endian, and this machine is not");
+  }
+  if (reinterpret_cast<std::uintptr_t>(bytes.data()) % kAlignment) bytes = Blob::copy(bytes.data(), bytes.size());
+  bytes_ = std::make_shared<const Blob>(std::move(bytes));
+  root_ = &FileVerifier({bytes_->data(), bytes_->size()}, where_, kind).run();
+}
 
-void verify_contents(Bytes bytes, const fb::Model& root, const std::string& where) {
-  for (std::uint32_t i = 0; i < root.segments()->size(); ++i) {
-    const fb::Segment& segment = *root.segments()->Get(i);
-    const Bytes contents = bytes.subspan(segment.offset(), segment.size());
-    if (xxh64(contents) == segment.hash()) continue;
-    for (const fb::Value* value : *root.values()) {
+void VerifiedFile::verify_contents() const {
+  for (std::uint32_t i = 0; i < root_->segments()->size(); ++i) {
+    const fb::Segment& segment = *root_->segments()->Get(i);
+    if (segment.kind() == static_cast<std::uint32_t>(SegmentKind::base)) continue;
+    const Span whole(bytes_->data() + segment.offset(), segment.size());
+    if (xxh64(whole) == segment.hash()) continue;
+    for (const fb::Value* value : *root_->values()) {
       if (!value->tensor()) continue;
-      const fb::Tensor& tensor = *root.tensors()->Get(*value->tensor());
-      if (tensor.segment() != i || xxh64(contents.subspan(tensor.offset(), tensor.size())) == tensor.hash()) continue;
-      fail(Status::corrupt_file, where, ": damaged: the contents of '", value->name()->string_view(),
+      const fb::Tensor& tensor = *root_->tensors()->Get(*value->tensor());
+      if (tensor.segment() != i || xxh64(whole.subspan(tensor.offset(), tensor.size())) == tensor.hash()) continue;
+      fail(Status::corrupt_file, where_, ": damaged: the contents of '", value->name()->string_view(),
            "' do not match their hash");
     }
-    fail(Status::corrupt_file, where, ": damaged: segment ", i, " does not match its hash");
+    fail(Status::corrupt_file, where_, ": damaged: segment ", i, " does not match its hash");
   }
+}
+
+Blob VerifiedFile::contents(std::uint32_t index) const {
+  const fb::Tensor& tensor = *root_->tensors()->Get(index);
+  const std::uint64_t offset = root_->segments()->Get(tensor.segment())->offset() + tensor.offset();
+  return Blob(bytes_, bytes_->data() + offset, tensor.size());
 }
 
 }  // namespace quaver

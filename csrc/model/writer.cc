@@ -1,5 +1,6 @@
 #include <bit>
 #include <cstring>
+#include <numeric>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -9,50 +10,13 @@
 #include "model/hash.h"
 #include "model/layout.h"
 #include "model/packed.h"
-#include "quaver_generated.h"
+#include "model/root.h"
 
 namespace quaver {
 namespace {
 
 using flatbuffers::FlatBufferBuilder;
 using flatbuffers::Offset;
-
-// The constants' distinct contents, in order of first use; they make up one segment.
-class TensorTable {
- public:
-  std::uint32_t add(const Blob& blob) {
-    const std::span<const std::byte> bytes(blob.data(), blob.size());
-    const std::uint64_t hash = xxh64(bytes);
-    const auto [first, last] = by_hash_.equal_range(hash);
-    for (auto it = first; it != last; ++it) {
-      if (equal(contents_[it->second], bytes)) return it->second;
-    }
-    const auto index = static_cast<std::uint32_t>(rows_.size());
-    by_hash_.emplace(hash, index);
-    rows_.emplace_back(align_up(size_), bytes.size(), hash, 0);
-    contents_.push_back(bytes);
-    size_ = rows_.back().offset() + bytes.size();
-    return index;
-  }
-
-  const std::vector<fb::Tensor>& rows() const { return rows_; }
-  std::size_t size() const { return size_; }
-  void copy_to(std::byte* segment) const {
-    for (std::size_t i = 0; i < rows_.size(); ++i) {
-      if (!contents_[i].empty()) std::memcpy(segment + rows_[i].offset(), contents_[i].data(), contents_[i].size());
-    }
-  }
-
- private:
-  static bool equal(std::span<const std::byte> a, std::span<const std::byte> b) {
-    return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
-  }
-
-  std::unordered_multimap<std::uint64_t, std::uint32_t> by_hash_;
-  std::vector<fb::Tensor> rows_;
-  std::vector<std::span<const std::byte>> contents_;
-  std::size_t size_ = 0;
-};
 
 Offset<fb::Attr> write_attr(FlatBufferBuilder& out, const std::string& name, const AttrValue& value) {
   const auto key = out.CreateString(name);
@@ -81,7 +45,8 @@ Offset<fb::Node> write_node(FlatBufferBuilder& out, const Node& node) {
                         out.CreateString(node.note));
 }
 
-Offset<fb::Value> write_value(FlatBufferBuilder& out, const Value& value, TensorTable& tensors) {
+Offset<fb::Value> write_value(FlatBufferBuilder& out, const Value& value, TensorTable& table,
+                              const Placement& placement) {
   Offset<fb::Quant> quant = 0;
   if (value.quant) {
     quant = fb::CreateQuant(out, out.CreateVector(value.quant->scale), out.CreateVector(value.quant->zero_point),
@@ -95,20 +60,8 @@ Offset<fb::Value> write_value(FlatBufferBuilder& out, const Value& value, Tensor
   row.add_ranked(value.ranked);
   row.add_shape(shape);
   if (value.quant) row.add_quant(quant);
-  if (value.data) row.add_tensor(tensors.add(*value.data));
+  if (value.data) row.add_tensor(placement.row_of[table.add(*value.data)]);
   return row.Finish();
-}
-
-void write_root(FlatBufferBuilder& out, const Graph& graph, const std::vector<Offset<fb::Value>>& values,
-                const TensorTable& tensors, const std::vector<fb::Segment>& segments,
-                const std::vector<Offset<fb::Packed>>& packed) {
-  std::vector<Offset<fb::Node>> nodes;
-  for (const Node& node : graph.nodes) nodes.push_back(write_node(out, node));
-  fb::FinishModelBuffer(
-      out, fb::CreateModel(out, out.CreateString("quaver " QUAVER_VERSION), out.CreateString(graph.name),
-                           out.CreateVector(values), out.CreateVector(nodes), out.CreateVector(graph.inputs),
-                           out.CreateVector(graph.outputs), out.CreateVectorOfStructs(tensors.rows()),
-                           out.CreateVectorOfStructs(segments), packed.empty() ? 0 : out.CreateVector(packed)));
 }
 
 // Finds the row of a constant by its bytes' address.
@@ -136,44 +89,79 @@ void add_packed_last(const Graph& graph, const std::vector<PackedSource>& blocks
   }
 }
 
-std::vector<std::byte> write(const Graph& graph, std::vector<PackedSource> blocks) {
-  if constexpr (std::endian::native != std::endian::little) {
-    fail(Status::unsupported, "model files are little endian, and this machine is not");
-  }
+Bytes write(const Graph& graph, std::vector<PackedSource> blocks) {
   verify(graph);
   Graph live = graph;
   live.compact();
 
-  FlatBufferBuilder out;
   TensorTable tensors;
   if (!blocks.empty()) add_packed_last(live, blocks, tensors);
-  std::vector<Offset<fb::Value>> values;
-  for (const Value& value : live.values) values.push_back(write_value(out, value, tensors));
+  tensors.add_all(live);
+  const Bytes segment = segment_of(tensors.rows(), tensors.contents());
+  Placement placement = place(tensors, segment);
+  Bytes file = begin_file(placement, segment);
 
-  std::vector<std::byte> file(sizeof(Header));
-  std::vector<fb::Segment> segments;
-  if (!tensors.rows().empty()) {
-    file.resize(kPage + tensors.size());
-    tensors.copy_to(file.data() + kPage);
-    segments.emplace_back(static_cast<std::uint32_t>(SegmentKind::canonical), 0, kPage, tensors.size(),
-                          xxh64(std::span(file).subspan(kPage)));
-  }
-  const auto packed = append_packed(out, std::move(blocks),
-                                    blocks.empty() ? TensorOf() : rows_by_address(live, tensors), file, segments);
-  write_root(out, live, values, tensors, segments, packed);
-
-  Header header;
-  header.root_offset = align_up(file.size());
-  header.root_size = out.GetSize();
-  header.root_hash = xxh64(std::as_bytes(std::span(out.GetBufferPointer(), out.GetSize())));
-  header.file_size = header.root_offset + header.root_size;
-  file.resize(header.file_size);
-  std::memcpy(file.data(), &header, sizeof header);
-  std::memcpy(file.data() + header.root_offset, out.GetBufferPointer(), out.GetSize());
-  return file;
+  FlatBufferBuilder out;
+  const PackedRows packed = append_packed(
+      out, std::move(blocks), blocks.empty() ? TensorOf() : rows_by_address(live, tensors), file, placement.segments);
+  const Bytes root = write_root(out, live, tensors, placement, "quaver " QUAVER_VERSION, packed);
+  return finish_file({}, std::move(file), root);
 }
 
 }  // namespace
+
+Bytes write_root(FlatBufferBuilder& out, const Graph& graph, TensorTable& table, const Placement& placement,
+                 const std::string& producer, const PackedRows& packed) {
+  std::vector<Offset<fb::Value>> values;
+  for (const Value& value : graph.values) values.push_back(write_value(out, value, table, placement));
+  std::vector<Offset<fb::Node>> nodes;
+  for (const Node& node : graph.nodes) nodes.push_back(write_node(out, node));
+  fb::FinishModelBuffer(
+      out, fb::CreateModel(out, out.CreateString(producer), out.CreateString(graph.name), out.CreateVector(values),
+                           out.CreateVector(nodes), out.CreateVector(graph.inputs), out.CreateVector(graph.outputs),
+                           out.CreateVectorOfStructs(placement.rows), out.CreateVectorOfStructs(placement.segments),
+                           packed.empty() ? 0 : out.CreateVector(packed)));
+  const auto* begin = reinterpret_cast<const std::byte*>(out.GetBufferPointer());
+  return {begin, begin + out.GetSize()};
+}
+
+Bytes segment_of(const std::vector<fb::Tensor>& rows, const std::vector<Blob>& contents) {
+  Bytes segment(rows.empty() ? 0 : rows.back().offset() + rows.back().size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (contents[i].size()) std::memcpy(segment.data() + rows[i].offset(), contents[i].data(), contents[i].size());
+  }
+  return segment;
+}
+
+Placement place(const TensorTable& table, const Bytes& segment) {
+  Placement placement{table.rows(), std::vector<std::uint32_t>(table.rows().size()), {}};
+  std::iota(placement.row_of.begin(), placement.row_of.end(), 0u);
+  if (!table.rows().empty()) {
+    placement.segments.emplace_back(static_cast<std::uint32_t>(SegmentKind::canonical), 0, kPage, segment.size(),
+                                    xxh64(segment));
+  }
+  return placement;
+}
+
+Bytes begin_file(const Placement& placement, const Bytes& segment) {
+  if constexpr (std::endian::native != std::endian::little) {
+    fail(Status::unsupported, "model files are little endian, and this machine is not");
+  }
+  Bytes file(placement.segments.empty() ? sizeof(Header) : kPage);
+  file.insert(file.end(), segment.begin(), segment.end());
+  return file;
+}
+
+Bytes finish_file(Header header, Bytes file, const Bytes& root) {
+  header.root_offset = align_up(file.size());
+  header.root_size = root.size();
+  header.root_hash = xxh64(root);
+  header.file_size = header.root_offset + header.root_size;
+  file.resize(header.file_size);
+  std::memcpy(file.data(), &header, sizeof header);
+  std::memcpy(file.data() + header.root_offset, root.data(), root.size());
+  return file;
+}
 
 std::vector<std::byte> write_model(const Graph& graph) { return write(graph, {}); }
 

@@ -15,7 +15,8 @@ from quaver.errors import (
     ModelError,
     UnsupportedError,
 )
-from quaver.model import Model, Port, load
+from quaver.model import Model, Port, delta, load
+from quaver.probe import Probe
 from quaver.quantize.api import quantize
 from quaver.slot import Answer, Slot
 
@@ -31,9 +32,11 @@ __all__ = [
     "Model",
     "ModelError",
     "Port",
+    "Probe",
     "Slot",
     "UnsupportedError",
     "__version__",
+    "delta",
     "load",
     "quantize",
 ]

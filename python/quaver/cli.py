@@ -6,20 +6,15 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 import quaver
-from quaver import progress, table
-from quaver.errors import AccuracyError, CorruptFileError, Error, FileError
+from quaver import files, npz, progress, table
+from quaver.errors import AccuracyError, Error
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
@@ -41,7 +36,10 @@ def run(argv: Sequence[str]) -> int:
     int
         0; 1 after an error, which is on stderr; 130 after Ctrl-C.
     """
-    arguments = _parser().parse_args(argv)
+    if argv[:1] == ["serve"]:  # whose flags are made of its settings
+        arguments = argparse.Namespace(command=_serve, arguments=list(argv[1:]))
+    else:
+        arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], None] = arguments.command
     try:
         command(arguments)
@@ -68,8 +66,8 @@ def _compile(arguments: argparse.Namespace) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    inputs = _read_npz(arguments.input)
-    _write_npz(arguments.output, _load(arguments).run(inputs))
+    inputs = npz.read(arguments.input)
+    npz.write(arguments.output, _load(arguments).run(inputs))
 
 
 def _inspect(arguments: argparse.Namespace) -> None:
@@ -160,6 +158,35 @@ def _frontier(promise: Mapping[str, Any]) -> str:
     return table.render(header, rows, right=range(4))
 
 
+def _delta(arguments: argparse.Namespace) -> None:
+    def load(path: str) -> quaver.Model:
+        return progress.wait(lambda: quaver.load(path, threads=1), f"loading {path}")
+
+    old, new = load(arguments.old), load(arguments.new)
+    data = quaver.delta(old, new)
+    files.write(arguments.output, data)
+    print(
+        f"{arguments.output}: {table.size(len(data))}, makes {new.identity} of {old.identity}; "
+        f"the new model whole: {table.size(len(new._core.serialize()))}"
+    )
+
+
+def _probe(arguments: argparse.Namespace) -> None:
+    model = _load(arguments)
+    inputs = npz.read(arguments.input) if arguments.input else None
+    probe = quaver.Probe.record(model, inputs, shapes=dict(arguments.shape))
+    output = arguments.output or Path(arguments.model).with_name("probe.npz")
+    probe.save(output)
+    how = "to the bit" if probe.exact else "closely: its bits depend on the instruction set"
+    print(f"{output}: a model that takes this probe must answer {how}")
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    from quaver.serve import command  # noqa: PLC0415 -- each command loads what it needs
+
+    command.main(arguments.arguments)
+
+
 def _info(arguments: argparse.Namespace) -> None:
     from quaver import info  # noqa: PLC0415 -- each command loads what it needs
 
@@ -171,43 +198,6 @@ def _load(arguments: argparse.Namespace) -> quaver.Model:
         return quaver.load(arguments.model, threads=arguments.threads, isa=arguments.isa)
 
     return progress.wait(load, "loading")
-
-
-def _read_npz(path: str) -> dict[str, NDArray[Any]]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if isinstance(file, np.ndarray):
-                raise CorruptFileError(f"'{path}': expected arrays by name (.npz), got one (.npy)")
-            return dict(file)
-    except OSError as error:
-        raise FileError(f"cannot read '{path}': {error.strerror or error}") from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise CorruptFileError(f"'{path}': no .npz file: {error}") from error
-
-
-def _write_npz(path: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write all arrays or no file. `numpy.savez` cannot: it takes no array named "file"."""
-    folder = os.path.dirname(path) or "."
-    try:
-        with tempfile.NamedTemporaryFile(dir=folder, suffix=".tmp", delete=False) as unfinished:
-            try:
-                with zipfile.ZipFile(unfinished, "w") as archive:
-                    for name, array in arrays.items():
-                        with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                            np.lib.format.write_array(member, array, allow_pickle=False)
-                os.chmod(unfinished.name, 0o666 & ~_umask())
-                os.replace(unfinished.name, path)
-            except BaseException:
-                os.unlink(unfinished.name)
-                raise
-    except OSError as error:
-        raise FileError(f"cannot write '{path}': {error.strerror or error}") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -304,9 +294,28 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
 
+    _add_updates(add)
+
     one = add("info", _info, "Show this build, CPU, instruction sets and threads.")
     one.add_argument("--json", action="store_true", help="print JSON")
     return parser
+
+
+def _add_updates(add: Callable[..., Any]) -> None:
+    """Add what has to do with exchanging models and serving them."""
+    one = add("delta", _delta, "Write what makes a new model out of an old one.")
+    one.add_argument("old", metavar="OLD", help="an ONNX or a compiled model: the base")
+    one.add_argument("new", metavar="NEW", help="an ONNX or a compiled model")
+    one.add_argument("-o", "--output", metavar="FILE", required=True, help="update.qdelta")
+
+    one = add("probe", _probe, "Record inputs and what the model makes of them, to check it by.")
+    _add_model(one)
+    one.add_argument("--input", metavar="X.npz", help="arrays by input name; default: random ones")
+    _add_shape(one)
+    one.add_argument("-o", "--output", metavar="FILE", help="default: probe.npz beside the model")
+
+    one = add("serve", _serve, "Serve a folder of models over HTTP and gRPC.")
+    one.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="see serve --help")
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:

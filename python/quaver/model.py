@@ -108,6 +108,33 @@ class Model:
         """
         self._core.save(os.fspath(path), packed)
 
+    def updated(self, delta: str | os.PathLike[str] | Bytes) -> Model:
+        """Make the model that a delta describes; this one stays as it is.
+
+        The two share the memory of what did not change, so that a delta of a few tensors takes
+        milliseconds. `quaver.delta` and the command ``quaver delta`` make deltas.
+
+        Parameters
+        ----------
+        delta
+            The path of a ``.qdelta``, or its bytes.
+
+        Raises
+        ------
+        InputError
+            If the delta was made from another model.
+        FileError
+            If the file cannot be read; `CorruptFileError` if it is no delta, or a damaged one.
+        """
+        if isinstance(delta, (bytes, bytearray, memoryview)):
+            return Model(self._core.updated_bytes(memoryview(delta).cast("B")))
+        return Model(self._core.updated(os.fspath(delta)))
+
+    @property
+    def identity(self) -> str:
+        """What tells models apart: a hash of graph and constants, as 16 hexadecimal digits."""
+        return f"{self._core.identity():016x}"
+
     @property
     def isa(self) -> str:
         """The highest instruction set the model uses."""
@@ -204,6 +231,17 @@ def load(
             "compiled model, or an onnx.ModelProto"
         )
     return Model(_core.Model.from_graph(graph, workers, isa))
+
+
+def delta(old: Model, new: Model) -> bytes:
+    """Say what makes `new` out of `old`: the new graph, and the tensors that the old one lacks.
+
+    Returns
+    -------
+    bytes
+        For `Model.updated`, or to be written to a ``.qdelta``.
+    """
+    return old._core.delta_to(new._core)
 
 
 def _is_compiled(path: str) -> bool:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
+import os
 import weakref
-from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from quaver.errors import InputError, ModelError
-from quaver.model import Model, Port
+from quaver.errors import InputError
+from quaver.model import Bytes, Model, Port
+from quaver.probe import Arrays, Probe
 
 if TYPE_CHECKING:
     from quaver import _core
-
-Arrays = Mapping[str, ArrayLike]
 
 
 class Answer(NamedTuple):
@@ -84,8 +82,9 @@ class Slot:
     keep_previous
         Whether the version before the current one is kept, for `rollback`.
     probe
-        Inputs by name on which every new version must run before it serves. It then has its plan
-        and its memory for inputs of these shapes, so that no request waits for them.
+        Inputs by name on which every version must run before it serves, or a `Probe`, which also
+        says what they must give. The version then has its plan and its memory for inputs of these
+        shapes, so that no request waits for them.
 
     Raises
     ------
@@ -103,16 +102,16 @@ class Slot:
         version: int = 1,
         max_live: int = 4,
         keep_previous: bool = True,
-        probe: Arrays | None = None,
+        probe: Arrays | Probe | None = None,
     ) -> None:
         from quaver import _core  # noqa: PLC0415 -- conversion alone does without the extension
 
         _expect_loaded(model)
         self.inputs = model.inputs
         self.outputs = model.outputs
-        self._probe = dict(probe) if probe is not None else None
+        self._probe = _probe(probe, None)
         if self._probe is not None:
-            model.run(self._probe)
+            self._probe.check(model)
         self._core = _core.Slot(
             model._core, _count("version", version), _count("max_live", max_live), keep_previous
         )
@@ -165,7 +164,7 @@ class Slot:
         model: Model,
         *,
         version: int | None = None,
-        probe: Arrays | None = None,
+        probe: Arrays | Probe | None = None,
         expect: Arrays | None = None,
         timeout: float = 30.0,
     ) -> int:
@@ -178,7 +177,7 @@ class Slot:
         version
             Its number; by default one more than the highest so far.
         probe
-            Inputs by name that it is tried on first; by default the slot's.
+            Inputs by name that it is tried on first, or a `Probe`; by default the slot's.
         expect
             What the probe must give, outputs by name, to the bit: a quantized model answers with
             the same bits on every machine, so that a damaged file or a wrong model is seen here.
@@ -209,8 +208,28 @@ class Slot:
         if version is not None:
             _count("version", version)
         self._core.expect_fits(model._core)
-        _check(model, self._probe if probe is None else probe, expect or {})
+        trial = _probe(self._probe if probe is None else probe, expect)
+        if trial is not None:
+            trial.check(model)
         return self._core.swap(model._core, version, min(timeout, _LONGEST))
+
+    def update(
+        self,
+        delta: str | os.PathLike[str] | Bytes,
+        *,
+        version: int | None = None,
+        probe: Arrays | Probe | None = None,
+        expect: Arrays | None = None,
+        timeout: float = 30.0,
+    ) -> int:
+        """Apply a delta to the current version and make the result current, as `swap` does.
+
+        What the delta does not change stays where it is in memory, shared by both versions.
+        Raises as `Model.updated` and `swap`; the slot then serves on as before.
+        """
+        with self.pin() as current:
+            model = current.updated(delta)
+        return self.swap(model, version=version, probe=probe, expect=expect, timeout=timeout)
 
     def rollback(self) -> int:
         """Make the version before the current one current again, at once; give its number.
@@ -245,35 +264,11 @@ def _count(name: str, value: int) -> int:
     return value
 
 
-def _check(model: Model, probe: Arrays | None, expect: Arrays) -> None:
-    """Run the probe, which also readies the model for inputs of its shapes."""
-    if probe is None:
+def _probe(inputs: Arrays | Probe | None, expect: Arrays | None) -> Probe | None:
+    if isinstance(inputs, Probe):
+        return Probe(inputs.inputs, expect, exact=inputs.exact) if expect else inputs
+    if inputs is None:
         if expect:
             raise InputError("expect= says what a probe gives: give its inputs as probe=")
-        return
-    answers = model.run(probe)
-    for name, wanted in expect.items():
-        if name not in answers:
-            raise InputError(f"expect: there is no output {name!r}; there is {', '.join(answers)}")
-        difference = _difference(answers[name], wanted)
-        if difference:
-            raise ModelError(
-                f"the new model is refused, its answer to the probe is not the expected one: "
-                f"output {name!r}: {difference}"
-            )
-
-
-def _difference(answer: NDArray[Any], wanted: ArrayLike) -> str:
-    """Say in what the bits differ; nothing where they don't."""
-    expected = np.asarray(wanted)
-    if (expected.dtype, expected.shape) != (answer.dtype, answer.shape):
-        return (
-            f"expected {expected.dtype}{list(expected.shape)}, got "
-            f"{answer.dtype}{list(answer.shape)}"
-        )
-    given, right = (
-        np.frombuffer(array.tobytes(), np.uint8).reshape(-1, array.itemsize)
-        for array in (answer, expected)
-    )
-    count = int(np.count_nonzero((given != right).any(axis=1)))
-    return f"{count} of {len(given)} elements differ" if count else ""
+        return None
+    return Probe(inputs, expect)

@@ -17,7 +17,7 @@ import pytest
 
 import quaver
 from conftest import make_convolution
-from quaver import bench, cli, progress
+from quaver import bench, npz, progress
 
 
 def _run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -148,7 +148,7 @@ def test_wrong_arrays(convolution_path: Path, tmp_path: Path) -> None:
 
 def test_output_may_have_any_name(tmp_path: Path) -> None:
     arrays = {"file": np.arange(3), "a/b:0": np.ones(2)}
-    cli._write_npz(str(tmp_path / "y.npz"), arrays)
+    npz.write(str(tmp_path / "y.npz"), arrays)
     with np.load(tmp_path / "y.npz") as file:
         for name, array in arrays.items():
             np.testing.assert_array_equal(file[name], array)

@@ -53,7 +53,7 @@ COMMANDS = [line.split("#")[0].split() for line in re.findall(r"^ +(quaver .*)$"
 
 def test_there_are_commands() -> None:
     assert {command[1] for command in COMMANDS} == {
-        "quantize", "compile", "run", "inspect", "bench", "info",
+        "quantize", "compile", "run", "inspect", "bench", "info", "delta", "probe", "serve",
     }  # fmt: skip
 
 

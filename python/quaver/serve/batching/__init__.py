@@ -1,0 +1,1 @@
+"""What runs when: queues, gathering of requests, workers, fairness over models."""

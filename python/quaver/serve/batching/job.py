@@ -1,0 +1,138 @@
+"""A request that waits or runs, and the requests of one model that wait."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+from quaver.serve.batching.sizes import batch_sizes, gather
+from quaver.serve.models.served import ServedModel, Track
+
+Outcome = tuple[list[NDArray[Any]], int]
+"""Outputs in the model's order, and the version that gave them."""
+
+#: A request's priority where it names none; 1 is the most urgent.
+DEFAULT_PRIORITY = 100
+_LOOK_AHEAD = 256
+
+
+class Job:
+    """A run that was asked for."""
+
+    __slots__ = (
+        "arrays", "cost", "deadline", "enqueued", "future", "key", "number", "priority", "queued",
+        "rows", "track",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        track: Track,
+        arrays: Sequence[NDArray[Any]],
+        priority: int = DEFAULT_PRIORITY,
+        deadline: float | None = None,
+    ) -> None:
+        self.track = track
+        self.arrays = arrays
+        self.priority = priority
+        self.deadline = deadline
+        self.rows = arrays[0].shape[0] if arrays and arrays[0].ndim else 1
+        self.key: Any = None
+        self.enqueued = 0
+        self.number = 0
+        self.queued = False
+        self.cost = (0, 0, self.rows)
+        """Nanoseconds it waited and ran, and the rows it ran with; no rows where they were
+        counted for another request of the same run."""
+        self.future: asyncio.Future[Outcome]
+
+
+class Lane:
+    """A model's waiting requests, and what is known of how long it runs."""
+
+    def __init__(self, model: ServedModel) -> None:
+        self.model = model
+        self.waiting = 0
+        self.running = 0
+        self.clock = 0.0
+        """The workers' time it had, by its weight: who had least is next."""
+        self.estimate = 0.0
+        """Nanoseconds of its last run."""
+        self.wake: asyncio.TimerHandle | None = None
+        self.sizes = batch_sizes(model.settings.max_batch)
+        self._heap: list[tuple[int, int, Job]] = []
+        self._count = 0
+
+    def push(self, job: Job) -> None:
+        """Let a request wait."""
+        self._count += 1
+        job.number = self._count
+        job.queued = True
+        job.key = self._key(job)
+        self.waiting += 1
+        self._put(job)
+
+    def _put(self, job: Job) -> None:
+        heapq.heappush(self._heap, (job.priority, job.number, job))
+
+    def _key(self, job: Job) -> Any:
+        """What requests that may run together have in common; None for one that runs alone."""
+        if self.model.alone or self.sizes[-1] == 1 or not 0 < job.rows < self.sizes[-1]:
+            return None
+        if any(array.shape[0] != job.rows for array in job.arrays):
+            return None
+        return id(job.track), *(array.shape[1:] for array in job.arrays)
+
+    def drop(self, job: Job) -> None:
+        """Let a request no longer wait."""
+        if job.queued:
+            job.queued = False
+            job.arrays = ()
+            self.waiting -= 1
+
+    def _pop(self) -> Job | None:
+        while self._heap:
+            job = heapq.heappop(self._heap)[2]
+            if job.queued:
+                return job
+        return None
+
+    @property
+    def oldest(self) -> int:
+        """When the first in the queue began to wait, in nanoseconds."""
+        while self._heap and not self._heap[0][2].queued:
+            heapq.heappop(self._heap)
+        return self._heap[0][2].enqueued if self._heap else 0
+
+    def take(self) -> list[Job]:
+        """The requests to run next, together."""
+        first = self._pop()
+        if first is None:
+            return []
+        jobs = [first]
+        if first.key is not None:
+            jobs = self._company(first)
+        for job in jobs:
+            job.queued = False
+        self.waiting -= len(jobs)
+        return jobs
+
+    def _company(self, first: Job) -> list[Job]:
+        jobs, rows = [first], first.rows
+        others: list[Job] = []
+        while rows < self.sizes[-1] and len(others) < _LOOK_AHEAD:
+            job = self._pop()
+            if job is None:
+                break
+            if job.key == first.key:
+                jobs.append(job)
+                rows += job.rows
+            else:
+                others.append(job)
+        count = gather([job.rows for job in jobs], self.sizes)
+        for job in (*jobs[count:], *others):
+            self._put(job)
+        return jobs[:count]

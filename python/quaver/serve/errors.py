@@ -1,0 +1,53 @@
+"""What goes wrong with a request, as HTTP and gRPC say it."""
+
+from __future__ import annotations
+
+from quaver.errors import Error
+
+#: gRPC's status for each of HTTP's that the server answers with.
+GRPC_STATUS = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    404: "NOT_FOUND",
+    405: "UNIMPLEMENTED",
+    408: "DEADLINE_EXCEEDED",
+    413: "RESOURCE_EXHAUSTED",
+    415: "INVALID_ARGUMENT",
+    429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
+
+class ServeError(Error):
+    """A request that is refused, or that failed.
+
+    Parameters
+    ----------
+    status
+        HTTP's status; gRPC's follows from it.
+    message
+        A sentence for the client.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+    @property
+    def grpc_status(self) -> str:
+        """The name of gRPC's status."""
+        return GRPC_STATUS[self.status]
+
+
+def bad_request(message: str) -> ServeError:
+    """A request that breaks the protocol or does not fit the model."""
+    return ServeError(400, message)
+
+
+def not_found(message: str) -> ServeError:
+    """A model, version or region that is not there."""
+    return ServeError(404, message)

@@ -1,0 +1,216 @@
+"""The way of a request to run a model, from ASGI's messages to ASGI's messages."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from typing import Any
+
+import numpy as np
+
+from quaver.serve import logs
+from quaver.serve.batching.job import Outcome
+from quaver.serve.errors import ServeError
+from quaver.serve.http.bodies import Bodies, Receive, pack
+from quaver.serve.http.known import Known, remember
+from quaver.serve.models.served import ServedModel
+from quaver.serve.protocol import rest
+from quaver.serve.protocol.datatypes import Buffer
+from quaver.serve.service import Service
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+_Headers = list[tuple[bytes, bytes]]
+
+_now = time.perf_counter_ns
+_LENGTH = b"inference-header-content-length"
+_WANTED = {b"content-length", b"content-encoding", b"accept-encoding", _LENGTH, b"x-request-id"}
+_JSON = (b"content-type", b"application/json")
+_BINARY = (b"content-type", b"application/octet-stream")
+
+
+class Infer:
+    """Answers requests to run a model."""
+
+    def __init__(self, service: Service, bodies: Bodies) -> None:
+        self._service = service
+        self._bodies = bodies
+        self._bytes_in = service.stats.bytes_in
+        self._bytes_out = service.stats.bytes_out
+
+    async def __call__(
+        self, headers: _Headers, receive: Receive, send: Send, model: str, version: str
+    ) -> None:
+        """Answer a request."""
+        started = _now()
+        given = {name: value for name, value in headers if name in _WANTED}
+        held = 0
+        entered = False
+        try:
+            self._service.enter()
+            entered = True
+            body = await self._bodies.read(receive, given.get(b"content-length"))
+            held = len(body)
+            self._bytes_in["http"] += held
+            parts, length = await self._answer(
+                given, body, receive, name=model, version=version, started=started
+            )
+            status = 200
+        except ServeError as error:
+            status = error.status
+            parts, length = [rest_error(error)], None
+            self._service.stats.error("http", str(status))
+        except Exception as error:  # a bug; the client learns no more than that
+            status, length = 500, None
+            logs.event("error", "bug", error=f"{type(error).__name__}: {error}")
+            parts = [rest_error(ServeError(500, "an error inside the server"))]
+            self._service.stats.error("http", "500")
+        finally:
+            self._bodies.release(held)
+            if entered:
+                self._service.leave()
+        await _respond(
+            send, status, parts, length=length, given=given, closing=self._closing(status)
+        )
+        self._bytes_out["http"] += sum(map(len, parts))
+        if logs.enabled("debug") or status >= 500:
+            _log(given, model, version, status, started)
+
+    def _closing(self, status: int) -> bool:
+        return status in (413, 499) or self._service.draining
+
+    async def _answer(
+        self,
+        given: dict[bytes, bytes],
+        body: bytes,
+        receive: Receive,
+        *,
+        name: str,
+        version: str,
+        started: int,
+    ) -> tuple[list[Buffer], int | None]:
+        if b"content-encoding" in given:
+            body = await self._bodies.unpacked(body, given[b"content-encoding"])
+        length = rest.header_length(given.get(_LENGTH), body)
+        model = self._service.repository.get(name)
+        head = b""
+        if length:
+            head = body[:length]
+            known = model.wire.get(head)
+            if known is not None and len(body) == length + known.size:
+                return await self._answer_known(
+                    known, model, version, body, length=length, receive=receive, started=started
+                )
+        if length == 0:
+            request = rest.parse_raw(name, version, body, model.inputs)
+        else:
+            request = rest.parse(name, version, body, length)
+        response = await self._service.infer(request, started, guard=_Guard(receive))
+        if head:
+            remember(model, head, request)
+        return rest.render(response, request.parameters)
+
+    async def _answer_known(
+        self,
+        known: Known,
+        model: ServedModel,
+        version: str,
+        body: bytes,
+        *,
+        length: int,
+        receive: Receive,
+        started: int,
+    ) -> tuple[list[Buffer], int | None]:
+        outputs, number = await self._service.run(
+            model,
+            version,
+            known.arrays(body, length),
+            known.parameters,
+            started=started,
+            guard=_Guard(receive),
+        )
+        head = known.head(number, outputs)
+        parts: list[Buffer] = [head]
+        parts += [_bytes(outputs[at]) for at in known.outputs]
+        return parts, len(head)
+
+
+def _bytes(array: np.ndarray[Any, Any]) -> bytes:
+    return array.tobytes()
+
+
+class _Guard:
+    """Waits for a run, and ends the wait when the client is gone."""
+
+    __slots__ = ("_receive",)
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+
+    async def __call__(self, waiting: Coroutine[Any, Any, Outcome]) -> Outcome:
+        run = asyncio.ensure_future(waiting)
+        gone = asyncio.ensure_future(_gone(self._receive))
+        try:
+            await asyncio.wait({run, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if run.done():
+                return run.result()
+            raise ServeError(499, "the client is gone")
+        finally:
+            gone.cancel()
+            if not run.done():
+                run.cancel()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _respond(
+    send: Send,
+    status: int,
+    parts: list[Buffer],
+    *,
+    length: int | None,
+    given: dict[bytes, bytes],
+    closing: bool,
+) -> None:
+    accepted = given.get(b"accept-encoding")
+    encoding = b""
+    if accepted is not None and status == 200:
+        parts, encoding = pack(parts, accepted)
+    body = b"".join(parts)
+    headers = [
+        _JSON if length is None else _BINARY,
+        (b"content-length", b"%d" % len(body)),
+    ]
+    if length is not None:
+        headers.append((_LENGTH, b"%d" % length))
+    if encoding:
+        headers.append((b"content-encoding", encoding))
+    if b"x-request-id" in given:
+        headers.append((b"x-request-id", given[b"x-request-id"]))
+    if closing:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def rest_error(error: ServeError) -> bytes:
+    """An error's body."""
+    import orjson  # noqa: PLC0415 -- errors alone need it here
+
+    return orjson.dumps({"error": str(error)})
+
+
+def _log(given: dict[bytes, bytes], model: str, version: str, status: int, started: int) -> None:
+    logs.event(
+        "debug" if status < 500 else "warning",
+        "request",
+        protocol="http",
+        id=given.get(b"x-request-id", b"").decode("latin-1"),
+        model=model[:200],
+        version=version[:50],
+        status=status,
+        ms=round((_now() - started) / 1e6, 3),
+    )

@@ -1,0 +1,81 @@
+"""What lies in the folder of models: NAME/VERSION/model.quaver, model.onnx or update.qdelta."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+#: In the order in which they are looked for.
+FILES = ("model.quaver", "model.onnx", "update.qdelta")
+PROBE = "probe.npz"
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_LARGEST = 2**32 - 1
+
+Stamp = tuple[int, ...]
+
+
+class Source(NamedTuple):
+    """A version's files, and what tells that they have changed."""
+
+    name: str
+    version: int
+    file: Path
+    probe: Path | None
+    stamp: Stamp
+
+
+def is_name(name: str) -> bool:
+    """Whether a model may be called so: letters, digits, ``_``, ``-``, and ``.`` but first."""
+    return _NAME.fullmatch(name) is not None
+
+
+def scan(root: Path) -> dict[str, dict[int, Source]]:
+    """All versions of all models. What begins with a dot, or is no number, is none.
+
+    Raises
+    ------
+    OSError
+        If the folder itself cannot be read.
+    """
+    return {
+        entry.name: _versions(entry.name, Path(entry.path))
+        for entry in sorted(os.scandir(root), key=lambda entry: entry.name)
+        if is_name(entry.name) and entry.is_dir()
+    }
+
+
+def _versions(name: str, folder: Path) -> dict[int, Source]:
+    found = {}
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:  # gone meanwhile
+        return {}
+    for entry in entries:
+        if entry.name.isascii() and entry.name.isdigit() and entry.name[0] != "0":
+            number = int(entry.name)
+            source = _source(name, number, Path(entry.path))
+            if source is not None and number <= _LARGEST:
+                found[number] = source
+    return dict(sorted(found.items()))
+
+
+def _source(name: str, version: int, folder: Path) -> Source | None:
+    for file in FILES:
+        stamp = _stamp(folder / file)
+        if stamp:
+            probe = _stamp(folder / PROBE)
+            return Source(
+                name, version, folder / file, folder / PROBE if probe else None, stamp + probe
+            )
+    return None
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        stat = path.stat()
+    except OSError:
+        return ()
+    return (stat.st_ino, stat.st_size, stat.st_mtime_ns)

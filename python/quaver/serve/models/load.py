@@ -1,0 +1,124 @@
+"""Loading one version and trying it out, without disturbing those that serve.
+
+What takes long is native, and done on threads of low priority.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from quaver.errors import CorruptFileError, Error, FileError
+from quaver.model import Model
+from quaver.probe import Probe
+from quaver.samples import random_inputs
+from quaver.serve.models.folder import Source
+
+
+def load_model(
+    source: Source, bases: Sequence[Model], threads: int, compile_onnx: Callable[[Source], bytes]
+) -> Model:
+    """Load a version. Its file may change afterwards: nothing of it stays mapped.
+
+    Parameters
+    ----------
+    source
+        The version.
+    bases
+        Models that a delta may be of, the likeliest first.
+    threads
+        That a run is spread over.
+    compile_onnx
+        Gives the compiled model of an ONNX file.
+
+    Raises
+    ------
+    Error
+        If it cannot be loaded.
+    """
+    from quaver import _core  # noqa: PLC0415 -- the command line is read before it is loaded
+
+    if source.file.suffix == ".qdelta":
+        return _updated(source.file, bases)
+    data = compile_onnx(source) if source.file.suffix == ".onnx" else _read(source.file)
+    if not data:
+        raise CorruptFileError(f"{source.file}: the file is empty")
+    try:
+        return Model(_core.Model.open_bytes(data, threads, background=True))
+    except Error as error:
+        raise type(error)(str(error).replace("model in memory", str(source.file))) from error
+
+
+def _updated(path: Path, bases: Sequence[Model]) -> Model:
+    data = _read(path)
+    reasons: list[str] = []
+    for base in bases:
+        try:
+            return Model(base._core.updated_bytes(data, background=True))
+        except Error as error:  # noqa: PERF203 -- few, and each may be the one
+            reasons.append(str(error).replace("delta in memory", str(path)))
+    raise FileError(reasons[0] if reasons else f"{path}: there is no version that it could change")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FileError(f"cannot read '{path}': {error.strerror or error}") from error
+
+
+def check(model: Model, source: Source, batches: Sequence[int]) -> str:
+    """Run a version before it serves; tell why its requests may not be gathered, if so.
+
+    Its probe's answers are compared. Then, or where it has none, it is run on made up inputs at
+    each size that requests may be gathered to, which makes ready what such runs need.
+
+    Raises
+    ------
+    Error
+        If it fails, or its answer to the probe is not the recorded one.
+    """
+    if source.probe is not None:
+        Probe.load(source.probe).check(model)
+    why_not = unbatchable(model)
+    if not why_not:
+        return _warm_batches(model, batches)
+    if all(None not in port.shape for port in model.inputs):
+        Probe(_inputs(model, 1)).check(model)
+    return why_not
+
+
+def unbatchable(model: Model) -> str:
+    """Why requests to a model cannot be gathered; empty where they can."""
+    for port in (*model.inputs, *model.outputs):
+        if not port.shape or port.shape[0] is not None:
+            return f"the first dimension of {port.name!r} is fixed"
+    return "" if model.inputs else "it has no inputs"
+
+
+def _warm_batches(model: Model, batches: Sequence[int]) -> str:
+    """Bits must not depend on company: what rows give together, they must give alone."""
+    if any(None in port.shape[1:] for port in model.inputs):
+        return ""
+    inputs = _inputs(model, max(batches))
+    together: dict[int, list[Any]] = {
+        size: model._core.try_out([array[:size] for array in inputs.values()]) for size in batches
+    }
+    for row in range(min(2, max(batches))):
+        alone = model._core.try_out([array[row : row + 1] for array in inputs.values()])
+        for size in batches:
+            for port, whole, part in zip(model.outputs, together[size], alone, strict=True):
+                if row < size and whole[row : row + 1].tobytes() != part.tobytes():
+                    return f"{port.name!r} of a row depends on how many rows there are"
+                if len(whole) != size:
+                    return f"{port.name!r} has not one row for each of the inputs'"
+    return ""
+
+
+def _inputs(model: Model, rows: int) -> dict[str, np.ndarray[Any, Any]]:
+    shapes = [[rows if dim is None else dim for dim in port.shape] for port in model.inputs]
+    arrays = random_inputs(model.inputs, shapes)
+    return {port.name: array for port, array in zip(model.inputs, arrays, strict=True)}

@@ -1,0 +1,1 @@
+"""The open inference protocol, version 2, without a transport."""

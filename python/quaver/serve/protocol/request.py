@@ -1,0 +1,100 @@
+"""A request and its answer, as every transport and the scheduler see them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from quaver.serve.errors import bad_request
+
+Parameters = Mapping[str, Any]
+_NONE: Parameters = {}
+
+
+@dataclass(slots=True)
+class Tensor:
+    """A tensor of a request: its contents, or the shared memory that has them."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    array: NDArray[Any] | None
+    parameters: Parameters = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Wanted:
+    """An output that a request asks for."""
+
+    name: str
+    parameters: Parameters = field(default_factory=dict)
+
+    @property
+    def classes(self) -> int:
+        """How many of the best classes to tell instead of the tensor; 0 for the tensor."""
+        return count_of(self.parameters, "classification")
+
+
+@dataclass(slots=True)
+class InferRequest:
+    """A request to run a model."""
+
+    model: str
+    version: str
+    id: str
+    inputs: list[Tensor]
+    outputs: list[Wanted]
+    """Those asked for; empty for all."""
+    parameters: Parameters = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Output:
+    """A tensor of an answer."""
+
+    name: str
+    array: NDArray[Any]
+    wanted: Wanted
+
+
+@dataclass(slots=True)
+class InferResponse:
+    """What a run gave."""
+
+    model: str
+    version: int
+    id: str
+    outputs: list[Output]
+
+
+def count_of(parameters: Parameters, name: str) -> int:
+    """A parameter that is a number of 0 or more; 0 where it is not given.
+
+    Raises
+    ------
+    ServeError
+        400, if it is something else.
+    """
+    value = parameters.get(name, 0)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
+        raise bad_request(f"parameter {name!r}: expected an integer of 0 or more, got {value!r}")
+    return value
+
+
+def text_of(parameters: Parameters, name: str) -> str:
+    """A parameter that is a text; empty where it is not given."""
+    value = parameters.get(name, "")
+    if not isinstance(value, str):
+        raise bad_request(f"parameter {name!r}: expected a string, got {value!r}")
+    return value
+
+
+def flag_of(parameters: Parameters, name: str, default: bool) -> bool:
+    """A parameter that is true or false."""
+    value = parameters.get(name, default)
+    if not isinstance(value, bool):
+        raise bad_request(f"parameter {name!r}: expected true or false, got {value!r}")
+    return value

@@ -1,0 +1,324 @@
+"""What can be asked of the server, whatever carries the question."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import quaver
+from quaver.errors import Error
+from quaver.serve import describe, logs
+from quaver.serve.batching.job import DEFAULT_PRIORITY, Job, Outcome
+from quaver.serve.batching.scheduler import Scheduler
+from quaver.serve.classify import classify
+from quaver.serve.errors import ServeError, bad_request
+from quaver.serve.models.repository import Repository
+from quaver.serve.models.served import ServedModel
+from quaver.serve.options import Tracing
+from quaver.serve.protocol.datatypes import array_from, buffer_of, datatype_of, dtype_of
+from quaver.serve.protocol.request import (
+    InferRequest,
+    InferResponse,
+    Output,
+    Parameters,
+    Tensor,
+    Wanted,
+    count_of,
+)
+from quaver.serve.settings import Settings
+from quaver.serve.shared_memory import Regions
+from quaver.serve.stats import Stats
+
+_now = time.perf_counter_ns
+
+Guard = Callable[[Coroutine[Any, Any, Outcome]], Awaitable[Outcome]]
+
+EXTENSIONS = (
+    "binary_tensor_data", "classification", "logging", "model_configuration", "model_repository",
+    "model_repository(unload_dependents)", "parameters", "schedule_policy", "statistics",
+    "system_shared_memory", "trace",
+)  # fmt: skip
+
+
+class Service:
+    """The server without a transport.
+
+    Parameters
+    ----------
+    settings
+        The server's.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.stats = Stats()
+        self.repository = Repository(settings, self.stats.swapped)
+        self.scheduler = Scheduler(settings.workers or len(os.sched_getaffinity(0)))
+        self.regions = Regions()
+        self.tracing = Tracing()
+        self.active = 0
+        """Requests to run a model that are under way."""
+        self.draining = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether every model can answer."""
+        return self.repository.ready and not self.draining
+
+    def metadata(self) -> dict[str, Any]:
+        """The server's name, version and extensions."""
+        return {"name": "quaver", "version": quaver.__version__, "extensions": list(EXTENSIONS)}
+
+    def model_ready(self, name: str, version: str) -> bool:
+        """Whether a model, or a version of it, can answer."""
+        try:
+            self.repository.get(name).track(version)
+        except ServeError:
+            return False
+        return not self.draining
+
+    def model_metadata(self, name: str, version: str) -> dict[str, Any]:
+        """A model's versions, inputs and outputs."""
+        model = self.repository.get(name)
+        model.track(version)
+        return describe.metadata(model)
+
+    def model_config(self, name: str, version: str) -> dict[str, Any]:
+        """A model's configuration."""
+        model = self.repository.get(name)
+        model.track(version)
+        return describe.config(model, self.scheduler_workers)
+
+    @property
+    def scheduler_workers(self) -> int:
+        """Runs at a time."""
+        return self.settings.workers or len(os.sched_getaffinity(0))
+
+    def statistics(self, name: str, version: str) -> list[dict[str, Any]]:
+        """What was counted of a version, of a model's, or of all."""
+        models = [self.repository.get(name)] if name else self.repository.models.values()
+        numbers: set[tuple[str, int]] = set()
+        for model in list(models):
+            if version:
+                model.track(version)
+                numbers.add((model.name, model.settings.labels.get(version) or int(version)))
+            else:
+                numbers |= {(model.name, number) for number in model.versions}
+        return [self.stats.of(*key).record(*key) for key in sorted(numbers)]
+
+    def expect_control(self) -> None:
+        """Raise ServeError where clients may not load and unload."""
+        if not self.settings.control:
+            raise ServeError(501, "loading and unloading by clients is turned off (--no-control)")
+
+    async def load(self, name: str, parameters: Parameters) -> None:
+        """Load a model or look for its new versions."""
+        self.expect_control()
+        if any(parameters.get(key) for key in parameters):
+            raise bad_request(
+                f"load parameters {', '.join(map(repr, parameters))} are not supported: models and "
+                "their settings come from the server's folder and configuration"
+            )
+        await asyncio.wrap_future(self.repository.load(name))
+
+    async def unload(self, name: str) -> None:
+        """Unload a model."""
+        self.expect_control()
+        await asyncio.wrap_future(self.repository.unload(name))
+
+    async def rollback(self, name: str) -> int:
+        """Go back to the version before the current one."""
+        self.expect_control()
+        return await asyncio.wrap_future(self.repository.rollback(name))
+
+    def expect_shared_memory(self) -> None:
+        """Raise ServeError where clients may not use shared memory."""
+        if not self.settings.shared_memory:
+            raise ServeError(501, "shared memory is turned off (--no-shared-memory)")
+
+    # Running a model.
+
+    def enter(self) -> None:
+        """Count a request in.
+
+        Raises
+        ------
+        ServeError
+            503, if the server is about to stop; 429, if there are too many.
+        """
+        if self.draining:
+            raise ServeError(503, "the server is about to stop")
+        if self.active >= self.settings.max_requests:
+            raise ServeError(429, f"{self.active} requests are under way: try again later")
+        self.active += 1
+
+    def leave(self) -> None:
+        """Count a request out."""
+        self.active -= 1
+
+    async def infer(
+        self,
+        request: InferRequest,
+        started: int,
+        deadline: float | None = None,
+        guard: Guard | None = None,
+    ) -> InferResponse:
+        """Run a model.
+
+        Parameters
+        ----------
+        request
+            The request, entered.
+        started
+            When it came, in nanoseconds of `time.perf_counter_ns`.
+        deadline
+            When it is too late to begin, in seconds of the loop's clock.
+        guard
+            Waits for a run that has to wait; may end it where nobody wants it any more.
+
+        Raises
+        ------
+        ServeError
+            If it is refused or fails.
+        """
+        model = self.repository.get(request.model)
+        try:
+            arrays = self._arrays(model, request.inputs)
+            wanted = _wanted(model, request.outputs)
+            outputs, version = await self.run(
+                model,
+                request.version,
+                arrays,
+                request.parameters,
+                started=started,
+                deadline=deadline,
+                guard=guard,
+            )
+            return self._response(model, request, outputs, version, wanted)
+        except ServeError:
+            self.stats.of(model.name, model.default).failed(_now() - started)
+            raise
+
+    async def run(
+        self,
+        model: ServedModel,
+        version: str,
+        arrays: Sequence[NDArray[Any]],
+        parameters: Parameters,
+        *,
+        started: int,
+        deadline: float | None = None,
+        guard: Guard | None = None,
+    ) -> Outcome:
+        """Run a model on arrays that fit it, in its order; give the outputs and the version."""
+        track = model.track(version)
+        job = Job(track, arrays)
+        if parameters:
+            job.priority = count_of(parameters, "priority") or DEFAULT_PRIORITY
+            timeout = count_of(parameters, "timeout")
+            if timeout:
+                passed = (_now() - started) / 1e9
+                due = asyncio.get_running_loop().time() - passed + timeout / 1e6
+                deadline = due if deadline is None else min(deadline, due)
+        shapes = tuple([array.shape for array in arrays])
+        try:
+            outcome = None
+            if deadline is None:
+                outcome = self.scheduler.run_now(model, job, shapes)
+            if outcome is None:
+                job.deadline = deadline
+                waiting = self.scheduler.run(model, job, shapes)
+                outcome = await (guard(waiting) if guard else waiting)
+        except ServeError:
+            raise
+        except Error as error:
+            raise bad_request(str(error)) from error
+        except MemoryError as error:
+            raise ServeError(503, "there is not enough memory for this request") from error
+        total = _now() - started
+        self.stats.of(model.name, outcome[1]).succeeded(job.rows, job.cost, total)
+        if self.tracing.active and self.tracing.wants(model.name):
+            _trace(model.name, outcome[1], job, started, total)
+        return outcome
+
+    def _arrays(self, model: ServedModel, inputs: Sequence[Tensor]) -> list[NDArray[Any]]:
+        """The inputs in the model's order."""
+        by_name = {tensor.name: tensor for tensor in inputs}
+        names = [port.name for port in model.inputs]
+        if len(by_name) != len(inputs):
+            raise bad_request("an input is given twice")
+        for name in by_name:
+            if name not in names:
+                raise bad_request(f"there is no input {name!r}; there is {', '.join(names)}")
+        missing = [name for name in names if name not in by_name]
+        if missing:
+            raise bad_request(f"missing input {', '.join(map(repr, missing))}")
+        return [self._array(port, by_name[port.name]) for port in model.inputs]
+
+    def _array(self, port: quaver.Port, tensor: Tensor) -> NDArray[Any]:
+        fits = len(tensor.shape) == len(port.shape) and all(
+            dim is None or dim == size for dim, size in zip(port.shape, tensor.shape, strict=True)
+        )
+        expected = datatype_of(port.dtype)
+        if tensor.datatype != expected or not fits:
+            shape = [-1 if dim is None else dim for dim in port.shape]
+            raise bad_request(
+                f"input {port.name!r}: expected {expected}{shape}, got "
+                f"{tensor.datatype}{list(tensor.shape)}"
+            )
+        if tensor.array is not None:
+            return tensor.array
+        self.expect_shared_memory()
+        data = self.regions.read(tensor.parameters)
+        return array_from(port.name, data, dtype_of(tensor.datatype), tensor.shape)
+
+    def _response(
+        self,
+        model: ServedModel,
+        request: InferRequest,
+        arrays: Sequence[NDArray[Any]],
+        version: int,
+        wanted: Sequence[tuple[int, Wanted]],
+    ) -> InferResponse:
+        outputs = []
+        for at, want in wanted:
+            array = arrays[at]
+            if want.classes:
+                array = classify(want.name, array, want.classes)
+            if "shared_memory_region" in want.parameters:
+                self.expect_shared_memory()
+                self.regions.write(want.parameters, buffer_of(array))
+            outputs.append(Output(want.name, array, want))
+        return InferResponse(model.name, version, request.id, outputs)
+
+
+def _wanted(model: ServedModel, asked: Sequence[Wanted]) -> list[tuple[int, Wanted]]:
+    """The outputs asked for, with their places among the model's."""
+    if not asked:
+        return [(at, Wanted(port.name)) for at, port in enumerate(model.outputs)]
+    places = {port.name: at for at, port in enumerate(model.outputs)}
+    for want in asked:
+        if want.name not in places:
+            raise bad_request(f"there is no output {want.name!r}; there is {', '.join(places)}")
+    return [(places[want.name], want) for want in asked]
+
+
+def _trace(model: str, version: int, job: Job, started: int, total: int) -> None:
+    queue, compute, _ = job.cost
+    logs.event(
+        "error" if not logs.enabled("info") else "info",
+        "trace",
+        model=model,
+        version=version,
+        started_ns=started,
+        queue_ns=queue,
+        compute_ns=compute,
+        total_ns=total,
+        shapes=[list(np.shape(a)) for a in job.arrays],
+    )

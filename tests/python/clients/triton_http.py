@@ -1,0 +1,153 @@
+"""All of tritonclient.http, against `simple`."""
+
+import sys
+
+import numpy as np
+import tritonclient.http as client
+import tritonclient.utils.shared_memory as shm
+from tritonclient.utils import InferenceServerException
+
+A = np.arange(16, dtype=np.int32).reshape(1, 16)
+B = np.full((1, 16), 3, np.int32)
+
+
+def inputs(binary: bool = True) -> list[client.InferInput]:
+    made = []
+    for name, array in (("INPUT0", A), ("INPUT1", B)):
+        made.append(client.InferInput(name, [1, 16], "INT32"))
+        made[-1].set_data_from_numpy(array, binary_data=binary)
+    return made
+
+
+def check(result: client.InferResult) -> None:
+    np.testing.assert_array_equal(result.as_numpy("OUTPUT0"), A + B)
+    np.testing.assert_array_equal(result.as_numpy("OUTPUT1"), A - B)
+
+
+def fails(status: str, function: object, *arguments: object, **named: object) -> str:
+    try:
+        function(*arguments, **named)
+    except InferenceServerException as error:
+        assert status in str(error.status()), error
+        return error.message()
+    raise AssertionError("no error")
+
+
+def describe(c: client.InferenceServerClient) -> None:
+    assert c.is_server_live()
+    assert c.is_server_ready()
+    assert c.is_model_ready("simple")
+    assert c.is_model_ready("simple", "1")
+    assert not c.is_model_ready("simple", "9")
+    assert not c.is_model_ready("other")
+    assert c.get_server_metadata()["name"] == "quaver"
+    metadata = c.get_model_metadata("simple")
+    assert metadata["inputs"][0] == {"name": "INPUT0", "datatype": "INT32", "shape": [-1, 16]}
+    assert c.get_model_metadata("simple", "1") == metadata
+    config = c.get_model_config("simple", "1")
+    assert config["max_batch_size"] == 16
+    assert config["input"][0] == {"name": "INPUT0", "data_type": "TYPE_INT32", "dims": [16]}
+    assert "other" in fails("404", c.get_model_metadata, "other")
+
+
+def infer(c: client.InferenceServerClient) -> None:
+    check(c.infer("simple", inputs()))
+    check(c.infer("simple", inputs(binary=False), model_version="1"))
+    for binary in (True, False):
+        outputs = [
+            client.InferRequestedOutput("OUTPUT1", binary_data=binary),
+            client.InferRequestedOutput("OUTPUT0", binary_data=binary),
+        ]
+        for _ in range(3):
+            check(c.infer("simple", inputs(binary), outputs=outputs))
+        result = c.infer(
+            "simple", inputs(binary), outputs=outputs, request_id="7", priority=1, timeout=10**6,
+            headers={"X-Request-Id": "seven"}, parameters={"mine": "yes"},
+        )  # fmt: skip
+        assert result.get_response()["id"] == "7"
+        check(result)
+    for request, response in (("gzip", "deflate"), ("deflate", "gzip")):
+        check(
+            c.infer(
+                "simple",
+                inputs(),
+                request_compression_algorithm=request,
+                response_compression_algorithm=response,
+            )
+        )
+    pending = [c.async_infer("simple", inputs()) for _ in range(8)]
+    for each in pending:
+        check(each.get_result())
+    _, length = client.InferenceServerClient.generate_request_body(inputs())
+    assert length is not None
+    classes = client.InferRequestedOutput("OUTPUT0", class_count=2)
+    best = c.infer("simple", inputs(), outputs=[classes]).as_numpy("OUTPUT0")
+    assert best.tolist() == [[b"18:15", b"17:14"]], best
+    assert "no version '9'" in fails("404", c.infer, "simple", inputs(), model_version="9")
+    assert "INPUT1" in fails("400", c.infer, "simple", inputs()[:1])
+
+
+def manage(c: client.InferenceServerClient) -> None:
+    c.unload_model("simple")
+    assert not c.is_model_ready("simple")
+    assert c.get_model_repository_index()[0]["state"] == "UNAVAILABLE"
+    c.load_model("simple")
+    assert c.is_model_ready("simple")
+    assert c.get_model_repository_index() == [
+        {"name": "simple", "version": "1", "state": "READY", "reason": ""}
+    ]
+    assert "other" in fails("404", c.load_model, "other")
+    assert "folder" in fails("400", c.load_model, "simple", config='{"max_batch_size": 3}')
+    statistics = c.get_inference_statistics("simple", "1")["model_stats"][0]
+    assert statistics["inference_count"] >= 10
+    assert statistics["inference_stats"]["success"]["count"] >= 10
+    assert c.get_inference_statistics()["model_stats"]
+    assert c.get_trace_settings()["trace_level"] == ["OFF"]
+    traced = c.update_trace_settings(settings={"trace_level": ["TIMESTAMPS"], "trace_rate": 1})
+    assert traced["trace_level"] == ["TIMESTAMPS"]
+    check(c.infer("simple", inputs()))
+    assert c.update_trace_settings("simple", {"trace_rate": "5"})["trace_rate"] == "5"
+    assert c.get_trace_settings("simple")["trace_rate"] == "5"
+    c.update_trace_settings(settings={"trace_level": ["OFF"], "trace_rate": None})
+    assert c.get_trace_settings()["trace_rate"] == "1000"
+    assert c.get_log_settings()["log_info"] is True
+    assert c.update_log_settings({"log_verbose_level": 1})["log_verbose_level"] == 1
+    assert c.update_log_settings({"log_verbose_level": 0})["log_verbose_level"] == 0
+
+
+def share(c: client.InferenceServerClient) -> None:
+    given = shm.create_shared_memory_region("given", "/quaver_test_given", 128)
+    taken = shm.create_shared_memory_region("taken", "/quaver_test_taken", 128)
+    try:
+        shm.set_shared_memory_region(given, [A, B])
+        c.register_system_shared_memory("given", "/quaver_test_given", 128)
+        c.register_system_shared_memory("taken", "/quaver_test_taken", 128)
+        assert len(c.get_system_shared_memory_status()) == 2
+        assert c.get_system_shared_memory_status("given")[0]["byte_size"] == 128
+        wanted = [client.InferRequestedOutput(name) for name in ("OUTPUT0", "OUTPUT1")]
+        sources = [client.InferInput(name, [1, 16], "INT32") for name in ("INPUT0", "INPUT1")]
+        for at in range(2):
+            sources[at].set_shared_memory("given", 64, offset=64 * at)
+            wanted[at].set_shared_memory("taken", 64, offset=64 * at)
+        c.infer("simple", sources, outputs=wanted)
+        sums = shm.get_contents_as_numpy(taken, np.int32, [1, 16])
+        np.testing.assert_array_equal(sums, A + B)
+        differences = shm.get_contents_as_numpy(taken, np.int32, [1, 16], offset=64)
+        np.testing.assert_array_equal(differences, A - B)
+        sources[0].set_shared_memory("given", 64, offset=65)
+        assert "128 bytes" in fails("400", c.infer, "simple", sources)
+        c.unregister_system_shared_memory("given")
+        c.unregister_system_shared_memory()
+        assert c.get_system_shared_memory_status() == []
+        assert c.get_cuda_shared_memory_status() == []
+        assert "CUDA" in fails("400", c.register_cuda_shared_memory, "g", b"1", 0, 4)
+        c.unregister_cuda_shared_memory()
+    finally:
+        shm.destroy_shared_memory_region(given)
+        shm.destroy_shared_memory_region(taken)
+
+
+with client.InferenceServerClient(f"127.0.0.1:{sys.argv[1]}", concurrency=4) as connection:
+    for part in (describe, infer, manage, share):
+        part(connection)
+print("done")

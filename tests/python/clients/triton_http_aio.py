@@ -1,0 +1,59 @@
+"""tritonclient.http.aio, against `simple`."""
+
+import asyncio
+import sys
+
+import numpy as np
+import tritonclient.http.aio as client
+from tritonclient.utils import InferenceServerException
+
+A = np.arange(16, dtype=np.int32).reshape(1, 16)
+B = np.full((1, 16), 3, np.int32)
+
+
+async def one(c: client.InferenceServerClient, binary: bool, packed: str | None) -> None:
+    inputs = [client.InferInput(name, [1, 16], "INT32") for name in ("INPUT0", "INPUT1")]
+    inputs[0].set_data_from_numpy(A, binary_data=binary)
+    inputs[1].set_data_from_numpy(B, binary_data=binary)
+    result = await c.infer(
+        "simple",
+        inputs,
+        request_compression_algorithm=packed,
+        response_compression_algorithm=packed,
+    )
+    np.testing.assert_array_equal(result.as_numpy("OUTPUT0"), A + B)
+    np.testing.assert_array_equal(result.as_numpy("OUTPUT1"), A - B)
+
+
+async def main() -> None:
+    async with client.InferenceServerClient(f"127.0.0.1:{sys.argv[1]}") as c:
+        assert await c.is_server_live()
+        assert await c.is_server_ready()
+        assert await c.is_model_ready("simple")
+        assert (await c.get_server_metadata())["name"] == "quaver"
+        assert (await c.get_model_metadata("simple"))["platform"] == "quaver"
+        assert (await c.get_model_config("simple"))["name"] == "simple"
+        assert (await c.get_model_repository_index())[0]["state"] == "READY"
+        ways = [(b, p) for b in (True, False) for p in (None, "gzip", "deflate")]
+        await asyncio.gather(*(one(c, *way) for way in ways * 5))
+        await c.load_model("simple")
+        assert (await c.get_inference_statistics("simple"))["model_stats"]
+        assert (await c.get_trace_settings())["trace_level"] == ["OFF"]
+        assert (await c.update_trace_settings(settings={"trace_rate": "9"}))["trace_rate"] == "9"
+        assert (await c.get_log_settings())["log_error"] is True
+        assert (await c.update_log_settings({"log_info": True}))["log_info"] is True
+        assert await c.get_system_shared_memory_status() == []
+        assert await c.get_cuda_shared_memory_status() == []
+        try:
+            await c.register_system_shared_memory("x", "/quaver_not_there", 4)
+        except InferenceServerException as error:
+            assert "quaver_not_there" in error.message()
+        else:
+            raise AssertionError("registered what is not there")
+        await c.unload_model("simple")
+        assert not await c.is_model_ready("simple")
+        await c.load_model("simple")
+
+
+asyncio.run(main())
+print("done")

@@ -1,0 +1,269 @@
+"""Hostile clients: a clear refusal, bounded memory, no crash, and others served meanwhile."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from closed_loop import request_of
+from serving import Server, compiled, put, simple
+
+INPUT = {"name": "INPUT0", "shape": [1, 16], "datatype": "INT32", "data": [0] * 16}
+OTHER = INPUT | {"name": "INPUT1"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    root = tmp_path_factory.mktemp("models")
+    put(root, "simple", 1, compiled(simple()))
+    flags = ["--linger", "0", "--max-body", "1000000", "--header-time", "1", "--body-time", "1"]
+    with Server(root, *flags) as server:
+        yield server
+        assert server.process.poll() is None
+        assert server.version() == 1
+        assert not server.event("bug"), server.event("bug")
+
+
+def infer(server: Server, *inputs: Any, **more: Any) -> tuple[int, str]:
+    status, answer = server.post("/v2/models/simple/infer", {"inputs": list(inputs), **more})
+    return status, answer.get("error", "")
+
+
+def raw(server: Server, data: bytes, seconds: float = 10) -> bytes:
+    """Send bytes; give what comes until the server closes, or falls silent."""
+    with socket.create_connection(("127.0.0.1", server.http), timeout=seconds) as connection:
+        connection.sendall(data)
+        got = b""
+        try:
+            while part := connection.recv(1 << 16):
+                got += part
+                if b"\r\n\r\n" in got and b"connection: close" not in got.lower():
+                    break
+        except (TimeoutError, ConnectionResetError):
+            pass
+        return got
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"shape": [1, 2**40, 2**40]}, "too many elements"),
+        ({"shape": [2**62]}, "too many elements"),
+        ({"shape": [-1, 16]}, "0 or more"),
+        ({"shape": [1, 16.0]}, "0 or more"),
+        ({"shape": [True, 16]}, "0 or more"),
+        ({"shape": "1,16"}, "list of integers"),
+        ({"shape": [1] * 40}, "too many"),
+        ({"shape": [2, 16]}, "32 elements, 'data' has 16"),
+        ({"shape": [1, 17], "data": [0] * 17}, r"expected INT32[-1, 16]"),
+        ({"shape": [16]}, r"expected INT32[-1, 16]"),
+        ({"shape": None}, "list of integers"),
+        ({"datatype": "INT31"}, "none of BOOL"),
+        ({"datatype": ["INT32"]}, "none of BOOL"),
+        ({"datatype": "FP32"}, "expected INT32"),
+        ({"datatype": "BYTES"}, "strings"),
+        ({"data": [0.5] * 16}, "an integer"),
+        ({"data": [2**31] * 16}, "an integer"),
+        ({"data": [2**70] * 16}, "integer"),
+        ({"data": ["x"] * 16}, "an integer"),
+        ({"data": [None] * 16}, "an integer"),
+        ({"data": [[0] * 8, [0] * 9]}, "no tensor"),
+        ({"data": {}}, "must be a list"),
+        ({"data": [{}] * 16}, "an integer"),
+        ({"name": 7}, "'name' must be a string"),
+        ({"name": "OTHER"}, "no input 'OTHER'"),
+        ({"name": "INPUT1"}, "given twice"),
+        ({"parameters": {"binary_data_size": 64}}, "both 'data' and"),
+        ({"parameters": {"shared_memory_region": "none"}}, "not registered"),
+        ({"parameters": []}, "must be an object"),
+    ],
+)
+def test_bad_input(server: Server, change: dict[str, Any], why: str) -> None:
+    status, error = infer(server, INPUT | change, OTHER)
+    assert status == 400
+    assert why in error
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"outputs": [{"name": "x"}]}, "no output 'x'"),
+        ({"outputs": "OUTPUT0"}, "list of objects"),
+        ({"id": 7}, "'id' must be a string"),
+        ({"parameters": {"timeout": "soon"}}, "'timeout'"),
+        ({"parameters": {"priority": -1}}, "'priority'"),
+        ({"parameters": {"binary_data_output": 1}}, "true or false"),
+        ({"outputs": [{"name": "OUTPUT0", "parameters": {"classification": -3}}]}, "0 or more"),
+        ({"inputs": 3}, "list of objects"),
+    ],
+)
+def test_bad_request(server: Server, more: dict[str, Any], why: str) -> None:
+    status, error = infer(server, INPUT, OTHER, **more)
+    assert status == 400
+    assert why in error
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"{", b"[]", b"null", b"7", b"\xff\xfe", b'{"inputs": NaN}', b"[" * 100_000,
+        b'{"inputs":' * 50_000, b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}", b"{}",
+    ],
+)  # fmt: skip
+def test_bad_json(server: Server, body: bytes) -> None:
+    status, answer = server.post("/v2/models/simple/infer", body)
+    assert status == 400
+    assert answer["error"]
+
+
+@pytest.mark.parametrize("length", ["-1", "+5", "1e3", "99999999", "9" * 400, "", "abc", "0x10"])
+def test_header_length_out_of_range(server: Server, length: str) -> None:
+    headers = {"Inference-Header-Content-Length": length}
+    status, answer = server.post("/v2/models/simple/infer", b"{}", **headers)
+    assert status == 400
+    assert "Inference-Header-Content-Length" in answer["error"]
+
+
+@pytest.mark.parametrize("change", [-1, 1, -128, 4096])
+def test_truncated_or_longer_binary(server: Server, change: int) -> None:
+    head, _, body = request_of(*_zeros()).partition(b"\r\n\r\n")
+    body = body[:change] if change < 0 else body + bytes(change)
+    length = next(line for line in head.split(b"\r\n") if b"Inference" in line).split()[1].decode()
+    for _ in range(3):  # the header is known the second time
+        status, answer = server.post(
+            "/v2/models/simple/infer", body, **{"Inference-Header-Content-Length": length}
+        )
+        assert status == 400
+        assert "bytes" in answer["error"] or "body has" in answer["error"]
+
+
+def _zeros() -> tuple[Any, Any]:
+    import numpy as np
+
+    return np.zeros(16, np.int32), np.zeros(16, np.int32)
+
+
+def test_body_too_long(server: Server) -> None:
+    status, answer = server.post("/v2/models/simple/infer", bytes(1_000_001))
+    assert (status, "longer than 1000000" in answer["error"]) == (413, True)
+    chunked = (
+        b"POST /v2/models/simple/infer HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    got = raw(server, chunked + (b"10000\r\n" + bytes(65536) + b"\r\n") * 20)
+    assert got.startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.parametrize("packed", [gzip.compress(bytes(50_000_000)), b"no gzip", b""])
+def test_compression_bomb(server: Server, packed: bytes) -> None:
+    before = server.rss
+    for _ in range(5):
+        status, answer = server.post(
+            "/v2/models/simple/infer", packed, **{"Content-Encoding": "gzip"}
+        )
+        assert status == (413 if len(packed) > 100 else 400), answer
+    assert server.rss < before + 20
+    status, _ = server.post("/v2/models/simple/infer", b"x", **{"Content-Encoding": "br"})
+    assert status == 415
+
+
+@pytest.mark.parametrize(
+    "name", ["..", "%2e%2e", "..%2f..%2fetc%2fpasswd", ".hidden", "a%00b", "%ff", "x" * 5000, "a b"]
+)
+def test_path_tricks(server: Server, name: str) -> None:
+    name = name.replace(" ", "%20")
+    paths = [f"/v2/models/{name}", f"/v2/models/{name}/ready", f"/v2/models/simple/versions/{name}"]
+    for path in paths:
+        assert server.get(path)[0] == 404
+    assert server.post(f"/v2/models/{name}/infer", {"inputs": []})[0] == 404
+    for action in ("load", "unload", "rollback"):
+        assert server.post(f"/v2/repository/models/{name}/{action}")[0] == 404
+
+
+@pytest.mark.parametrize("key", ["../etc/passwd", "/../etc/passwd", "a/b", "", ".", "/quaver_none"])
+def test_shared_memory_tricks(server: Server, key: str) -> None:
+    body = {"key": key, "offset": 0, "byte_size": 64}
+    assert server.post("/v2/systemsharedmemory/region/r/register", body)[0] == 400
+
+
+def test_methods_and_paths(server: Server) -> None:
+    assert server.call("/v2/models/simple/infer", method="GET")[0] == 405
+    assert server.call("/v2/models/simple", b"", method="DELETE")[0] == 405
+    status, answer = server.get("/nothing")
+    assert (status, "no path" in answer["error"]) == (404, True)
+
+
+def test_no_http(server: Server) -> None:
+    assert raw(server, b"\x16\x03\x01\x02\x00garbage\r\n\r\n").startswith(b"HTTP/1.1 400")
+    assert raw(server, b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 30_000).startswith(b"HTTP/1.1 431")
+    assert raw(server, b"GET /" + b"a" * 200_000).startswith(b"HTTP/1.1 431")
+
+
+def test_slow_headers_and_bodies(server: Server) -> None:
+    assert raw(server, b"GET /v2 HTTP/1.1\r\nHost: x\r\n").startswith(b"HTTP/1.1 408")
+    assert raw(server, b"").startswith(b"HTTP/1.1 408")
+    slow = b"POST /v2/models/simple/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{"
+    assert raw(server, slow) == b""  # nobody is there to be told
+    server.wait_until(lambda: b"quaver_active_requests 0.0" in server.get("/metrics")[1])
+
+
+def test_pipelined(server: Server) -> None:
+    a, b = _zeros()
+    with socket.create_connection(("127.0.0.1", server.http), timeout=20) as connection:
+        connection.sendall(request_of(a, b) * 20)
+        got = b""
+        while got.count(b"HTTP/1.1 200") < 20:
+            got += connection.recv(1 << 16)
+
+
+def test_clients_that_leave(server: Server) -> None:
+    a, b = _zeros()
+    for _ in range(50):
+        with socket.create_connection(("127.0.0.1", server.http)) as connection:
+            connection.sendall(request_of(a, b))
+    server.wait_until(lambda: b"quaver_active_requests 0.0" in server.get("/metrics")[1])
+
+
+def test_thousands_of_idle_connections(tmp_path: Path) -> None:
+    put(tmp_path, "simple", 1, compiled(simple()))
+    count = 5000
+    with Server(tmp_path, "--linger", "0", "--max-connections", str(count + 500)) as server:
+        before = server.rss
+        idle = []
+        try:
+            idle += [socket.create_connection(("127.0.0.1", server.http)) for _ in range(count)]
+            assert server.version() == 1
+            assert server.rss < before + 200
+            more = [socket.create_connection(("127.0.0.1", server.http)) for _ in range(600)]
+            idle += more
+            assert more[-1].recv(1000).startswith(b"HTTP/1.1 503")
+        finally:
+            for each in idle:
+                each.close()
+        server.wait_until(lambda: server.version() == 1)
+
+
+def test_many_kinds_of_json_headers(server: Server) -> None:
+    """What is kept of headers that were seen is bounded."""
+    before = server.rss
+    for at in range(400):
+        inputs = [
+            {
+                "name": n,
+                "shape": [1, 16],
+                "datatype": "INT32",
+                "parameters": {"binary_data_size": 64},
+            }
+            for n in ("INPUT0", "INPUT1")
+        ]
+        record = {"inputs": inputs, "parameters": {"binary_data_output": True, f"mine{at}": at}}
+        head = json.dumps(record).encode()
+        headers = {"Inference-Header-Content-Length": str(len(head))}
+        status, _ = server.post("/v2/models/simple/infer", head + bytes(128), **headers)
+        assert status == 200
+    assert server.rss < before + 10
