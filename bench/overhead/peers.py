@@ -1,0 +1,89 @@
+"""Servers that add and subtract two int32 vectors, each a process of its own.
+
+``python -m overhead.peers NAME PORT`` is one of them. Each does by hand, in as few lines as it can,
+what the whole server does: parse the binary tensor extension (or the protocol's messages), compute,
+answer. So they are not rivals but limits: what the framework alone costs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+import numpy as np
+
+_SIZE = 64
+
+
+def _answer(body: bytes, length: int) -> tuple[bytes, bytes]:
+    json.loads(body[:length])
+    a, b = np.frombuffer(body, np.int32, offset=length).reshape(2, 16)
+    outputs = [
+        {
+            "name": name,
+            "datatype": "INT32",
+            "shape": [1, 16],
+            "parameters": {"binary_data_size": _SIZE},
+        }
+        for name in ("OUTPUT0", "OUTPUT1")
+    ]
+    record = {"model_name": "simple", "model_version": "0", "outputs": outputs}
+    return json.dumps(record).encode(), (a + b).tobytes() + (a - b).tobytes()
+
+
+def starlette(port: int) -> None:
+    """Serve by a bare Starlette route on uvicorn."""
+    import uvicorn  # noqa: PLC0415 -- each peer loads what it needs
+    from starlette.applications import Starlette  # noqa: PLC0415
+    from starlette.requests import Request  # noqa: PLC0415
+    from starlette.responses import Response  # noqa: PLC0415
+    from starlette.routing import Route  # noqa: PLC0415
+
+    async def infer(request: Request) -> Response:
+        length = int(request.headers["inference-header-content-length"])
+        head, tensors = _answer(await request.body(), length)
+        headers = {"inference-header-content-length": str(len(head))}
+        return Response(head + tensors, headers=headers, media_type="application/octet-stream")
+
+    app = Starlette(routes=[Route("/v2/models/simple/infer", infer, methods=["POST"])])
+    uvicorn.run(app, port=port, loop="uvloop", http="httptools", log_level="critical")
+
+
+def grpc_aio(port: int) -> None:
+    """Serve by a bare handler of grpc.aio."""
+    import grpc  # noqa: PLC0415
+    import uvloop  # noqa: PLC0415
+
+    from quaver.serve.protocol.proto import messages  # noqa: PLC0415
+
+    response = messages()["ModelInferResponse"]
+
+    async def infer(request: Any, _: Any) -> Any:
+        a, b = (np.frombuffer(raw, np.int32) for raw in request.raw_input_contents)
+        answer = response(model_name="simple", model_version="0")
+        for name, array in (("OUTPUT0", a + b), ("OUTPUT1", a - b)):
+            answer.outputs.add(name=name, datatype="INT32", shape=[1, 16])
+            answer.raw_output_contents.append(array.tobytes())
+        return answer
+
+    async def run() -> None:
+        server = grpc.aio.server()
+        handler = grpc.unary_unary_rpc_method_handler(
+            infer, messages()["ModelInferRequest"].FromString, response.SerializeToString
+        )
+        service = grpc.method_handlers_generic_handler(
+            "inference.GRPCInferenceService", {"ModelInfer": handler}
+        )
+        server.add_generic_rpc_handlers((service,))
+        server.add_insecure_port(f"127.0.0.1:{port}")
+        await server.start()
+        await server.wait_for_termination()
+
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    asyncio.run(run())
+
+
+if __name__ == "__main__":
+    {"starlette": starlette, "grpc.aio": grpc_aio}[sys.argv[1]](int(sys.argv[2]))
