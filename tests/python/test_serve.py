@@ -298,16 +298,6 @@ def test_full_queue_is_refused(busy: Server) -> None:
     assert set(statuses) == {200, 429}
 
 
-def test_other_models_go_on(busy: Server) -> None:
-    with concurrent.futures.ThreadPoolExecutor(40) as pool:
-        path = "/v2/models/slow/infer"
-        slow = [pool.submit(busy.post, path, slow_request(seed)) for seed in range(40)]
-        time.sleep(0.05)
-        assert busy.infer(ONES, ONES)[0] == 200
-        assert not all(each.done() for each in slow)
-        assert {each.result()[0] for each in slow} == {200}
-
-
 # Limits, security, settings.
 
 

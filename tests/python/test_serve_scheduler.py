@@ -1,0 +1,139 @@
+"""What runs when, with models that only say that they run."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+import pytest
+
+from quaver.serve.batching.job import Job
+from quaver.serve.batching.scheduler import Scheduler
+from quaver.serve.batching.sizes import batch_sizes, gather
+from quaver.serve.errors import ServeError
+from quaver.serve.models import policy
+from quaver.serve.models.served import ServedModel
+from quaver.serve.settings import ModelSettings
+
+ROW = np.zeros((1, 4), np.float32)
+
+
+class Fake:
+    """A track that notes its runs."""
+
+    def __init__(self, name: str, notes: list[Any], seconds: float = 0.005) -> None:
+        self.model = ServedModel(name, ModelSettings(max_batch=4), SimpleQueue())
+        self.notes = notes
+        self.seconds = seconds
+
+    def run(self, arrays: list[np.ndarray]) -> tuple[list[np.ndarray], int]:
+        time.sleep(self.seconds)
+        self.notes.append((self.model.name, len(arrays[0])))
+        if (arrays[0] < 0).any():
+            raise ServeError(400, "a bad row")
+        return [arrays[0] * 2], 1
+
+    async def ask(self, scheduler: Scheduler, row: np.ndarray = ROW, **more: Any) -> Any:
+        return await scheduler.run(self.model, Job(self, [row], **more), (row.shape,))
+
+
+def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(coroutine)
+
+
+def test_a_busy_model_does_not_hold_up_another() -> None:
+    notes: list[Any] = []
+
+    async def main() -> None:
+        scheduler = Scheduler(1)
+        busy, other = Fake("busy", notes), Fake("other", notes)
+        await asyncio.gather(*(busy.ask(scheduler) for _ in range(40)), other.ask(scheduler))
+        scheduler.stop()
+
+    run(main())
+    assert [name for name, _ in notes].index("other") <= 2
+    assert len(notes) < 41  # those of the busy one were gathered
+
+
+def test_urgent_requests_go_first() -> None:
+    notes: list[Any] = []
+
+    async def main() -> list[int]:
+        scheduler = Scheduler(1)
+        fake = Fake("one", notes)
+        ended: list[int] = []
+
+        async def ask(priority: int) -> None:
+            shape = np.zeros((1, priority), np.float32)  # not gathered with others
+            await fake.ask(scheduler, shape, priority=priority)
+            ended.append(priority)
+
+        await asyncio.gather(*(ask(priority) for priority in (50, 9, 30, 1)))
+        scheduler.stop()
+        return ended
+
+    assert run(main()) == [50, 1, 9, 30]  # the first found a free worker
+
+
+def test_one_bad_request_fails_alone() -> None:
+    async def main() -> list[Any]:
+        scheduler = Scheduler(1)
+        fake = Fake("one", [])
+        rows = [ROW, ROW + 1, ROW - 5, ROW + 3]
+        asked = [fake.ask(scheduler, row) for row in [ROW, *rows]]
+        results = await asyncio.gather(*asked, return_exceptions=True)
+        scheduler.stop()
+        return results[1:]
+
+    good, better, bad, best = run(main())
+    assert isinstance(bad, ServeError)
+    for (outputs, _), value in ((good, 0), (better, 2), (best, 6)):
+        assert outputs[0].tolist() == [[value] * 4]
+
+
+def test_a_cancelled_request_does_not_run() -> None:
+    notes: list[Any] = []
+
+    async def main() -> None:
+        scheduler = Scheduler(1)
+        fake = Fake("one", notes, 0.05)
+        first = asyncio.ensure_future(fake.ask(scheduler))
+        await asyncio.sleep(0)
+        second = asyncio.ensure_future(fake.ask(scheduler, np.zeros((1, 7), np.float32)))
+        await asyncio.sleep(0.01)
+        second.cancel()
+        await first
+        await fake.ask(scheduler)
+        assert not any(scheduler.waiting.values())
+        scheduler.stop()
+
+    run(main())
+    assert notes == [("one", 1), ("one", 1)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "count"),
+    [([1] * 7, 4), ([3, 1, 9], 2), ([3, 2], 1), ([5], 1), ([1], 1), ([2, 2, 2, 2], 4), ([8, 1], 1)],
+)
+def test_gather(rows: list[int], count: int) -> None:
+    assert gather(rows, [1, 2, 4, 8]) == count
+
+
+def test_batch_sizes() -> None:
+    assert batch_sizes(1) == [1]
+    assert batch_sizes(8) == [1, 2, 4, 8]
+    assert batch_sizes(12) == [1, 2, 4, 8, 12]
+
+
+def test_policy() -> None:
+    there = [1, 2, 5, 9]
+    assert policy.wanted("latest", there) == [9]
+    assert policy.wanted("latest", there, withdrawn=[9]) == [5]
+    assert policy.wanted("latest:3", there) == [2, 5, 9]
+    assert policy.wanted("all", there) == there
+    assert policy.wanted("2,9,7", there) == [2, 9]
+    assert policy.wanted("latest", []) == []
