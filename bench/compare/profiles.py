@@ -130,14 +130,14 @@ def _roof(axes: Axes, facts: Mapping[str, Any], intensities: Sequence[float]) ->
         textcoords="offset points",
     )
     for style, (size, bytes_per_s) in zip((":", "--"), facts["copy"].items(), strict=True):
-        level = "second cache" if int(size) < 1 << 20 else "memory"
+        level = "the second cache" if int(size) < 1 << 20 else "memory"
         axes.plot(
             x,
             np.minimum(peak, x * bytes_per_s / 1e9),
             style,
             color="black",
             linewidth=1,
-            label=f"a copy in the {level}: {bytes_per_s / 1e9:.0f} GB/s",
+            label=f"a copy in {level}: {bytes_per_s / 1e9:.0f} GB/s",
         )
     axes.set_ylim(peak / 200, peak * 1.6)
 

@@ -178,7 +178,13 @@ def _avx2(contests: Mapping[str, Any]) -> str:
         cells = [f"{one['median_ms']:.2f}" if one else "" for one in (ours, theirs)]
         ratio = f"{theirs['ratio']:.2f}" if ours and theirs else ""
         rows.append([TITLES[network], *cells, ratio])
-    return table(["network", "Quaver int8", "OpenVINO int8", "ours / theirs"], rows)
+    reasons = [
+        f"- {TITLES[network]}, {_title(name)}: {reason}"
+        for network, contest in contests.items()
+        for name, reason in contest["absent"].items()
+    ]
+    text = table(["network", "Quaver int8", "OpenVINO int8", "ours / theirs"], rows)
+    return "\n".join([text, *(["", *reasons] if reasons else [])])
 
 
 def _costs(results: Mapping[str, Any]) -> str:
