@@ -195,6 +195,8 @@ def _worker(contender: Contender, setting: _Setting) -> Worker | str:
     np.savez(inputs, **{_input_name(setting.network): last})
     try:
         path = contender.file(setting.network, len(image))
+        for part in path.parent.glob(f"{path.stem}.*"):
+            part.read_bytes()  # into the page cache, where loading finds it
         return Worker(contender, path, inputs, setting.threads)
     except UnavailableError as reason:
         return str(reason)
