@@ -7,7 +7,6 @@ import contextlib
 import errno
 import signal
 import ssl
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from quaver.serve.http.connection import Connection
 
 _BACKLOG = 4096
-#: A thread that wants the interpreter gets it within this time, also from a busy loop.
-_SWITCH_SECONDS = 0.0005
 
 
 class Server:
@@ -52,7 +49,6 @@ class Server:
     async def run(self) -> None:
         """Serve; return when all is answered that was under way when SIGTERM or SIGINT came."""
         started = time.perf_counter()
-        sys.setswitchinterval(_SWITCH_SECONDS)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)

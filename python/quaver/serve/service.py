@@ -229,7 +229,7 @@ class Service:
         shapes = tuple([array.shape for array in arrays])
         try:
             outcome = None
-            if deadline is None:
+            if deadline is None or asyncio.get_running_loop().time() < deadline:
                 outcome = self.scheduler.run_now(model, job, shapes)
             if outcome is None:
                 job.deadline = deadline

@@ -24,6 +24,7 @@ SERVICE = f"{PACKAGE}.GRPCInferenceService"
 _now = time.perf_counter_ns
 _FRAME = 4 << 20  # what a message has beside its tensors
 _HEALTH_SECONDS = 0.25
+_FOREVER = 1e8  # seconds; gRPC gives such a number where a client sets no deadline
 
 
 class GrpcServer:
@@ -114,7 +115,7 @@ class GrpcServer:
         started = _now()
         left = context.time_remaining()
         deadline = None
-        if left is not None:
+        if left is not None and left < _FOREVER:
             deadline = asyncio.get_running_loop().time() + left
         return await self._infer(message, started, deadline)
 
