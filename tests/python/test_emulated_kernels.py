@@ -34,7 +34,7 @@ def _sources() -> list[Path]:
     tests = [
         path for family in FAMILIES for path in (ROOT / "tests/cpp").glob(f"kernels_{family}*")
     ]
-    shared = [ROOT / "csrc/isa/cpu.cc", ROOT / "tests/cpp/main.cc"]
+    shared = [ROOT / "csrc/isa/cpu.cc", ROOT / "csrc/kernels/prefer.cc", ROOT / "tests/cpp/main.cc"]
     return [path for path in kernels + tests if not path.name.startswith("arm_")] + shared
 
 
@@ -52,6 +52,7 @@ def test_emulated_kernels_equal_the_definition(tmp_path: Path) -> None:
     subprocess.run(["g++", *objects, "-o", tmp_path / "tests"], check=True)
     done = subprocess.run([tmp_path / "tests"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for name in ("gemm_u8", "depthwise_u8"):
-        for isa in ("avxvnni", "avx512vnni"):
-            assert re.search(rf"^{name}_{isa}\w*: \d+ shapes$", done.stdout, re.MULTILINE)
+    kernels = [f"{name}_{isa}" for name in FAMILIES for isa in ("avxvnni", "avx512vnni")]
+    for kernel in [*kernels, "depthwise_avx512vbmi"]:
+        pattern = rf"^{kernel.replace('_', '_u8_', 1)}\w*: \d+ shapes$"
+        assert re.search(pattern, done.stdout, re.MULTILINE), kernel

@@ -7,7 +7,9 @@ struct Avx512Vbmi : QuadsZmm {
   typedef std::uint8_t Bytes __attribute__((vector_size(32)));
 
   static Bytes read_some(const std::uint8_t* p, std::size_t n) {
-    return reinterpret_cast<Bytes>(_mm256_maskz_loadu_epi8(~std::uint32_t{0} >> (32 - n), p));
+    const __m128i low = reinterpret_cast<__m128i>(n < 16 ? read_below_16(p, n) : read<Bytes16>(p));
+    const __m128i high = n > 16 ? reinterpret_cast<__m128i>(read_below_16(p + 16, n - 16)) : _mm_setzero_si128();
+    return reinterpret_cast<Bytes>(_mm256_set_m128i(high, low));
   }
 
   // Two taps a register; one instruction takes bytes of all four from two registers.
