@@ -33,6 +33,19 @@ inline __m128i narrow(__m512i v) {
   return reinterpret_cast<__m128i>(__builtin_convertvector(reinterpret_cast<I16>(v), U16));
 }
 
+inline void store_some(void* p, __mmask16 which, __m128i v) {
+  for (int i = 0; i < 16; ++i) {
+    if (which >> i & 1) static_cast<char*>(p)[i] = reinterpret_cast<const char*>(&v)[i];
+  }
+}
+inline __m128i load_some(__mmask16 which, const void* p) {
+  __m128i out = _mm_setzero_si128();
+  for (int i = 0; i < 16; ++i) {
+    if (which >> i & 1) reinterpret_cast<char*>(&out)[i] = static_cast<const char*>(p)[i];
+  }
+  return out;
+}
+
 }  // namespace emulated
 
 #define _mm512_cvtepi32_ps emulated::to_float
@@ -40,3 +53,5 @@ inline __m128i narrow(__m512i v) {
 #define _mm512_cvtepu8_epi32 emulated::widen
 #define _mm512_cvtepi32_epi8 emulated::narrow
 #define _mm256_dpbusd_avx_epi32 simde_mm256_dpbusd_epi32
+#define _mm_mask_storeu_epi8 emulated::store_some
+#define _mm_maskz_loadu_epi8 emulated::load_some
