@@ -149,7 +149,7 @@ def test_depthwise_sums_stay_in_registers(source: str, dot: str, count: int) -> 
     if source not in DEPTHWISE:
         pytest.skip("built for another architecture")
     loops = [loop for loop in _loops(DEPTHWISE[source]) if _dots(loop, dot) == count]
-    assert len(loops) >= 2, "one for each step of 1 and 2; the compiler may make two versions of one"
+    assert len(loops) >= 2, "one for each step, 1 and 2; of one there may be two versions"
     assert [store for loop in loops for store in _stored_on_stack(loop)] == []
 
 
