@@ -108,6 +108,7 @@ def _quantize(arguments: argparse.Namespace) -> None:
             arguments.model,
             arguments.data,
             method=arguments.method,
+            smooth=not arguments.no_smooth,
             equalize=not arguments.no_equalize,
             correct_bias=not arguments.no_bias_correction,
             keep_float=arguments.keep_float,
@@ -261,6 +262,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="of ranges: auto (default), minmax, percentile, mse, entropy",
     )
+    one.add_argument("--no-smooth", action="store_true", help="leave outlier channels as they are")
     one.add_argument("--no-equalize", action="store_true", help="leave channels as they are")
     one.add_argument("--no-bias-correction", action="store_true", help="leave biases as they are")
     one.add_argument(

@@ -194,10 +194,15 @@ def test_engine_onnxruntime(result: Result) -> None:
 
 def test_repairs_are_switches(result: Result) -> None:
     made = quaver.quantize(
-        _vision(), _images(32), equalize=False, correct_bias=False, search_weights=False
+        _vision(),
+        _images(32),
+        smooth=False,
+        equalize=False,
+        correct_bias=False,
+        search_weights=False,
     )
     assert made.report["repairs"] == {
-        "equalize": None, "correct_bias": None, "search_weights": False,
+        "smooth": None, "equalize": None, "correct_bias": None, "search_weights": False,
     }  # fmt: skip
     assert result.report["repairs"]["equalize"]
     assert set(result.report["repairs"]["correct_bias"]) >= {"Conv_c1", "Conv_c3", "Gemm_y"}

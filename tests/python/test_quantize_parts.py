@@ -14,12 +14,14 @@ from onnx import helper
 import quaver
 from models import model_of
 from quaver.model import Port
-from quaver.quantize import bias, data, equalize, weights
+from quaver.quantize import bias, data, equalize, ranges, weights
 from quaver.quantize.calibrate import Statistics, calibrate
+from quaver.quantize.engine import runner
 from quaver.quantize.histogram import BINS, Histogram
 from quaver.quantize.placement import place
 from quaver.quantize.prepare import prepare
 from quaver.quantize.ranges import METHODS, affine, choose, measured
+from quaver.quantize.smooth import smooth, targets
 
 FLOATS = st.floats(-1e6, 1e6, width=32)
 
@@ -308,6 +310,72 @@ def test_placement_leaves_the_ends() -> None:
     assert place(net, ["c"]).floats["c"] == "asked for"
     with pytest.raises(quaver.InputError, match="no node 'nobody'"):
         place(net, ["nobody"])
+
+
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("op", ["LayerNormalization", "spelled"])
+def test_smoothing_moves_outliers_into_weights(op: str, residual: bool) -> None:
+    """The network computes the same, and the channels of what is stored are alike."""
+    norm = [_node("LayerNormalization", "a g b", "n")]
+    if op == "spelled":
+        norm = [
+            _node("ReduceMean", "a", "mean", axes=[-1]),
+            _node("Sub", "a mean", "centred"),
+            _node("Mul", "centred centred", "square"),
+            _node("ReduceMean", "square", "variance", axes=[-1]),
+            _node("Sqrt", "variance", "deviation"),
+            _node("Div", "centred deviation", "unit"),
+            _node("Mul", "unit g", "scaled"),
+            _node("Add", "scaled b", "n"),
+        ]
+    rest = [_node("Transpose", "n", "t", perm=[0, 1, 2]), _node("MatMul", "t w2", "y")]
+    if residual:
+        rest += [_node("Add", "y n", "s"), _node("MatMul", "s w3", "z")]
+    gain = _weight(4) + np.array([2, 100, 2, 2])
+    net = _net(
+        _node("MatMul", "x w", "a"),
+        *norm,
+        *rest,
+        w=_weight(4, 4),
+        w2=_weight(4, 4, seed=1),
+        w3=_weight(4, 4, seed=2),
+        g=gain,
+        b=_weight(4),
+        shape=(1, 6, 4),
+    )
+    feed = {"x": np.random.default_rng(0).standard_normal((1, 6, 4)).astype(np.float32)}
+    before = runner(net.proto(), "quaver")(feed)
+    found = targets(net)
+    assert [target.tensor for target in found] == ["n"]
+    report = smooth(net, found, calibrate(net, ["n"], [feed], total=1))
+    assert report[0]["largest"] > 3
+    after = runner(net.proto(), "quaver")(feed)
+    for name, exact in before.items():
+        np.testing.assert_allclose(after[name], exact, rtol=1e-3, atol=1e-3)
+    placement = place(net)
+    stored = next(name for name in placement.tensors if name not in ("x", "a"))
+    values = runner(net.observed([stored]), "quaver")(feed)[stored]
+    tops = np.abs(values).max(axis=(0, 1))
+    assert tops.max() / tops.min() < 30
+    assert {"a", "y"} <= placement.nodes
+
+
+def test_range_before_a_function() -> None:
+    """What a function flattens needs no steps."""
+
+    def silu(x: np.ndarray) -> np.ndarray:
+        return x / (1 + np.exp(-x))
+
+    histogram = Histogram()
+    histogram.add(np.linspace(-50, 10, 10_000).astype(np.float32))
+    for cut in (True, False):
+        found = ranges.choose_before(histogram, silu, cut=cut)
+        assert -10 < found.lo < -2
+        assert found.hi > 9
+    assert found.hi == pytest.approx(10, abs=0.01)
+    zeros = Histogram()
+    zeros.add(np.zeros(3, np.float32))
+    assert ranges.choose_before(zeros, silu, cut=True).lo == 0.0
 
 
 @pytest.mark.parametrize("spelling", ["centred", "squares"])

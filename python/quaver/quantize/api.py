@@ -22,6 +22,7 @@ def quantize(
     data: Data,
     *,
     method: str = "auto",
+    smooth: bool = True,
     equalize: bool = True,
     correct_bias: bool = True,
     search_weights: bool = True,
@@ -50,6 +51,8 @@ def quantize(
     method
         How the range of an activation is chosen: "minmax", "percentile", "mse", "entropy", or
         "auto", which takes for each tensor the one of the least measured error.
+    smooth
+        Move outlier channels of normalizations into the weights that take them.
     equalize
         Scale channels between layers so that they use their common range alike.
     correct_bias
@@ -110,6 +113,7 @@ def quantize(
         ) from error
     options = Options(
         method,
+        smooth,
         equalize,
         correct_bias,
         search_weights,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -67,17 +67,20 @@ def calibrate(
     *,
     total: int,
     engine: str = "quaver",
+    axes: Mapping[str, int] | None = None,
 ) -> Statistics:
     """Run the float model and take in the tensors of these names.
 
-    Memory does not grow with the number of samples.
+    Memory does not grow with the number of samples. Channels lie along `axes`, of tensors that are
+    not in it where images and rows have them.
     """
     observer = Observer(net, names, engine)
     statistics = Statistics()
-    axes = {name: _channel_axis(net, name) for name in names}
+    known = axes or {}
+    along = {name: known.get(name, _channel_axis(net, name)) for name in names}
     for feed in progress.track(samples, total, "calibrating"):
         for name, array in observer.run(feed):
-            statistics.add(name, array, axes[name])
+            statistics.add(name, array, along[name])
         statistics.samples += 1
     return statistics
 

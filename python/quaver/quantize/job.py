@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from onnx import helper
 
 from quaver.errors import AccuracyError, ModelError
 from quaver.model import Port
-from quaver.quantize import bias, equalize, measure, qdq, weights
+from quaver.quantize import bias, equalize, measure, qdq, smooth, weights
 from quaver.quantize.calibrate import Statistics, calibrate
 from quaver.quantize.data import Apart, Data, Feed, Samples, keep, take_apart
 from quaver.quantize.engine import runner
@@ -25,10 +25,12 @@ from quaver.quantize.operators import data_inputs, weight_of
 from quaver.quantize.placement import Placement, place
 from quaver.quantize.prepare import Source, prepare
 from quaver.quantize.promise import Part, Search, outputs, relative_noise
-from quaver.quantize.ranges import Affine, Range, affine, choose, measured
+from quaver.quantize.ranges import Affine, Range, affine, choose, choose_before, measured
 from quaver.quantize.weights import Weight
 
 _MEASURED = 16  # samples for the errors in the report
+# Where a function reads a tensor, its range by what the function makes; elsewhere as named.
+_FUNCTIONS = {"auto, functions": "auto", "minmax, functions": "minmax"}
 _TRIED = 8  # samples to choose a method by
 _BARS = 128  # of a histogram in the report
 
@@ -37,6 +39,7 @@ class Options(NamedTuple):
     """What the caller chose."""
 
     method: str
+    smooth: bool
     equalize: bool
     correct_bias: bool
     search_weights: bool
@@ -72,6 +75,7 @@ class Job:
         self._biases: dict[str, Array] = {}
         self._statistics = Statistics()
         self._equalized: list[dict[str, object]] = []
+        self._smoothed: list[dict[str, object]] = []
         self._corrected: dict[str, float] = {}
         self._tried: dict[str, float] = {}
         self._promise: dict[str, Any] | None = None
@@ -80,8 +84,11 @@ class Job:
 
     def run(self) -> onnx.ModelProto:
         """Carry out the steps."""
+        if self._options.smooth:
+            self._smooth()
         if self._options.equalize:
             self._equalize()
+        self._placement = self._whole = place(self._net, self._options.keep_float)
         self._calibrate(itertools.chain(self._kept, self._rest))
         self._choose_ranges()
         kept = self._options.keep_float
@@ -111,6 +118,7 @@ class Job:
             },
             "tensors": {group: self._tensor(group) for group in self._ranges},
             "repairs": {
+                "smooth": self._smoothed if options.smooth else None,
                 "equalize": self._equalized if options.equalize else None,
                 "correct_bias": self._corrected if options.correct_bias else None,
                 "search_weights": options.search_weights,
@@ -129,6 +137,21 @@ class Job:
             "outputs": measure.agreement(self._original, model, feeds, engine),
             "latency": measure.latency(self._original, model, feeds[0]),
         }
+
+    def _smooth(self) -> None:
+        found = smooth.targets(self._net)
+        names = [target.tensor for target in found]
+        if names:
+            engine = self._options.engine
+            seen = calibrate(
+                self._net,
+                names,
+                self._kept,
+                total=len(self._kept),
+                engine=engine,
+                axes={target.tensor: target.axis for target in found},
+            )
+            self._smoothed = smooth.smooth(self._net, found, seen)
 
     def _equalize(self) -> None:
         found = equalize.groups(self._net)
@@ -182,16 +205,17 @@ class Job:
         )
         for name, histogram in seen.histograms.items():
             self._statistics.histograms[name] = histogram
-            self._ranges[name] = chosen = choose(histogram, self._method)
+            method = _FUNCTIONS.get(self._method, self._method)
+            self._ranges[name] = chosen = choose(histogram, method)
             self._affines[name] = affine(chosen.lo, chosen.hi)
             self._whole.group[name] = name
 
     def _choose_ranges(self) -> None:
         """Choose all ranges; by the error of the outputs where the method is left open."""
-        methods = ("auto", "minmax") if self._options.method == "auto" else (self._options.method,)
-        if len(methods) == 1:
-            self._use(methods[0])
+        if self._options.method != "auto":
+            self._use(self._options.method)
             return
+        methods = ("auto", "minmax", *(_FUNCTIONS if self._whole.functions else ()))
         feeds = self._kept[:_TRIED]
         exact = outputs(runner(self._original, self._options.engine), feeds)
         for method in methods:
@@ -214,12 +238,27 @@ class Job:
             histogram = self._histogram(names)
             if array is not None:
                 chosen = measured(histogram, min(histogram.lo, 0), max(histogram.hi, 0), "minmax")
+            elif method in _FUNCTIONS and len(names) == 1 and names[0] in self._whole.functions:
+                cut = _FUNCTIONS[method] == "auto"
+                chosen = choose_before(histogram, self._function(names[0]), cut=cut)
             else:
-                chosen = choose(histogram, method)
+                chosen = choose(histogram, _FUNCTIONS.get(method, method))
             self._ranges[group] = chosen
             affines[group] = affine(chosen.lo, chosen.hi)
         self._affines = {name: affines[group] for name, group in self._whole.group.items()}
         self._quantized, self._biases = self._weights(self._affines)
+
+    def _function(self, name: str) -> Callable[[Array], Array]:
+        """What the only function that reads a tensor makes of numbers."""
+        made = self._whole.functions[name]
+        model = self._net.between(name, made, 4)
+        run = runner(model, self._options.engine)
+
+        def function(values: Array) -> Array:
+            fed = {name: values.astype(np.float32).reshape(1, 1, 1, -1)}
+            return np.asarray(run(fed)[made].reshape(-1), np.float64)
+
+        return function
 
     def _slower(self, model: onnx.ModelProto) -> frozenset[str]:
         """The nodes to leave in float because they are slower in int8 on this machine."""

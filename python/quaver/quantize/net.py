@@ -111,6 +111,20 @@ class Net:
         )
         return model
 
+    def between(self, start: str, end: str, rank: int) -> onnx.ModelProto:
+        """A model of what makes one tensor of another, whose shape may be any of this rank."""
+        needed, kept = {end}, []
+        for node in reversed(self.nodes):
+            if needed.intersection(node.output) and start not in node.output:
+                kept.append(node)
+                needed.update(name for name in node.input if name and name != start)
+        model = self.proto(reversed(kept))
+        del model.graph.input[:], model.graph.output[:]
+        shape = [None] * rank
+        for ports, name in ((model.graph.input, start), (model.graph.output, end)):
+            ports.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape))
+        return model
+
 
 def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
     """A node's attribute, or the default."""

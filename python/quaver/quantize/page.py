@@ -155,7 +155,11 @@ def _floats(floats: Mapping[str, str]) -> str:
 
 def _repairs(repairs: Mapping[str, Any]) -> str:
     groups, biases = repairs["equalize"], repairs["correct_bias"]
-    rows = [["channels equalized", _groups(groups)]]
+    smoothed = repairs["smooth"]
+    rows = [
+        ["outlier channels of normalizations smoothed", _groups(smoothed)],
+        ["channels equalized", _groups(groups)],
+    ]
     if biases is None:
         rows.append(["biases corrected", "off"])
     else:

@@ -30,6 +30,8 @@ class Placement:
     """Stored as bytes, in run order; constants that meet activations are among them."""
     group: dict[str, str] = field(default_factory=dict)
     """Of each tensor, the name of those it shares scale and zero point with."""
+    functions: dict[str, str] = field(default_factory=dict)
+    """Of tensors that only one function of single elements reads, what that makes."""
     floats: dict[str, str] = field(default_factory=dict)
     """Why a node with float tensors stays in float."""
 
@@ -73,6 +75,7 @@ def place(net: Net, keep_float: Collection[str] = ()) -> Placement:
     )
     placement.tensors = list(stored)
     placement.group = _groups(net, placement)
+    placement.functions = _functions(net, placement)
     return placement
 
 
@@ -135,6 +138,22 @@ def _roots(net: Net, placement: Placement) -> dict[str, str]:
         if not fused and net.shape(node.output[0]) == net.shape(root):
             roots[node.output[0]] = root
     return roots
+
+
+def _functions(net: Net, placement: Placement) -> dict[str, str]:
+    roots = _roots(net, placement)
+    made: dict[str, list[str]] = {}
+    for name in placement.tensors:
+        if name in roots:
+            made.setdefault(roots[name], []).append(name)
+    return {
+        root: names[0]
+        for root, names in made.items()
+        if len(names) == 1
+        and root in placement.group
+        and root not in net.outputs
+        and all(roots.get(user.output[0]) == root for user in net.users[root])
+    }
 
 
 def _groups(net: Net, placement: Placement) -> dict[str, str]:

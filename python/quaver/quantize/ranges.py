@@ -13,6 +13,8 @@ entropy
     The cut whose distribution after quantization diverges least from the one before
     (Kullback-Leibler), as in S. Migacz, "8-bit inference with TensorRT", GTC 2017. Fewer values
     than bins are no distribution; they get minmax.
+function
+    By the error in what the only function that reads the tensor makes of it.
 auto
     Of all these the one of the least mean squared error, measured over the histogram.
 """
@@ -31,6 +33,7 @@ from quaver.quantize.histogram import BINS, Histogram
 Floats = NDArray[np.float64]
 
 LEVELS = 255  # steps of a byte
+_GRID = 16384  # points at which a function is known
 _PERCENTILE = 1e-4
 _SMALLEST = 1e-30  # of a scale: its square and its product with a weight's stay in float's range
 
@@ -79,6 +82,49 @@ def choose(histogram: Histogram, method: str = "auto") -> Range:
         lo, hi = METHODS[name](histogram)
         found.append(measured(histogram, min(lo, 0.0), max(hi, 0.0), name))
     return min(found, key=lambda r: r.error)
+
+
+def choose_before(
+    histogram: Histogram, function: Callable[[Floats], Floats], *, cut: bool
+) -> Range:
+    """Choose the range of a tensor that only a function of its single elements reads.
+
+    Values of which the function makes nearly the same, as x · sigmoid(x) does of all below −4, need
+    no steps.
+
+    Parameters
+    ----------
+    histogram
+        Of the tensor's values.
+    function
+        From float64 [n] to float64 [n].
+    cut
+        Seek the least squared error in what the function makes. Else leave out only what changes
+        that by less than half of one of its steps.
+    """
+    x, n = _points(histogram)
+    full = _minmax(histogram)
+    if not x.size or full[0] == full[1]:
+        return measured(histogram, *full, "minmax")
+    grid = np.linspace(full[0], full[1], _GRID)
+    made = function(grid)
+    if not cut:
+        least = (made.max() - made.min()) / LEVELS / 2
+        starts = np.flatnonzero(np.abs(made - made[0]) > least)
+        ends = np.flatnonzero(np.abs(made - made[-1]) > least)
+        lo = grid[max(starts[0] - 1, 0)] if starts.size else full[0]
+        hi = grid[min(ends[-1] + 1, _GRID - 1)] if ends.size else full[1]
+        return measured(histogram, min(float(lo), 0.0), max(float(hi), 0.0), "function")
+    exact = np.interp(x, grid, made)
+
+    def error(lo: float, hi: float) -> float:
+        scale = max((hi - lo) / LEVELS, _SMALLEST)
+        zero = round(-lo / scale)
+        rounded = (np.clip(np.rint(x / scale) + zero, 0, LEVELS) - zero) * scale
+        return float((n * (np.interp(rounded, grid, made) - exact) ** 2).sum())
+
+    lo, hi = _draw_in(full, error)
+    return measured(histogram, lo, hi, "function")
 
 
 def measured(histogram: Histogram, lo: float, hi: float, method: str) -> Range:
@@ -130,11 +176,17 @@ def _percentile(histogram: Histogram) -> tuple[float, float]:
 
 
 def _mse(histogram: Histogram) -> tuple[float, float]:
-    """Draw each end in by fiftieths, in turn, as long as that helps."""
     x, n = _points(histogram)
     full = _minmax(histogram)
     if not x.size:
         return full
+    return _draw_in(full, lambda lo, hi: _error(x, n, lo, hi, histogram.width))
+
+
+def _draw_in(
+    full: tuple[float, float], error: Callable[[float, float], float]
+) -> tuple[float, float]:
+    """Draw each end in by fiftieths, in turn, as long as that helps."""
     steps = np.linspace(0.02, 1.0, 50)
     best = full
     for _ in range(3):
@@ -144,7 +196,7 @@ def _mse(histogram: Histogram) -> tuple[float, float]:
                 (float(f * full[0]), best[1]) if end == 0 else (best[0], float(f * full[1]))
                 for f in steps
             ]
-            best = min(ends, key=lambda e: _error(x, n, e[0], e[1], histogram.width))
+            best = min(ends, key=lambda e: error(*e))
         if best == before:
             break
     return best

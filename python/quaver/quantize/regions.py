@@ -27,6 +27,7 @@ from quaver.quantize.operators import (
 _REDUCTIONS = frozenset(
     {"ReduceL2", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceSum", "ReduceSumSquare"}
 )
+NORMALIZATIONS = frozenset({"GroupNormalization", "LayerNormalization", "RMSNormalization"})
 _SMALL_MACS, _SMALL_WEIGHTS = 5e-4, 1e-3  # of the network's: what of it counts as nothing
 
 AROUND = "statistics of a normalization, which bytes do not resolve"
@@ -95,6 +96,8 @@ class Regions:
         for node in self._net.nodes:
             if node.op_type in _REDUCTIONS and node.name in self._fit:
                 self._mark(self._around(node), AROUND)
+            elif node.op_type in NORMALIZATIONS:
+                self._mark(self._shifted(node), AROUND)
 
     def _around(self, reduction: onnx.NodeProto) -> set[str]:
         """The nodes from what a reduction reads to where its result last meets that again."""
@@ -116,14 +119,14 @@ class Regions:
     def _shifted(self, node: onnx.NodeProto) -> set[str]:
         """The products and sums with constants that follow: scale and shift of a normalization."""
         found: set[str] = set()
-        while True:
-            user = self._net.sole_user(node.output[0])
-            if user is None or user.op_type not in ARITHMETIC:
-                return found
-            if not any(name in self._net.weights for name in user.input):
-                return found
-            found.add(user.name)
-            node = user
+        waiting = [node.output[0]]
+        while waiting:
+            for user in self._net.users.get(waiting.pop(), []):
+                scales = any(name in self._net.weights for name in user.input)
+                if user.op_type in ARITHMETIC and scales:
+                    found.add(user.name)
+                    waiting += user.output
+        return found
 
     def _mark_attention(self) -> None:
         net = self._net
