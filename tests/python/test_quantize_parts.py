@@ -372,7 +372,7 @@ def test_range_before_a_function() -> None:
         found = ranges.choose_before(histogram, silu, cut=cut)
         assert -10 < found.lo < -2
         assert found.hi > 9
-    assert found.hi == pytest.approx(10, abs=0.01)
+    assert found.hi == pytest.approx(10, abs=0.05)
     zeros = Histogram()
     zeros.add(np.zeros(3, np.float32))
     assert ranges.choose_before(zeros, silu, cut=True).lo == 0.0
