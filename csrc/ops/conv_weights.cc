@@ -7,7 +7,8 @@ namespace quaver {
 bool is_quantized(const LowerContext& context) {
   const DType x = context.input(0).dtype, w = context.input(1).dtype, y = context.output().dtype;
   if (x == DType::f32 && w == DType::f32 && y == DType::f32) return false;
-  if (x == DType::u8 && (w == DType::s8 || w == DType::u8) && y == DType::u8) return true;
+  const bool bytes = y == DType::u8 || (y == DType::f32 && context.node.op == Op::MatMul);
+  if (x == DType::u8 && (w == DType::s8 || w == DType::u8) && bytes) return true;
   context.fail("no kernel takes ", name_of(x), " activations and ", name_of(w), " weights to ", name_of(y));
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/gemm/gemm_u8.h"
 #include "ops/op.h"
 
 namespace quaver {
@@ -53,6 +54,17 @@ void set_epilogue_f32(const LowerContext& context, Args& args) {
   args.pre_hi = static_cast<float>(attrs.f("pre_hi", kInfinity));
   args.lo = static_cast<float>(attrs.f("lo", -kInfinity));
   args.hi = static_cast<float>(attrs.f("hi", kInfinity));
+}
+
+// A quantized product whose sums become floats: the clamps are real numbers then, and the scale that of the operands.
+inline float set_epilogue_u8_or_f32(const LowerContext& context, kernels::GemmU8Args& args) {
+  if (context.output().dtype != DType::f32) {
+    set_epilogue_u8(context, args);
+    return context.scale(context.output());
+  }
+  set_epilogue_f32(context, args);
+  args.output = kernels::Output::f32;
+  return 1;
 }
 
 }  // namespace quaver

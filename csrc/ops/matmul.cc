@@ -122,9 +122,9 @@ std::unique_ptr<Step> lower_u8(LowerContext& context, const MatMulShape& shape) 
   const WeightPlanes weights = planes_of(context, shape, columns);
   const std::int32_t zero = context.zero_point(context.input(0));
   step->bias = pad_groups<std::int32_t>(fold_bias(weights, zero, bias_of<std::int32_t>(context)), 1, shape.n);
-  step->scale = pad_groups<float>(
-      requantize_scales(weights, context.scale(context.input(0)), context.scale(context.output())), 1, shape.n);
-  set_epilogue_u8(context, step->args);
+  const float y_scale = set_epilogue_u8_or_f32(context, step->args);
+  step->y_element = size_of(context.output().dtype);
+  step->scale = pad_groups<float>(requantize_scales(weights, context.scale(context.input(0)), y_scale), 1, shape.n);
   if (context.has_input(kResidual)) step->residual = context.in(kResidual);
   step->kernel = &kernels::pick_gemm_u8(context.isa, shape.m * shape.a.size(), shape.n, shape.k);
   add_part<U8Gemm>(context, *step, shape, columns, weights.planes);

@@ -86,12 +86,11 @@ class U8Step final : public Step {
       if (context.has_input(kResidual)) r_ = context.in(kResidual);
       za_ = context.zero_point(context.input(0));
       zb_ = context.zero_point(context.input(1));
-      const float scale =
-          context.scale(context.input(0)) * context.scale(context.input(1)) / context.scale(context.output());
+      const float y_scale = set_epilogue_u8_or_f32(context, args_);
+      const float scale = context.scale(context.input(0)) * context.scale(context.input(1)) / y_scale;
       scale_.assign(pad_to_panel(shape.n), scale);
-      set_epilogue_u8(context, args_);
     }
-    const std::size_t element = integer ? sizeof(std::int32_t) : 1;
+    const std::size_t element = size_of(context.output().dtype);
     args_.m = shape.m, args_.n = shape.n, args_.k = shape.k;
     args_.a_stride = shape.k;
     args_.c_stride = shape.n * element;
@@ -169,7 +168,7 @@ class U8Step final : public Step {
 }  // namespace
 
 std::unique_ptr<Step> lower_matmul_dynamic(LowerContext& context, const MatMulShape& shape) {
-  if (context.output().dtype == DType::f32) return std::make_unique<F32Step>(context, shape);
+  if (context.input(0).dtype == DType::f32) return std::make_unique<F32Step>(context, shape);
   return std::make_unique<U8Step>(context, shape, context.node.op == Op::MatMulInteger);
 }
 

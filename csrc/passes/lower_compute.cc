@@ -179,8 +179,7 @@ std::string lower_product(Editor& edit, NodeId id, const Source& a, const SameSh
   if (b.stored == kNone) return b.why;
   if (has_input(edit.node(id), 2)) return "it has a bias and no constant weight";
   const Sink sink = sink_of(edit, id, same_shape);
-  if (sink.quantize == kNone) return sink.why;
-  absorb(edit, id, sink);
+  if (sink.quantize != kNone) absorb(edit, id, sink);
   use_stored(edit, id, 0, a.stored);
   use_stored(edit, id, 1, b.stored);
   return "";
@@ -205,8 +204,9 @@ std::string lower_weighted(Editor& edit, NodeId id, const SameShape& same_shape)
     if (bias.stored == kNone) return bias.why;
   }
   const Sink sink = sink_of(edit, id, same_shape);
-  if (sink.quantize == kNone) return sink.why;
-  absorb(edit, id, sink);
+  // A product may leave its sums as floats.
+  if (sink.quantize == kNone && edit.node(id).op != Op::MatMul) return sink.why;
+  if (sink.quantize != kNone) absorb(edit, id, sink);
   use_stored(edit, id, 0, x.stored);
   use_stored(edit, id, 1, add_weight(edit.graph, weight.stored, weight.quant));
   if (bias.stored != kNone) use_stored(edit, id, 2, bias.stored);
@@ -228,6 +228,16 @@ std::string lower_activations(Editor& edit, NodeId id, std::size_t n, const Same
   return "";
 }
 
+// Bytes or floats in and out, whichever there are.
+std::string lower_norm(Editor& edit, NodeId id, const SameShape& same_shape) {
+  const Source source = quantized_source(edit, edit.node(id).inputs[0]);
+  const Sink sink = sink_of(edit, id, same_shape);
+  if (source.stored == kNone && sink.quantize == kNone) return source.why;
+  if (sink.quantize != kNone) absorb(edit, id, sink);
+  if (source.stored != kNone) use_stored(edit, id, 0, source.stored);
+  return "";
+}
+
 std::string lower_prelu(Editor& edit, NodeId id, const SameShape& same_shape) {
   if (!constant_source(edit, edit.node(id).inputs[1])) return "its slope is computed at run time";
   return lower_activations(edit, id, 1, same_shape);
@@ -242,6 +252,7 @@ std::string lower_compute(Editor& edit, NodeId id, const SameShape& same_shape) 
   if (is_unary(op)) return lower_activations(edit, id, 1, same_shape);
   switch (op) {
     case Op::PRelu: return lower_prelu(edit, id, same_shape);
+    case Op::LayerNormalization: return lower_norm(edit, id, same_shape);
     case Op::AveragePool:
     case Op::ReduceMean:
     case Op::ReduceMax:

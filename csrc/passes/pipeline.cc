@@ -10,6 +10,8 @@ namespace {
 constexpr Pass kPipeline[] = {
     {"canonicalize", canonicalize},
     {"fold_constants_keep_quantized", fold_constants_keep_quantized},
+    {"fuse_functions", fuse_functions},
+    {"fuse_bias", fuse_bias},
     {"push_transposes", push_transposes},
     {"fold_batch_norm", fold_batch_norm},
     {"fold_constants_keep_quantized", fold_constants_keep_quantized},
@@ -17,8 +19,10 @@ constexpr Pass kPipeline[] = {
     {"fold_constants", fold_constants},
     {"normalize_s8", normalize_s8},
     {"fuse_activation", fuse_activation},
+    {"fuse_attention", fuse_attention},
     {"fuse_tables", fuse_tables},
     {"fuse_residual", fuse_residual},
+    {"fuse_norm", fuse_norm},
     {"canonicalize", canonicalize},
     {"remove_dead", remove_dead},
 };

@@ -1,0 +1,105 @@
+// Attention of one head: c = softmax(q kᵀ · scale + mask) v, a block of query rows at a time, so that scores never
+// leave the first-level cache.
+//
+// For a query row i < rows, key j < keys, depths p < depth and o < v_depth:
+//
+// attention_f32:
+//   s       = 0; for p in order: s = fma(q[i][p], k[j][p], s)
+//   x[j]    = s · scale (+ mask[i][j], where a mask is given)
+//   m       = max_j x[j]                           x replaces m only where x > m; from −inf
+//   e[j]    = exp(x[j] − m)                        the polynomial of softmax/exp.h
+//   t       = Σ e[j] in 16 lanes, as sum_f32 in reduce/reduce.h
+//   y       = 0; for j in order: y = fma(e[j], v[j][o], y)
+//   c[i][o] = y / t                                all 0 where t is NaN and `nan_is_zero`
+//
+// attention_u8:
+//   acc     = Σ_p q[i][p] · k'[j][p] − q_zero · Σ_p k'[j][p]          exact int32; k' = k − 128
+//   x[j], m = as above, from float(acc)
+//   w[j]    = rne(exp(x[j] − m) · 255), 0 where that is NaN           a byte
+//   t       = Σ w[j]                                                  exact int32
+//   acc     = Σ_j w[j] · v'[j][o] − (v_zero − 128) · t                exact int32; v' = v − 128
+//   y       = float(acc) · (mul / float(t)), 0 where t = 0
+//   c[i][o] = y, or rne(min(max(y, lo), hi)) + zero as a byte
+//
+// The zero point of k adds the same to all scores of a row, which softmax does not see. Weights are bytes relative to
+// the greatest of their row, and their sum is divided out at the end, so that each row has all 8 bits.
+//
+// Every operation is one IEEE single operation in the order written. mask[i][j] lies at mask + i · mask_stride + j (in
+// floats; a stride of 0 gives all rows one mask). Strides of q and c are in elements. keys ≥ 1; depth, v_depth ≥ 1.
+// k and v are packed (below). Kernels read exactly what the shapes say.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "isa/isa.h"
+
+namespace quaver::kernels {
+
+struct AttentionArgs {
+  std::size_t rows = 0, keys = 0, depth = 0, v_depth = 0;
+  const void* q = nullptr;  // [rows][depth]
+  std::size_t q_stride = 0;
+  const void* k = nullptr;  // packed, as is v
+  const void* v = nullptr;
+  const float* mask = nullptr;
+  std::size_t mask_stride = 0;
+  float scale = 1;
+  void* scratch = nullptr;  // attention_scratch() bytes, aligned to 64
+  void* c = nullptr;        // [rows][v_depth]
+  std::size_t c_stride = 0;
+  bool nan_is_zero = false;  // f32 alone
+  // u8 alone; scale = that of q · k, mul = v's scale, over c's where c is u8.
+  std::int32_t q_zero = 0, v_zero = 0;
+  bool c_u8 = false;
+  float mul = 1, lo = -255, hi = 255;
+  std::int32_t zero = 0;
+};
+
+// Packing of keys and values [keys][depth], rows `stride` elements apart.
+struct AttentionPackArgs {
+  std::size_t keys = 0, depth = 0, v_depth = 0;
+  const void* k = nullptr;
+  const void* v = nullptr;
+  std::size_t k_stride = 0, v_stride = 0;
+  void* packed_k = nullptr;  // attention_packed_k() bytes
+  void* packed_v = nullptr;
+};
+
+struct AttentionKernel {
+  const char* name;
+  Isa isa;
+  bool f32;
+  void (*pack)(const AttentionPackArgs&);
+  void (*run)(const AttentionArgs&);
+};
+
+// Layouts, of panels of 16: keys for k, columns for v.
+//   f32   k[j][p] at ((j / 16) · depth + p) · 16 + j % 16;  v[j][o] at ((o / 16) · keys + j) · 16 + o % 16
+//   u8    n16k4 (gemm/gemm_u8.h) of the bytes xor 0x80, k with keys as its columns, v with keys along k
+//         (keys rounded up to 16 there); behind k, one int32 for each padded key: Σ_p k'[j][p]
+inline constexpr std::size_t kAttentionPanel = 16;
+constexpr std::size_t attention_pad(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
+constexpr std::size_t attention_packed_k(bool f32, std::size_t keys, std::size_t depth) {
+  const std::size_t columns = attention_pad(keys, kAttentionPanel);
+  return f32 ? columns * depth * sizeof(float) : columns * (attention_pad(depth, 4) + sizeof(std::int32_t));
+}
+constexpr std::size_t attention_packed_v(bool f32, std::size_t keys, std::size_t v_depth) {
+  const std::size_t columns = attention_pad(v_depth, kAttentionPanel);
+  return f32 ? columns * keys * sizeof(float) : columns * attention_pad(keys, kAttentionPanel);
+}
+// Rows of a block at most; of scores, and what a block's rows of q are staged to.
+inline constexpr std::size_t kAttentionRows = 6;
+constexpr std::size_t attention_scratch(std::size_t keys, std::size_t depth) {
+  return attention_pad(
+      kAttentionRows * (attention_pad(keys, 64) * (sizeof(float) + 1) + attention_pad(depth, 64) * sizeof(float)), 64);
+}
+
+struct AttentionList {
+  const AttentionKernel* const* items;
+  std::size_t size;
+};
+AttentionList attention_kernels();
+const AttentionKernel& pick_attention(IsaSet set, bool f32);
+
+}  // namespace quaver::kernels

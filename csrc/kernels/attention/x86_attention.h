@@ -1,0 +1,273 @@
+// Attention for any vector width and element that a trait T describes. Internal linkage, for kernel files.
+//
+// Both products walk along k in steps of four bytes of a row (a float, or four bytes) and 64 bytes of a panel, so that
+// one tile serves scores and results, fp32 and u8.
+//
+//   T::kRows, T::kF32            rows of a block; which of the two kernels
+//   T::Acc                       kLanes sums
+//   T::start(args, sums)         start values of scores
+//   T::weights(p)                kLanes of a panel's step, as mac takes them
+//   T::mac(acc, a, w)            acc + the product of a row's step at a, spread over the lanes, and w
+//   T::real(acc)                 sums as floats
+#pragma once
+
+#include "kernels/attention/lists.h"
+#include "kernels/bytes_x86.h"
+#include "kernels/lanes.h"
+#include "kernels/rounding.h"
+#include "kernels/softmax/exp.h"
+
+namespace quaver::kernels {
+namespace {
+
+constexpr std::size_t kStep = 4, kPanelStep = 64;  // bytes
+constexpr std::size_t kVectorsOfPanel = kAttentionPanel / kLanes;
+
+inline Floats splat(float x) { return Floats{} + x; }
+inline Ints splat(std::int32_t x) { return Ints{} + x; }
+inline void store_floats(float* p, Floats x) { __builtin_memcpy(p, &x, sizeof(x)); }
+
+#if defined(__AVX512F__)
+// The second operand where either is a NaN.
+inline Floats greater(Floats a, Floats b) { return (Floats)_mm512_max_ps((__m512)a, (__m512)b); }
+inline Floats lesser(Floats a, Floats b) { return (Floats)_mm512_min_ps((__m512)a, (__m512)b); }
+inline Ints nearest(Floats x) { return (Ints)_mm512_cvtps_epi32((__m512)x); }
+inline void store_low_bytes(std::uint8_t* p, Ints x) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8((__m512i)x));
+}
+#else
+inline Floats greater(Floats a, Floats b) { return (Floats)_mm256_max_ps((__m256)a, (__m256)b); }
+inline Floats lesser(Floats a, Floats b) { return (Floats)_mm256_min_ps((__m256)a, (__m256)b); }
+inline Ints nearest(Floats x) { return (Ints)_mm256_cvtps_epi32((__m256)x); }
+inline void store_low_bytes(std::uint8_t* p, Ints x) {
+  const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128((__m256i)x), _mm256_extracti128_si256((__m256i)x, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
+}
+#endif
+
+// exp_negative of softmax/exp.h, lane by lane.
+inline Floats exp_lanes(Floats x) {
+  const Floats least = splat(kExpLeast), clamped = greater(least, x);
+  const Floats shifted = clamped * kLog2E + kRound;
+  const Floats n = shifted - kRound;
+  const Floats r = (clamped - n * kLn2High) - n * kLn2Low;
+  Floats p = splat(kExpCoefficients[0]);
+#pragma GCC unroll 8
+  for (int k = 1; k < 6; ++k) p = p * r + kExpCoefficients[k];
+  const Floats y = ((p * (r * r) + r) + 1.0F) * (Floats)(((Ints)shifted + 127) << 23);
+  return (Floats)((Ints)y & ~(Ints)(x < least));
+}
+
+// acc[r][v] = its start, plus `steps` of the rows at a[r] times the vectors that begin at `w`; `panel`: bytes of one.
+template <class T, int R, int N>
+[[gnu::always_inline]] inline void multiply(typename T::Acc (&acc)[R][N], const char* const (&rows)[R],
+                                            std::size_t steps, const char* w, std::size_t panel) {
+  const char* a[R];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) a[r] = rows[r];
+  for (std::size_t s = 0; s < steps; ++s, w += kPanelStep) {
+    typename T::Weights b[N];
+#pragma GCC unroll 8
+    for (int v = 0; v < N; ++v) {
+      b[v] = T::weights(w + v / kVectorsOfPanel * panel + v % kVectorsOfPanel * kLanes * kStep);
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+      for (int v = 0; v < N; ++v) acc[r][v] = T::mac(acc[r][v], a[r] + s * kStep, b[v]);
+    }
+  }
+}
+
+// What the rows of a block share.
+template <class T>
+struct Block {
+  explicit Block(const AttentionArgs& args) : args(args) {
+    padded = attention_pad(args.keys, 64);
+    x = static_cast<float*>(args.scratch);
+    w = reinterpret_cast<std::uint8_t*>(x + kAttentionRows * padded);
+    q = w + kAttentionRows * padded;
+    q_stride = attention_pad(args.depth, 64);
+    const std::size_t keys = attention_pad(args.keys, kAttentionPanel);
+    k_steps = T::kF32 ? args.depth : attention_pad(args.depth, 4) / 4;
+    v_steps = T::kF32 ? args.keys : keys / 4;
+    sums = reinterpret_cast<const std::int32_t*>(static_cast<const char*>(args.k) + keys * k_steps * 4);
+  }
+
+  const AttentionArgs& args;
+  std::size_t padded, q_stride, k_steps, v_steps;
+  float* x;         // [kAttentionRows][padded]
+  std::uint8_t* w;  // likewise
+  std::uint8_t* q;  // [kAttentionRows][q_stride]
+  const std::int32_t* sums;
+  float divisor[kAttentionRows];  // of each row's results; u8: their factor
+  std::int32_t total[kAttentionRows];
+};
+
+template <class T, int R>
+inline void rows_of_q(const Block<T>& b, std::size_t i, const char* (&rows)[R]) {
+  const AttentionArgs& args = b.args;
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+    if constexpr (T::kF32) {
+      rows[r] = reinterpret_cast<const char*>(static_cast<const float*>(args.q) + (i + r) * args.q_stride);
+    } else {
+      std::uint8_t* staged = b.q + r * b.q_stride;
+      __builtin_memcpy(staged, static_cast<const std::uint8_t*>(args.q) + (i + r) * args.q_stride, args.depth);
+      for (std::size_t p = args.depth; p < b.k_steps * 4; ++p) staged[p] = 0;
+      rows[r] = reinterpret_cast<const char*>(staged);
+    }
+  }
+}
+
+// Scores of N vectors of keys, from `vector` on.
+template <class T, int R, int N>
+inline void score_tile(const Block<T>& b, const char* const (&rows)[R], std::size_t vector) {
+  const std::size_t panel = b.k_steps * kPanelStep, j = vector * kLanes;
+  typename T::Acc acc[R][N];
+#pragma GCC unroll 8
+  for (int v = 0; v < N; ++v) {
+    acc[0][v] = T::start(b.args, b.sums + j + v * kLanes);
+#pragma GCC unroll 8
+    for (int r = 1; r < R; ++r) acc[r][v] = acc[0][v];
+  }
+  const char* w = static_cast<const char*>(b.args.k) + vector / kVectorsOfPanel * panel +
+                  vector % kVectorsOfPanel * kLanes * kStep;
+  multiply<T, R, N>(acc, rows, b.k_steps, w, panel);
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < N; ++v) {
+      store_floats(b.x + r * b.padded + j + v * kLanes, T::real(acc[r][v]) * b.args.scale);
+    }
+  }
+}
+
+// Adds the mask of query row i to its scores at x; gives their greatest. What pads them becomes −inf.
+inline float mask_row(const AttentionArgs& args, std::size_t i, std::size_t padded, float* x) {
+  const std::size_t n = args.keys;
+  for (std::size_t j = n; j < padded; ++j) x[j] = -__builtin_inff();
+  if (!args.mask) return max_of(x, padded);
+  const float* mask = args.mask + i * args.mask_stride;
+  Floats m = splat(-__builtin_inff());
+  std::size_t j = 0;
+  for (; j + kLanes <= n; j += kLanes) {
+    const Floats y = load_floats(x + j) + load_floats(mask + j);
+    store_floats(x + j, y);
+    m = greater(y, m);
+  }
+  float most = -__builtin_inff();
+  for (std::size_t l = 0; l < kLanes; ++l) most = m[l] > most ? m[l] : most;
+  for (; j < n; ++j) {
+    x[j] = x[j] + mask[j];
+    most = x[j] > most ? x[j] : most;
+  }
+  return most;
+}
+
+// From a row's scores to what the second product multiplies, and to what its results are divided by.
+template <class T>
+inline void weigh(Block<T>& b, std::size_t i, int r) {
+  const std::size_t n = attention_pad(b.args.keys, kAttentionPanel);
+  float* x = b.x + r * b.padded;
+  const Floats m = splat(mask_row(b.args, i, n, x));
+  if constexpr (T::kF32) {
+    for (std::size_t j = 0; j < n; j += kLanes) store_floats(x + j, exp_lanes(load_floats(x + j) - m));
+    b.divisor[r] = sum_of(x, n);
+  } else {
+    std::uint8_t* w = b.w + r * b.padded;
+    Ints sum{};
+    for (std::size_t j = 0; j < n; j += kLanes) {
+      const Ints byte = nearest(greater(exp_lanes(load_floats(x + j) - m) * 255.0F, Floats{}));
+      store_low_bytes(w + j, byte);
+      sum += byte;
+    }
+    std::int32_t total = 0;
+    for (std::size_t l = 0; l < kLanes; ++l) total += sum[l];
+    b.total[r] = total;
+    b.divisor[r] = total == 0 ? 0.0F : b.args.mul / static_cast<float>(total);
+  }
+}
+
+inline Ints to_byte(const AttentionArgs& args, Floats y) {
+  return nearest(lesser(greater(y, splat(args.lo)), splat(args.hi))) + args.zero;
+}
+
+// `count` results of row i from column o on.
+template <class T>
+inline void put(const Block<T>& b, std::size_t i, int r, std::size_t o, typename T::Acc acc) {
+  const AttentionArgs& args = b.args;
+  const std::size_t at = i * args.c_stride + o, count = args.v_depth - o;
+  Floats y;
+  if constexpr (T::kF32) {
+    y = acc / b.divisor[r];
+    if (args.nan_is_zero && b.divisor[r] != b.divisor[r]) y = Floats{};
+  } else {
+    y = to_floats(acc - (args.v_zero - 128) * b.total[r]) * b.divisor[r];
+    if (args.c_u8) {
+      std::uint8_t bytes[kLanes], *c = static_cast<std::uint8_t*>(args.c) + at;
+      if (count >= kLanes) return store_low_bytes(c, to_byte(args, y));
+      store_low_bytes(bytes, to_byte(args, y));
+      __builtin_memcpy(c, bytes, count);
+      return;
+    }
+  }
+  float floats[kLanes], *c = static_cast<float*>(args.c) + at;
+  if (count >= kLanes) return store_floats(c, y);
+  store_floats(floats, y);
+  __builtin_memcpy(c, floats, count * sizeof(float));
+}
+
+// Results of N vectors of columns, from `vector` on.
+template <class T, int R, int N>
+inline void result_tile(const Block<T>& b, std::size_t i, std::size_t vector) {
+  const std::size_t panel = b.v_steps * kPanelStep;
+  typename T::Acc acc[R][N] = {};
+  const char* rows[R];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+    rows[r] = T::kF32 ? reinterpret_cast<const char*>(b.x + r * b.padded)
+                      : reinterpret_cast<const char*>(b.w + r * b.padded);
+  }
+  const char* w = static_cast<const char*>(b.args.v) + vector / kVectorsOfPanel * panel +
+                  vector % kVectorsOfPanel * kLanes * kStep;
+  multiply<T, R, N>(acc, rows, b.v_steps, w, panel);
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+    for (int v = 0; v < N; ++v) {
+      const std::size_t o = (vector + v) * kLanes;
+      if (o < b.args.v_depth) put<T>(b, i + r, r, o, acc[r][v]);
+    }
+  }
+}
+
+// Rows [i, i + rows), rows ≤ R.
+template <class T, int R>
+void block(Block<T>& b, std::size_t i, std::size_t rows) {
+  if constexpr (R > 1) {
+    if (rows < R) return block<T, R - 1>(b, i, rows);
+  }
+  constexpr int kN = T::kVectors, kOne = kVectorsOfPanel;  // a panel, at least
+  const char* q[R];
+  rows_of_q<T, R>(b, i, q);
+  const std::size_t vectors = attention_pad(b.args.keys, kAttentionPanel) / kLanes;
+  std::size_t v = 0;
+  for (; v + kN <= vectors; v += kN) score_tile<T, R, kN>(b, q, v);
+  for (; v < vectors; v += kOne) score_tile<T, R, kOne>(b, q, v);
+  for (int r = 0; r < R; ++r) weigh<T>(b, i + r, r);
+  const std::size_t columns = attention_pad(b.args.v_depth, kAttentionPanel) / kLanes;
+  for (v = 0; v + 2 * kOne <= columns; v += 2 * kOne) result_tile<T, R, 2 * kOne>(b, i, v);
+  if (v < columns) result_tile<T, R, kOne>(b, i, v);
+}
+
+template <class T>
+void attention(const AttentionArgs& args) {
+  Block<T> b(args);
+  for (std::size_t i = 0; i < args.rows; i += T::kRows) {
+    block<T, T::kRows>(b, i, args.rows - i < T::kRows ? args.rows - i : T::kRows);
+  }
+}
+
+}  // namespace
+}  // namespace quaver::kernels

@@ -1,0 +1,102 @@
+// Packing of keys and values for attention. Internal linkage, for kernel files.
+#pragma once
+
+#include <immintrin.h>
+
+#include "kernels/attention/lists.h"
+
+namespace quaver::kernels {
+namespace {
+
+// One panel's step of keys in fp32: column p of 16 rows, or of those there are.
+void pack_f32(const AttentionPackArgs& args) {
+  constexpr std::size_t kPanel = kAttentionPanel;
+  const auto *k = static_cast<const float*>(args.k), *v = static_cast<const float*>(args.v);
+  auto* to = static_cast<float*>(args.packed_k);
+  for (std::size_t first = 0; first < args.keys; first += kPanel, to += kPanel * args.depth) {
+    const std::size_t count = args.keys - first < kPanel ? args.keys - first : kPanel;
+    for (std::size_t j = 0; j < kPanel; ++j) {
+      for (std::size_t p = 0; p < args.depth; ++p) {
+        to[p * kPanel + j] = j < count ? k[(first + j) * args.k_stride + p] : 0.0F;
+      }
+    }
+  }
+  to = static_cast<float*>(args.packed_v);
+  for (std::size_t first = 0; first < args.v_depth; first += kPanel) {
+    const std::size_t count = args.v_depth - first < kPanel ? args.v_depth - first : kPanel;
+    for (std::size_t j = 0; j < args.keys; ++j, to += kPanel) {
+      const float* row = v + j * args.v_stride + first;
+      if (count == kPanel) {
+        __builtin_memcpy(to, row, kPanel * sizeof(float));
+      } else {
+        for (std::size_t o = 0; o < kPanel; ++o) to[o] = o < count ? row[o] : 0.0F;
+      }
+    }
+  }
+}
+
+// Keys: four bytes of a row go side by side, and into the sum of the row.
+void pack_k_u8(const AttentionPackArgs& args) {
+  constexpr std::size_t kPanel = kAttentionPanel;
+  const std::size_t keys = attention_pad(args.keys, kPanel), quads = (args.depth + 3) / 4;
+  auto* to = static_cast<std::uint8_t*>(args.packed_k);
+  auto* sums = reinterpret_cast<std::int32_t*>(to + keys * quads * 4);
+  for (std::size_t j = 0; j < keys; ++j, ++sums) {
+    std::uint8_t* column = to + j / kPanel * quads * 64 + j % kPanel * 4;
+    const std::uint8_t* row = static_cast<const std::uint8_t*>(args.k) + j * args.k_stride;
+    std::int32_t sum = 0;
+    for (std::size_t q = 0; q < quads; ++q) {
+      std::int8_t bytes[4] = {};
+      const std::size_t left = args.depth - q * 4;
+      if (j < args.keys) {
+        for (std::size_t p = 0; p < 4; ++p) {
+          if (p < left) bytes[p] = static_cast<std::int8_t>(row[q * 4 + p] ^ 0x80);
+        }
+      }
+      sum += bytes[0] + bytes[1] + bytes[2] + bytes[3];
+      __builtin_memcpy(column + q * 64, bytes, 4);
+    }
+    *sums = sum;
+  }
+}
+
+// 16 columns of a row of values, those from `count` on zero.
+inline __m128i sixteen(const std::uint8_t* row, std::size_t count) {
+  const __m128i flip = _mm_set1_epi8(static_cast<char>(0x80));
+  if (count >= 16) return _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(row)), flip);
+  alignas(16) std::uint8_t bytes[16];
+  for (std::size_t o = 0; o < 16; ++o) bytes[o] = o < count ? row[o] ^ 0x80 : 0;
+  return _mm_load_si128(reinterpret_cast<const __m128i*>(bytes));
+}
+
+// Values: four rows are interleaved, byte by byte.
+void pack_v_u8(const AttentionPackArgs& args) {
+  constexpr std::size_t kPanel = kAttentionPanel;
+  const std::size_t keys = attention_pad(args.keys, kPanel);
+  auto* to = static_cast<std::uint8_t*>(args.packed_v);
+  for (std::size_t first = 0; first < args.v_depth; first += kPanel) {
+    for (std::size_t j = 0; j < keys; j += 4, to += 64) {
+      __m128i rows[4];
+      for (std::size_t r = 0; r < 4; ++r) {
+        const bool inside = j + r < args.keys;
+        const std::uint8_t* row = static_cast<const std::uint8_t*>(args.v) + (j + r) * args.v_stride + first;
+        rows[r] = inside ? sixteen(row, args.v_depth - first) : _mm_setzero_si128();
+      }
+      const __m128i low01 = _mm_unpacklo_epi8(rows[0], rows[1]), high01 = _mm_unpackhi_epi8(rows[0], rows[1]);
+      const __m128i low23 = _mm_unpacklo_epi8(rows[2], rows[3]), high23 = _mm_unpackhi_epi8(rows[2], rows[3]);
+      auto* out = reinterpret_cast<__m128i*>(to);
+      _mm_storeu_si128(out, _mm_unpacklo_epi16(low01, low23));
+      _mm_storeu_si128(out + 1, _mm_unpackhi_epi16(low01, low23));
+      _mm_storeu_si128(out + 2, _mm_unpacklo_epi16(high01, high23));
+      _mm_storeu_si128(out + 3, _mm_unpackhi_epi16(high01, high23));
+    }
+  }
+}
+
+void pack_u8(const AttentionPackArgs& args) {
+  pack_k_u8(args);
+  pack_v_u8(args);
+}
+
+}  // namespace
+}  // namespace quaver::kernels

@@ -1,0 +1,53 @@
+// MatMul followed by Add of a constant row: the product's bias.
+#include <algorithm>
+
+#include "passes/passes.h"
+#include "passes/rewrite.h"
+
+namespace quaver {
+namespace {
+
+// Whether the product's weight is stored, in float or in bytes.
+bool has_weight(Editor& edit, const Node& node) {
+  const ValueId weight = node.inputs[1];
+  if (edit.value(weight).constant()) return true;
+  const Node* dequantize = edit.made_by(weight, Op::DequantizeLinear);
+  return dequantize && edit.value(dequantize->inputs[0]).constant();
+}
+
+// One number for each column, and no more dimensions than the product has.
+bool is_row(const Value& bias, const Value& product) {
+  if (!bias.constant() || bias.dtype != DType::f32 || bias.shape.empty() || !product.ranked) return false;
+  if (product.shape.empty() || bias.shape.size() > product.shape.size()) return false;
+  return bias.shape.back() == product.shape.back() && count(bias.shape) == bias.shape.back();
+}
+
+bool fuse(Editor& edit, NodeId id) {
+  if (edit.node(id).op != Op::Add || !edit.node(id).attrs.items().empty()) return false;
+  for (std::size_t side = 0; side < 2; ++side) {
+    const ValueId product = edit.node(id).inputs[side], bias = edit.node(id).inputs[1 - side];
+    const Node* made = edit.made_by(product, Op::MatMul);
+    if (!made || !edit.single_use(product) || has_input(*made, 2) || has_input(*made, 3)) continue;
+    if (edit.value(product).dtype != DType::f32 || edit.value(product).quant || !made->attrs.items().empty()) continue;
+    if (edit.value(made->inputs[1]).shape.size() < 2) continue;  // a column's result has no columns
+    if (!has_weight(edit, *made) || !is_row(edit.value(bias), edit.value(product))) continue;
+    const NodeId maker = edit.producer(product);
+    const Value& row = edit.value(bias);
+    const ValueId flat = edit.graph.add_constant(row.name, DType::f32, {row.shape.back()}, *row.data);
+    remark(edit.node(maker), "with " + label(edit.node(id)));
+    const ValueId sum = edit.node(id).outputs[0];
+    edit.set_input(maker, 2, flat);
+    edit.kill(id);
+    edit.set_output(maker, 0, sum);
+    return true;
+  }
+  return false;
+}
+
+constexpr Rule kRules[] = {{"fuse_bias", fuse}};
+
+}  // namespace
+
+bool fuse_bias(Graph& graph, const Evaluator&) { return apply_rules(graph, kRules); }
+
+}  // namespace quaver

@@ -1,0 +1,183 @@
+// Functions that exporters spell in pieces become one node again: layer normalization, GELU by erf or by tanh, a square.
+#include <algorithm>
+#include <cmath>
+
+#include "passes/passes.h"
+#include "passes/rewrite.h"
+
+namespace quaver {
+namespace {
+
+bool near(std::optional<float> x, double to) { return x && std::fabs(*x - to) <= 1e-3 * std::fabs(to); }
+
+// The operand of a binary node beside a constant number near `c`; kNone where there is none.
+ValueId beside(Editor& edit, ValueId id, Op op, double c) {
+  const Node* node = edit.made_by(id, op);
+  if (!node || !node->attrs.items().empty()) return kNone;
+  if (near(constant_scalar(edit.graph, node->inputs[1]), c)) return node->inputs[0];
+  const bool commutes = op == Op::Add || op == Op::Mul;
+  return commutes && near(constant_scalar(edit.graph, node->inputs[0]), c) ? node->inputs[1] : kNone;
+}
+
+bool square_to_product(Editor& edit, NodeId id) {
+  const Node& node = edit.node(id);
+  if (node.op != Op::Pow || edit.value(node.inputs[0]).dtype != DType::f32) return false;
+  const std::optional<float> power = constant_scalar(edit.graph, node.inputs[1]);
+  const Value &x = edit.value(node.inputs[0]), &y = edit.value(node.outputs[0]);
+  if (!power || *power != 2.0F || !x.ranked || !y.ranked || x.shape.size() != y.shape.size()) return false;
+  edit.node(id).op = Op::Mul;
+  edit.set_input(id, 1, node.inputs[0]);
+  return true;
+}
+
+// The mean over the last axis, kept; kNone where `id` is none.
+ValueId mean_of(Editor& edit, ValueId id) {
+  const Node* node = edit.made_by(id, Op::ReduceMean);
+  if (!node || node->attrs.i("keepdims", 1) != 1) return kNone;
+  const Value& x = edit.value(node->inputs[0]);
+  const std::vector<std::int64_t> axes = node->attrs.ints("axes");
+  if (!x.ranked || axes.size() != 1) return kNone;
+  const auto rank = static_cast<std::int64_t>(x.shape.size());
+  return normalize_axis(axes[0], rank) == rank - 1 ? node->inputs[0] : kNone;
+}
+
+// x where `id` is x less its mean.
+ValueId centred(Editor& edit, ValueId id) {
+  const Node* node = edit.made_by(id, Op::Sub);
+  return node && mean_of(edit, node->inputs[1]) == node->inputs[0] ? node->inputs[0] : kNone;
+}
+
+// epsilon where `id` is the root of x's variance and epsilon.
+std::optional<float> deviation(Editor& edit, ValueId id, ValueId x) {
+  const Node* root = edit.made_by(id, Op::Sqrt);
+  const Node* sum = root ? edit.made_by(root->inputs[0], Op::Add) : nullptr;
+  if (!sum || !sum->attrs.items().empty()) return std::nullopt;
+  for (std::size_t side = 0; side < 2; ++side) {
+    const std::optional<float> epsilon = constant_scalar(edit.graph, sum->inputs[1 - side]);
+    const ValueId squared = epsilon ? mean_of(edit, sum->inputs[side]) : kNone;
+    const Node* square = squared == kNone ? nullptr : edit.made_by(squared, Op::Mul);
+    if (!square || !square->attrs.items().empty()) continue;
+    if (centred(edit, square->inputs[0]) == x && centred(edit, square->inputs[1]) == x) return epsilon;
+  }
+  return std::nullopt;
+}
+
+// The constant row [n] that the sole user of `id`, an `op`, takes beside it; moves `id` on to that user's result.
+ValueId row_after(Editor& edit, ValueId& id, NodeId& user, Op op, std::int64_t n) {
+  if (!edit.single_use(id)) return kNone;
+  const NodeId next = edit.users(id)[0];
+  const Node& node = edit.node(next);
+  if (node.op != op || !node.attrs.items().empty()) return kNone;
+  const ValueId other = node.inputs[0] == id ? node.inputs[1] : node.inputs[0];
+  const Value& row = edit.value(other);
+  if (!row.constant() || row.dtype != DType::f32 || row.shape.empty() || row.shape.back() != n ||
+      count(row.shape) != n || row.shape.size() > edit.value(id).shape.size()) {
+    return kNone;
+  }
+  id = node.outputs[0];
+  user = next;
+  return other;
+}
+
+ValueId flat_row(Editor& edit, ValueId row, std::int64_t n) {
+  const Value& value = edit.value(row);
+  return value.shape.size() == 1 ? row : edit.graph.add_constant(value.name, DType::f32, {n}, *value.data);
+}
+
+bool fuse_layer_norm(Editor& edit, NodeId id) {
+  if (edit.node(id).op != Op::Div || !edit.node(id).attrs.items().empty()) return false;
+  const ValueId numerator = edit.node(id).inputs[0], divisor = edit.node(id).inputs[1];
+  const ValueId x = centred(edit, numerator);
+  const std::optional<float> epsilon = x == kNone ? std::nullopt : deviation(edit, divisor, x);
+  if (!epsilon || edit.value(x).dtype != DType::f32) return false;
+  const std::int64_t n = edit.value(x).shape.back();
+  if (n < 1) return false;
+  ValueId y = edit.node(id).outputs[0];
+  NodeId scaled = kNone, moved = kNone;
+  ValueId gamma = row_after(edit, y, scaled, Op::Mul, n);
+  const ValueId beta = gamma == kNone ? kNone : row_after(edit, y, moved, Op::Add, n);
+  if (gamma == kNone) gamma = add_floats(edit.graph, edit.value(y).name + "/ones", std::vector<float>(n, 1.0F));
+  std::vector<ValueId> inputs{x, flat_row(edit, gamma, n)};
+  if (beta != kNone) inputs.push_back(flat_row(edit, beta, n));
+  Attrs attrs;
+  attrs.set("axis", std::int64_t{-1});
+  attrs.set("epsilon", double{*epsilon});
+  const std::string name = edit.node(moved != kNone ? moved : scaled != kNone ? scaled : id).name;
+  for (const NodeId fused : {moved, scaled, id}) {
+    if (fused != kNone) edit.kill(fused);
+  }
+  edit.add(Op::LayerNormalization, name, std::move(inputs), {y}, std::move(attrs));
+  edit.prune(numerator);
+  edit.prune(divisor);
+  return true;
+}
+
+// x where `id` is 1 + erf(x / √2).
+ValueId erf_operand(Editor& edit, ValueId id) {
+  const ValueId erf = beside(edit, id, Op::Add, 1.0);
+  const Node* node = erf == kNone ? nullptr : edit.made_by(erf, Op::Erf);
+  if (!node) return kNone;
+  const ValueId x = beside(edit, node->inputs[0], Op::Div, std::sqrt(2.0));
+  return x != kNone ? x : beside(edit, node->inputs[0], Op::Mul, std::sqrt(0.5));
+}
+
+// x where `id` is 1 + tanh(√(2/π) · (x + 0.044715 · x³)).
+ValueId tanh_operand(Editor& edit, ValueId id) {
+  const ValueId tanh = beside(edit, id, Op::Add, 1.0);
+  const Node* node = tanh == kNone ? nullptr : edit.made_by(tanh, Op::Tanh);
+  const ValueId sum = node ? beside(edit, node->inputs[0], Op::Mul, std::sqrt(2.0 / 3.14159265358979)) : kNone;
+  const Node* add = sum == kNone ? nullptr : edit.made_by(sum, Op::Add);
+  if (!add) return kNone;
+  for (std::size_t side = 0; side < 2; ++side) {
+    const ValueId x = add->inputs[side];
+    const ValueId cube = beside(edit, add->inputs[1 - side], Op::Mul, 0.044715);
+    const Node* pow = cube == kNone ? nullptr : edit.made_by(cube, Op::Pow);
+    if (pow && pow->inputs[0] == x && near(constant_scalar(edit.graph, pow->inputs[1]), 3.0)) return x;
+  }
+  return kNone;
+}
+
+// The product of the two operands of `node` and ½ in any order: x · ½ · (1 + …), where the last is given by `find`.
+ValueId gelu_operand(Editor& edit, const Node& node, ValueId (*find)(Editor&, ValueId)) {
+  for (std::size_t side = 0; side < 2; ++side) {
+    const ValueId one = node.inputs[side], other = node.inputs[1 - side];
+    if (near(constant_scalar(edit.graph, one), 0.5)) {  // ½ · (x · (1 + …))
+      const Node* inner = edit.made_by(other, Op::Mul);
+      for (std::size_t i = 0; inner && i < 2; ++i) {
+        if (find(edit, inner->inputs[i]) == inner->inputs[1 - i]) return inner->inputs[1 - i];
+      }
+      continue;
+    }
+    const ValueId half = beside(edit, one, Op::Mul, 0.5);  // (½ · x) · (1 + …), or x · (½ · (1 + …))
+    if (half == kNone) continue;
+    if (find(edit, other) == half) return half;
+    if (find(edit, half) == other) return other;
+  }
+  return kNone;
+}
+
+bool fuse_gelu(Editor& edit, NodeId id) {
+  if (edit.node(id).op != Op::Mul || !edit.node(id).attrs.items().empty()) return false;
+  if (edit.value(edit.node(id).outputs[0]).dtype != DType::f32) return false;
+  ValueId x = gelu_operand(edit, edit.node(id), erf_operand);
+  const bool exact = x != kNone;
+  if (!exact) x = gelu_operand(edit, edit.node(id), tanh_operand);
+  if (x == kNone || !edit.value(x).ranked || edit.value(x).shape != edit.value(edit.node(id).outputs[0]).shape) {
+    return false;
+  }
+  const std::vector<ValueId> before = edit.node(id).inputs;
+  edit.node(id).op = Op::Gelu;
+  edit.node(id).attrs.set("approximate", std::string(exact ? "none" : "tanh"));
+  edit.set_inputs(id, {x});
+  for (const ValueId in : before) edit.prune(in);
+  return true;
+}
+
+constexpr Rule kRules[] = {
+    {"square_to_product", square_to_product}, {"fuse_layer_norm", fuse_layer_norm}, {"fuse_gelu", fuse_gelu}};
+
+}  // namespace
+
+bool fuse_functions(Graph& graph, const Evaluator&) { return apply_rules(graph, kRules); }
+
+}  // namespace quaver
