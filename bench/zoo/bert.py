@@ -18,8 +18,8 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto
 
-from zoo.graph import FloatArray, ParameterSource
-from zoo.transformer import Encoder
+from zoo.graph import FloatArray
+from zoo.transformer import Encoder, Seeded
 
 Feed = dict[str, npt.NDArray[np.int64]]
 
@@ -27,7 +27,6 @@ Feed = dict[str, npt.NDArray[np.int64]]
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 _WORDS, _POSITIONS, _TYPES = 30522, 512, 2
-_TOKENS = 128
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class Bert:
         ModuleNotFoundError
             If the package of the weights is not installed.
         """
-        parameters = _trained if self.distribution else _seeded(self.hidden)
+        parameters = _trained if self.distribution else Seeded(self.hidden)
         net = Encoder("bert", parameters, hidden=self.hidden, heads=self.heads, epsilon=1e-12)
         x, shape = self._embeddings(net), net.token_shape("input_ids")
         mask = net.mask("attention_mask")
@@ -94,16 +93,16 @@ class Bert:
 
     def _layer(self, net: Encoder, x: str, shape: str, mask: str, name: str) -> str:
         n = self.hidden
-        own = [
-            net.linear(x, f"{name}.attention.self.{p}", n, n) for p in ("query", "key", "value")
-        ]
+        own = [net.linear(x, f"{name}.attention.self.{p}", n, n) for p in ("query", "key", "value")]
         context = net.attention(own[0], own[1], own[2], shape, mask, f"{name}.attention")
         mixed = net.linear(context, f"{name}.attention.output.dense", n, n)
         added = net.node("Add", [mixed, x], f"{name}.attention/added")
         x = net.layer_norm(added, f"{name}.attention.output.LayerNorm")
         inner = net.gelu(net.linear(x, f"{name}.intermediate.dense", n, 4 * n))
         outer = net.linear(inner, f"{name}.output.dense", 4 * n, n)
-        return net.layer_norm(net.node("Add", [outer, x], f"{name}/added"), f"{name}.output.LayerNorm")
+        return net.layer_norm(
+            net.node("Add", [outer, x], f"{name}/added"), f"{name}.output.LayerNorm"
+        )
 
 
 #: The networks, by name.
@@ -132,18 +131,6 @@ def _weights() -> dict[str, FloatArray]:
 
 def _trained(name: str, shape: tuple[int, ...]) -> FloatArray:
     return _weights()[name].reshape(shape)
-
-
-def _seeded(hidden: int) -> ParameterSource:
-    random = np.random.default_rng(0)
-
-    def draw(name: str, shape: tuple[int, ...]) -> FloatArray:
-        if name.endswith("LayerNorm.weight"):
-            return random.uniform(0.7, 1.3, shape).astype(np.float32)
-        spread = 0.05 if name.startswith("embeddings") else (2.0 / (hidden + shape[0])) ** 0.5
-        return random.normal(0, spread, shape).astype(np.float32)
-
-    return draw
 
 
 @cache

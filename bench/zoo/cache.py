@@ -11,19 +11,21 @@ import time
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import onnx
 
-from zoo import efficientnet_lite0, mobilenet_v2, packaged, photos, resnet50
-from zoo.graph import IMAGE_SIZE, FloatArray
-from zoo.quantize import Activation, Style, quantize
+from zoo import bert, efficientnet_lite0, mobilenet_v2, packaged, photos, resnet50, vit
+from zoo.graph import IMAGE_SIZE
+from zoo.quantize import Activation, Feed, Style, quantize
 
 
 class Network(Protocol):
-    """What a module of an architecture provides."""
+    """What an architecture provides.
 
-    NORMALIZATION: photos.Normalization
+    Beside this either NORMALIZATION, of the photographs to calibrate on, or `calibration`, which
+    gives feeds for a batch.
+    """
 
     def build(self, batch: int | None = 1) -> onnx.ModelProto:
         """Build the float network."""
@@ -36,20 +38,21 @@ class _Quantization(NamedTuple):
 
 
 #: The classifiers of 224×224 pixels, by name.
-NETWORKS: dict[str, Network] = {
+NETWORKS: dict[str, Any] = {
     "efficientnet-lite0": efficientnet_lite0,
     "mobilenet-v2": mobilenet_v2,
     "resnet50": resnet50,
 }
 
 #: Every network, those that come as files of optional packages included.
-ALL: dict[str, Network] = {**NETWORKS, **packaged.NETWORKS}
+ALL: dict[str, Network] = {**NETWORKS, **packaged.NETWORKS, **bert.NETWORKS, "vit-tiny": vit}
 
 #: With onnxruntime, the way its users do; "-int8-quaver" is by Quaver's own quantizer.
 _QUANTIZATIONS = {
     "-int8": _Quantization("qdq", "u8"),
     "-int8-s8": _Quantization("qdq", "s8"),
     "-int8-qoperator": _Quantization("qoperator", "u8"),
+    "-int8-dynamic": _Quantization("dynamic", "u8"),
     "-int8-s8-qoperator": _Quantization("qoperator", "s8"),
 }
 
@@ -109,17 +112,19 @@ def path(name: str, batch: int | None = 1) -> Path:
     return file
 
 
-def _calibration(network: str, batch: int) -> FloatArray:
-    """Draw runs of crops, float32 [runs, batch, 3, height, width]; of larger ones fewer."""
-    size = getattr(ALL[network], "SIZE", (IMAGE_SIZE, IMAGE_SIZE))
+def _calibration(name: str, batch: int) -> list[Feed]:
+    """Draw runs to calibrate on: an architecture's own, or crops of photographs."""
+    network: Any = ALL[name]
+    if hasattr(network, "calibration"):
+        return list(network.calibration(batch))
+    size = getattr(network, "SIZE", (IMAGE_SIZE, IMAGE_SIZE))
     crops = max(_CALIBRATION_PIXELS // math.prod(size), 8)
     count = math.ceil(min(crops, _CALIBRATION_CROPS) / batch) * batch
-    normalization = ALL[network].NORMALIZATION
-    drawn = photos.random_crops(count, normalization, seed=_CALIBRATION_SEED, size=size)
-    return drawn.reshape(-1, batch, *drawn.shape[1:])
+    drawn = photos.random_crops(count, network.NORMALIZATION, seed=_CALIBRATION_SEED, size=size)
+    return list(drawn.reshape(-1, batch, *drawn.shape[1:]))
 
 
-def _quantized(model: onnx.ModelProto, runs: FloatArray, suffix: str) -> onnx.ModelProto:
+def _quantized(model: onnx.ModelProto, runs: list[Feed], suffix: str) -> onnx.ModelProto:
     if suffix != _OURS:
         return quantize(model, runs, **_QUANTIZATIONS[suffix]._asdict())
     import quaver  # noqa: PLC0415 -- the others can be built without it

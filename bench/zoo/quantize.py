@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Any, Literal
 
+import numpy.typing as npt
 import onnx
-from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from zoo.graph import FloatArray
 
-Style = Literal["qdq", "qoperator"]
+#: One run: the value of the only input, or values by name.
+Feed = FloatArray | dict[str, npt.NDArray[Any]]
+Style = Literal["qdq", "qoperator", "dynamic"]
 Activation = Literal["u8", "s8"]
 
 
 def quantize(
     model: onnx.ModelProto,
-    images: Iterable[FloatArray],
+    images: Iterable[Feed],
     *,
     style: Style = "qdq",
     activation: Activation = "u8",
@@ -34,10 +37,11 @@ def quantize(
     model
         With one input.
     images
-        What to calibrate on: values of that input.
+        What to calibrate on.
     style
         "qdq" puts QuantizeLinear/DequantizeLinear pairs around float operators, "qoperator"
-        uses integer operators such as QLinearConv.
+        uses integer operators such as QLinearConv. "dynamic" finds the ranges of activations in
+        each run (MatMulInteger), and calibrates on nothing.
     activation
         Type of activations, uint8 or int8; both with a zero point.
 
@@ -54,6 +58,9 @@ def quantize(
         onnx.save(model, original)
         # ONNX shape inference suffices here; the symbolic one would need sympy.
         quant_pre_process(original, prepared, skip_symbolic_shape=True)
+        if style == "dynamic":
+            quantize_dynamic(prepared, quantized, weight_type=QuantType.QInt8, per_channel=True)
+            return onnx.load(quantized)
         quantize_static(
             prepared,
             quantized,
@@ -69,10 +76,10 @@ def quantize(
 class _Reader:
     """Feeds images to the calibrator, as its CalibrationDataReader."""
 
-    def __init__(self, name: str, images: Iterable[FloatArray]) -> None:
+    def __init__(self, name: str, images: Iterable[Feed]) -> None:
         self._name = name
         self._images = iter(images)
 
-    def get_next(self) -> dict[str, FloatArray] | None:
+    def get_next(self) -> dict[str, npt.NDArray[Any]] | None:
         image = next(self._images, None)
-        return None if image is None else {self._name: image}
+        return image if image is None or isinstance(image, dict) else {self._name: image}

@@ -9,11 +9,34 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from zoo.graph import ParameterSource
+from zoo.graph import FloatArray, ParameterSource
 
 _OPSET = 14  # the exporter's default for years: layer normalization comes in pieces
 _IR_VERSION = 8
 _MASKED = np.finfo(np.float32).min
+
+
+class Seeded:
+    """Parameters drawn from a seed, at the scale that training starts from.
+
+    Parameters
+    ----------
+    hidden
+        Width of a token.
+    """
+
+    def __init__(self, hidden: int) -> None:
+        self._hidden = hidden
+        self._random = np.random.default_rng(0)
+
+    def __call__(self, name: str, shape: tuple[int, ...]) -> FloatArray:
+        """Draw one parameter."""
+        if "norm" in name.lower() and name.endswith(".weight"):
+            return self._random.uniform(0.7, 1.3, shape).astype(np.float32)
+        fan_in = int(np.prod(shape[1:])) or 1
+        table = "embeddings" in name or len(shape) == 1 or shape[0] == 1
+        spread = 0.05 if table else fan_in**-0.5
+        return self._random.normal(0, spread, shape).astype(np.float32)
 
 
 class Encoder:

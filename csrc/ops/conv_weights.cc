@@ -60,20 +60,23 @@ std::vector<const float*> prepare(const LowerContext& context, const ConvGeometr
   return {context.constant<float>(1).data()};
 }
 
+std::vector<std::int32_t> integer_zero_points(const LowerContext& context, std::size_t i) {
+  if (!context.has_input(i)) return {0};
+  const Value& value = context.input(i);
+  if (!value.constant()) context.fail("the zero point of its weight is computed at run time");
+  const bool is_signed = value.dtype == DType::s8;
+  std::vector<std::int32_t> zero;
+  for (const std::byte b : value.data->as<std::byte>()) {
+    zero.push_back(is_signed ? static_cast<std::int8_t>(b) : static_cast<std::uint8_t>(b));
+  }
+  return zero;
+}
+
 WeightPlanes integer_weights(const LowerContext& context, const Value& weight, std::size_t rows) {
   if (!weight.constant()) context.fail("its weight '", weight.name, "' is computed at run time");
-  std::vector<std::int32_t> zero(1, 0);
-  if (context.has_input(3)) {
-    const Value& value = context.input(3);
-    if (!value.constant()) context.fail("the zero point of its weight is computed at run time");
-    const bool is_signed = value.dtype == DType::s8;
-    zero.clear();
-    for (const std::byte b : value.data->as<std::byte>()) {
-      zero.push_back(is_signed ? static_cast<std::int8_t>(b) : static_cast<std::uint8_t>(b));
-    }
-    if (zero.size() != 1 && zero.size() != rows) {
-      context.fail("its weight has ", zero.size(), " zero points for ", rows, " output channels");
-    }
+  const std::vector<std::int32_t> zero = integer_zero_points(context, 3);
+  if (zero.size() != 1 && zero.size() != rows) {
+    context.fail("its weight has ", zero.size(), " zero points for ", rows, " output channels");
   }
   // The cache knows weights by address, and a product's have been transposed on the way.
   const bool as_stored = &weight == &context.input(1);

@@ -78,6 +78,7 @@ std::vector<const float*> prepare(const LowerContext& context, const ConvGeometr
 
 // For ConvInteger and MatMulInteger, whose inputs 2 and 3 are the zero points of activations and weights (0 where left
 // out): the planes of w − zero, and the step's bias for a zero point of x that is constant or known only at run time.
+std::vector<std::int32_t> integer_zero_points(const LowerContext& context, std::size_t input);
 WeightPlanes integer_weights(const LowerContext& context, const Value& weight, std::size_t rows);
 void set_integer_zero(const LowerContext& context, GemmStep<U8Gemm>& step, const WeightPlanes& weights,
                       std::size_t group, std::size_t width, std::size_t depth);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <type_traits>
 #include <vector>
@@ -76,6 +77,10 @@ class GemmStep final : public Step {
   // The input's zero point where it is computed at run time (u8): subtracted with `sums`, the weights' column sums.
   ValueId x_zero = kNone;
   std::vector<std::int32_t> sums;  // padded to panels, like bias
+  // The input's scale where that is, too: `scale` holds the weights' alone then, and `shift` the reals added to
+  // results.
+  ValueId x_scale = kNone;
+  std::vector<float> shift;
 
   bool absorb_table(std::span<const std::uint8_t> table, IsaSet isa, ValueId out) override {
     if constexpr (!std::is_same_v<Element, std::uint8_t>) return false;
@@ -93,12 +98,15 @@ class GemmStep final : public Step {
     units = cuts_.size();
     info.kernel = kernel->name;
     info.isa = kernel->isa;
-    if (x_zero != kNone) scratch = bias.size() * sizeof(bias[0]) + pad.size();
+    if (x_zero != kNone || x_scale != kNone) {
+      scratch = bias.size() * (sizeof(bias[0]) + sizeof(float)) + pad.size();
+    }
     for (const GemmPart& part : parts) info.macs += images * part.m * part.n * part.taps * args.k;
   }
 
   void run(const RunContext& context, std::size_t first, std::size_t last) const override {
-    const Args base = at_run_time(context);
+    bool shift_late = false;
+    const Args base = at_run_time(context, shift_late);
     for (std::size_t u = first; u < last; ++u) {
       const Cut& cut = cuts_[u];
       const GemmPart& part = parts[cut.part];
@@ -127,30 +135,55 @@ class GemmStep final : public Step {
         call.r_stride = part.y_stride;
       }
       kernel->run(call);
+      if (shift_late) add_shift(context, cut, place, part.y_stride);
       tail_.run(context, place, cut.rows, cut.columns, part.y_stride);
     }
   }
 
  private:
-  // `args`, with bias and padding for a zero point that is only known now.
-  Args at_run_time(const RunContext& context) const {
+  // `args`, with bias, padding and scales for a zero point and a scale that are only known now.
+  Args at_run_time(const RunContext& context, [[maybe_unused]] bool& shift_late) const {
     Args now = args;
     if constexpr (std::is_integral_v<typename Family::Bias>) {
-      if (x_zero == kNone) return now;
-      const std::uint8_t zero = *context.as<std::uint8_t>(x_zero);
+      if (x_zero == kNone && x_scale == kNone) return now;
+      const std::uint8_t zero = x_zero == kNone ? 0 : *context.as<std::uint8_t>(x_zero);
       auto* folded = reinterpret_cast<std::int32_t*>(context.scratch);
-      for (std::size_t i = 0; i < bias.size(); ++i) folded[i] = bias[i] - zero * sums[i];
-      auto* padding = reinterpret_cast<std::uint8_t*>(folded + bias.size());
+      for (std::size_t i = 0; i < bias.size(); ++i) folded[i] = sums.empty() ? bias[i] : bias[i] - zero * sums[i];
+      auto* scaled = reinterpret_cast<float*>(folded + bias.size());
+      auto* padding = reinterpret_cast<std::uint8_t*>(scaled + bias.size());
       std::fill_n(padding, pad.size(), zero);
       now.bias = folded;
       now.pad = padding;
+      if (x_scale == kNone) return now;
+      for (std::size_t i = 0; i < scale.size(); ++i) scaled[i] = *context.as<float>(x_scale) * scale[i];
+      now.scale = scaled;
+      shift_late = !fold_shift(scaled, folded);
     }
     return now;
+  }
+
+  // Adds `shift`, rounded to steps of a sum, to the start values; false, and nothing, where it is too large for that.
+  bool fold_shift(const float* scaled, std::int32_t* folded) const {
+    constexpr float kLargest = 1 << 30;
+    for (std::size_t i = 0; i < shift.size(); ++i) {
+      if (shift[i] != 0 && !(std::fabs(shift[i] / scaled[i]) < kLargest)) return false;
+    }
+    for (std::size_t i = 0; i < shift.size(); ++i) {
+      if (shift[i] != 0) folded[i] += static_cast<std::int32_t>(std::nearbyint(shift[i] / scaled[i]));
+    }
+    return true;
   }
 
   struct Cut {
     std::uint32_t part, image, row, rows, column, columns;
   };
+
+  void add_shift(const RunContext& context, const Cut& cut, std::size_t place, std::size_t stride) const {
+    for (std::size_t row = 0; row < cut.rows; ++row) {
+      auto* c = reinterpret_cast<float*>(context.as<std::byte>(y) + place + row * stride);
+      for (std::size_t j = 0; j < cut.columns; ++j) c[j] = c[j] + shift[cut.column + j];
+    }
+  }
 
   // A unit's weights stay in L2 while its rows pass; units enough for threads to share, but no narrower than what pays
   // for the staging of their rows.

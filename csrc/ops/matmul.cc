@@ -157,4 +157,28 @@ std::unique_ptr<Step> lower_MatMulInteger(LowerContext& context) {
   return step;
 }
 
+std::unique_ptr<Step> lower_MatMulIntegerToFloat(LowerContext& context) {
+  const MatMulShape shape = matmul_shape(context);
+  if (context.input(0).dtype != DType::u8) context.fail("its activations are ", name_of(context.input(0).dtype));
+  if (!context.input(1).constant() || !shape.shared_b) context.fail("its weight is computed at run time");
+  auto step = std::make_unique<GemmStep<U8Gemm>>();
+  const Value rows = by_rows(context.input(1), shape);
+  const auto scales = context.constant<float>(3);
+  const WeightPlanes weights =
+      weight_planes(rows, shape.n, integer_zero_points(context, 5), {scales.begin(), scales.end()});
+  step->scale = pad_groups<float>(weights.scale, 1, shape.n);
+  step->bias.assign(pad_to_panel(shape.n), 0);
+  step->sums =
+      pad_groups<std::int32_t>(std::vector<std::int32_t>(weights.sums.begin(), weights.sums.end()), 1, shape.n);
+  step->shift = spread<float>(context.has_input(6) ? context.constant<float>(6) : std::span<const float>{}, shape.n);
+  step->x_scale = context.in(2);
+  if (context.has_input(4)) step->x_zero = context.in(4);
+  step->args.output = kernels::Output::f32;
+  step->y_element = sizeof(float);
+  step->kernel = &kernels::pick_gemm_u8(context.isa, shape.m * shape.a.size(), shape.n, shape.k);
+  add_part<U8Gemm>(context, *step, shape, weights.planes);
+  step->finish();
+  return step;
+}
+
 }  // namespace quaver

@@ -112,6 +112,14 @@ std::unique_ptr<Step> lower_LeakyRelu(LowerContext& context) {
   return lower_unary(context, leaky_relu, context.node.attrs.f("alpha", 0.01));
 }
 
+std::unique_ptr<Step> lower_Gelu(LowerContext& context) {
+  return lower_unary(context, context.node.attrs.s("approximate", "none") == "tanh" ? gelu_tanh : gelu);
+}
+
+std::unique_ptr<Step> lower_Swish(LowerContext& context) {
+  return lower_unary(context, swish, context.node.attrs.f("alpha", 1.0));
+}
+
 std::unique_ptr<Step> lower_HardSwish(LowerContext& context) { return lower_unary(context, hard_swish); }
 std::unique_ptr<Step> lower_Sigmoid(LowerContext& context) { return lower_unary(context, sigmoid); }
 std::unique_ptr<Step> lower_Tanh(LowerContext& context) { return lower_unary(context, tanh); }

@@ -50,6 +50,14 @@ ValueId past_rounding(Editor& edit, ValueId id) {
   return node && edit.made_by(node->inputs[0], Op::MatMul) ? node->inputs[0] : id;
 }
 
+bool in_bytes(const Value& value) { return value.dtype == DType::u8 && value.quant && value.quant->per_tensor(); }
+
+// The bytes that a value is made from by DequantizeLinear, where it is.
+ValueId bytes_of(Editor& edit, ValueId id) {
+  const Node* node = edit.made_by(id, Op::DequantizeLinear);
+  return node && in_bytes(edit.value(node->inputs[0])) ? node->inputs[0] : id;
+}
+
 bool four_static(const Value& value) { return value.shape.size() == 4 && value.static_shape(); }
 
 bool find_scores(Editor& edit, ValueId x, Found& found) {
@@ -72,8 +80,8 @@ bool find_scores(Editor& edit, ValueId x, Found& found) {
   if (!product || product->inputs.size() > 2 || !product->attrs.items().empty() || edit.value(x).shape != shape) {
     return false;
   }
-  found.q = without_factors(edit, product->inputs[0], found.scale);
-  found.k = without_factors(edit, product->inputs[1], found.scale);
+  found.q = bytes_of(edit, without_factors(edit, product->inputs[0], found.scale));
+  found.k = bytes_of(edit, without_factors(edit, product->inputs[1], found.scale));
   if (found.mask == kNone) return true;
   const Value& mask = edit.value(found.mask);
   if (mask.dtype != DType::f32 || !mask.static_shape() || mask.shape.empty() || mask.shape.size() > 4) return false;
@@ -108,7 +116,10 @@ bool find_result(Editor& edit, ValueId p, Found& found) {
   if (found.y == kNone) return false;
   const Node& product = edit.node(edit.producer(found.y));
   if (product.inputs.size() > 2 || !product.attrs.items().empty() || product.inputs[0] != p) return false;
-  found.v = product.inputs[1];
+  found.v = bytes_of(edit, product.inputs[1]);
+  // Floats that become bytes at once, where the operands are bytes, are bytes.
+  const ValueId bytes = sole_result(edit, found.y, Op::QuantizeLinear);
+  if (bytes != kNone && in_bytes(edit.value(bytes)) && in_bytes(edit.value(found.v))) found.y = bytes;
   return true;
 }
 
@@ -140,8 +151,7 @@ ValueId before_batched_transpose(Editor& edit, ValueId id) {
 ValueId keys(Editor& edit, ValueId turned) {
   if (const ValueId flat = before_heads(edit, turned, {0, 2, 3, 1}); flat != kNone) return flat;
   ValueId k = before_batched_transpose(edit, turned);
-  if (const Node* turn = edit.made_by(turned, Op::Transpose);
-      turn && perm_of(edit.graph, *turn) == Perm{0, 1, 3, 2}) {
+  if (const Node* turn = edit.made_by(turned, Op::Transpose); turn && perm_of(edit.graph, *turn) == Perm{0, 1, 3, 2}) {
     k = turn->inputs[0];
   }
   if (k == kNone) {
@@ -172,10 +182,7 @@ ValueId joined(Editor& edit, ValueId y) {
 
 // All in float, or all operands in bytes of one scale.
 bool same_kind(Editor& edit, const Found& found) {
-  const auto quantized = [&](ValueId id) {
-    const Value& value = edit.value(id);
-    return value.dtype == DType::u8 && value.quant && value.quant->per_tensor();
-  };
+  const auto quantized = [&](ValueId id) { return in_bytes(edit.value(id)); };
   const auto plain = [&](ValueId id) { return edit.value(id).dtype == DType::f32 && !edit.value(id).quant; };
   if (plain(found.q) && plain(found.k) && plain(found.v)) return plain(found.y);
   return quantized(found.q) && quantized(found.k) && quantized(found.v) && (plain(found.y) || quantized(found.y));
@@ -186,8 +193,8 @@ bool fits(Editor& edit, const Found& found) {
     if (!four_static(edit.value(id))) return false;
   }
   const Dims &q = edit.value(found.q).shape, &k = edit.value(found.k).shape, &v = edit.value(found.v).shape;
-  return q[0] == k[0] && q[0] == v[0] && q[1] == k[1] && q[1] == v[1] && q[3] == k[2] && k[3] == v[2] &&
-         count(q) > 0 && count(v) > 0 && same_kind(edit, found);
+  return q[0] == k[0] && q[0] == v[0] && q[1] == k[1] && q[1] == v[1] && q[3] == k[2] && k[3] == v[2] && count(q) > 0 &&
+         count(v) > 0 && same_kind(edit, found);
 }
 
 bool fuse(Editor& edit, NodeId id) {
@@ -206,7 +213,8 @@ bool fuse(Editor& edit, NodeId id) {
   attrs.set("heads", edit.value(found.q).shape[1]);
   attrs.set("scale", found.scale);
   if (found.nan_is_zero) attrs.set("nan_is_zero", std::int64_t{1});
-  const NodeId product = edit.producer(found.y);
+  const NodeId last = edit.producer(found.y);
+  const NodeId product = edit.node(last).op == Op::MatMul ? last : edit.producer(edit.node(last).inputs[0]);
   const ValueId flat = joined(edit, found.y);
   if (flat != kNone) attrs.set("flat", std::int64_t{1});
   const ValueId out = flat == kNone ? found.y : flat;
@@ -217,7 +225,8 @@ bool fuse(Editor& edit, NodeId id) {
   const ValueId tokens = flat == kNone ? kNone : edit.node(joiner).inputs[0];
   if (joiner != kNone) edit.kill(joiner);
   if (tokens != kNone) edit.kill(edit.producer(tokens));
-  edit.kill(product);
+  edit.kill(last);
+  if (last != product) edit.kill(product);
   edit.add(Op::Attention, name, inputs, {out}, attrs);
   for (const ValueId value : before) edit.prune(value);
   return true;

@@ -1,4 +1,5 @@
-// Functions that exporters spell in pieces become one node again: layer normalization, GELU by erf or by tanh, a square.
+// Functions that exporters spell in pieces become one node again: layer normalization, GELU by erf or by tanh, a
+// square.
 #include <algorithm>
 #include <cmath>
 

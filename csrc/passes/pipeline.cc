@@ -12,6 +12,7 @@ constexpr Pass kPipeline[] = {
     {"fold_constants_keep_quantized", fold_constants_keep_quantized},
     {"fuse_functions", fuse_functions},
     {"fuse_bias", fuse_bias},
+    {"fuse_dynamic", fuse_dynamic},
     {"push_transposes", push_transposes},
     {"fold_batch_norm", fold_batch_norm},
     {"fold_constants_keep_quantized", fold_constants_keep_quantized},

@@ -18,7 +18,8 @@ Dims four(InferContext& c, std::size_t i, std::int64_t heads) {
     if (contradicts(shape[1], heads)) c.fail("'", c.input(i).name, "' has ", shape[1], " heads, not ", heads);
     return shape;
   }
-  if (shape.size() != 3) c.fail("'", c.input(i).name, "' has the shape ", to_string(shape), "; rank 3 or 4 is expected");
+  if (shape.size() != 3)
+    c.fail("'", c.input(i).name, "' has the shape ", to_string(shape), "; rank 3 or 4 is expected");
   if (shape[2] == kDynamic) return {shape[0], heads, shape[1], kDynamic};
   if (shape[2] % heads != 0) c.fail("'", c.input(i).name, "' has ", shape[2], " columns for ", heads, " heads");
   return {shape[0], heads, shape[1], shape[2] / heads};
@@ -34,8 +35,8 @@ void infer_attention(InferContext& c) {
   if (contradicts(k[2], v[2])) c.fail(k[2], " keys and ", v[2], " values");
   if (c.has_input(3)) {
     expect_dtype(c, 3, {DType::f32});
-    if (c.ranked(3) && (c.input(3).shape.empty() || c.input(3).shape.size() > 4 ||
-                        contradicts(c.input(3).shape.back(), k[2]))) {
+    if (c.ranked(3) &&
+        (c.input(3).shape.empty() || c.input(3).shape.size() > 4 || contradicts(c.input(3).shape.back(), k[2]))) {
       c.fail("the mask has the shape ", to_string(c.input(3).shape), " for ", k[2], " keys");
     }
   }

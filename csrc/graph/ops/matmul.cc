@@ -44,9 +44,26 @@ void infer_matmul_integer(InferContext& c) {
   output_product(c, DType::i32);
 }
 
+// a, b, their scales, their zero points, and a bias added to the reals.
+void infer_matmul_integer_to_float(InferContext& c) {
+  expect_dtype(c, 0, {DType::u8, DType::s8});
+  expect_dtype(c, 1, {DType::u8, DType::s8});
+  expect_dtype(c, 2, {DType::f32});
+  expect_dtype(c, 3, {DType::f32});
+  for (const std::size_t i : {std::size_t{3}, std::size_t{5}, std::size_t{6}}) {
+    if (!c.ranked(i) || !c.ranked(1) || c.input(1).shape.empty() || !is_static(c.input(i).shape)) continue;
+    const std::int64_t size = count(c.input(i).shape);
+    if (size != 1 && contradicts(size, c.input(1).shape.back())) {
+      c.fail("'", c.input(i).name, "' has ", size, " elements for ", c.input(1).shape.back(), " columns");
+    }
+  }
+  output_product(c, DType::f32);
+}
+
 }  // namespace
 
 const OpSchema schema_MatMul{2, 4, 1, 1, kFused, infer_matmul};
 const OpSchema schema_MatMulInteger{2, 4, 1, 1, {}, infer_matmul_integer};
+const OpSchema schema_MatMulIntegerToFloat{4, 7, 1, 1, {}, infer_matmul_integer_to_float};
 
 }  // namespace quaver

@@ -8,10 +8,9 @@ namespace {
 
 // In order of rank.
 constexpr const AttentionKernel* kKernels[] = {
-    &kAttentionF32Scalar,     &kAttentionU8Scalar,
+    &kAttentionF32Scalar, &kAttentionU8Scalar,
 #if defined(__x86_64__)
-    &kAttentionF32Avx2,       &kAttentionU8Avx2,       &kAttentionU8AvxVnni,
-    &kAttentionF32Avx512Vnni, &kAttentionU8Avx512Vnni,
+    &kAttentionF32Avx2,   &kAttentionU8Avx2,   &kAttentionU8AvxVnni, &kAttentionF32Avx512Vnni, &kAttentionU8Avx512Vnni,
 #endif
 };
 

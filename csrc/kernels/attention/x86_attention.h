@@ -131,8 +131,8 @@ inline void score_tile(const Block<T>& b, const char* const (&rows)[R], std::siz
 #pragma GCC unroll 8
     for (int r = 1; r < R; ++r) acc[r][v] = acc[0][v];
   }
-  const char* w = static_cast<const char*>(b.args.k) + vector / kVectorsOfPanel * panel +
-                  vector % kVectorsOfPanel * kLanes * kStep;
+  const char* w =
+      static_cast<const char*>(b.args.k) + vector / kVectorsOfPanel * panel + vector % kVectorsOfPanel * kLanes * kStep;
   multiply<T, R, N>(acc, rows, b.k_steps, w, panel);
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
@@ -226,11 +226,11 @@ inline void result_tile(const Block<T>& b, std::size_t i, std::size_t vector) {
   const char* rows[R];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
-    rows[r] = T::kF32 ? reinterpret_cast<const char*>(b.x + r * b.padded)
-                      : reinterpret_cast<const char*>(b.w + r * b.padded);
+    rows[r] =
+        T::kF32 ? reinterpret_cast<const char*>(b.x + r * b.padded) : reinterpret_cast<const char*>(b.w + r * b.padded);
   }
-  const char* w = static_cast<const char*>(b.args.v) + vector / kVectorsOfPanel * panel +
-                  vector % kVectorsOfPanel * kLanes * kStep;
+  const char* w =
+      static_cast<const char*>(b.args.v) + vector / kVectorsOfPanel * panel + vector % kVectorsOfPanel * kLanes * kStep;
   multiply<T, R, N>(acc, rows, b.v_steps, w, panel);
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {

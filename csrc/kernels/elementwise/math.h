@@ -60,9 +60,22 @@ namespace {
   return a < 0.625F ? near : with_sign(far, x);
 }
 
-// After N. Juffa: an odd polynomial near 0, 1 − e^p(|x|) elsewhere.
-[[maybe_unused]] inline float erf_f32(float x) {
-  const float a = absolute(x), s = x * x;
+// After N. Juffa: erf by an odd polynomial near 0, and by 1 − e^p(|x|) elsewhere.
+inline constexpr float kErfNear = 0.927734375F;
+
+[[maybe_unused]] inline float erf_near(float x) {
+  const float s = x * x;
+  float p = -5.96761703e-4F;
+  p = p * s + 4.99119423e-3F;
+  p = p * s + -2.67681349e-2F;
+  p = p * s + 1.12819925e-1F;
+  p = p * s + -3.76125336e-1F;
+  p = p * s + 1.28379166e-1F;
+  return p * x + x;
+}
+
+// 1 − erf(a) for a beyond kErfNear.
+[[maybe_unused]] inline float erfc_far(float a) {
   const float t = clamp_through(a, 0.0F, 4.0F);  // erf(4) rounds to 1, and the polynomial holds that far
   float f = -1.72853470e-5F * t + 3.83197126e-4F;
   const float u = -3.88396438e-3F * t + 2.42546219e-2F;
@@ -71,13 +84,25 @@ namespace {
   f = f * t + -6.34846687e-1F;
   f = f * t + -1.28717512e-1F;
   f = f * t - t;
-  float p = -5.96761703e-4F;
-  p = p * s + 4.99119423e-3F;
-  p = p * s + -2.67681349e-2F;
-  p = p * s + 1.12819925e-1F;
-  p = p * s + -3.76125336e-1F;
-  p = p * s + 1.28379166e-1F;
-  return a > 0.927734375F ? with_sign(1.0F - exp_f32(f), x) : p * x + x;
+  return exp_f32(f);
+}
+
+[[maybe_unused]] inline float erf_f32(float x) {
+  const float a = absolute(x);
+  return a > kErfNear ? with_sign(1.0F - erfc_far(a), x) : erf_near(x);
+}
+
+// x · Φ(x); on the negative side by erfc, so that small results keep their digits.
+[[maybe_unused]] inline float gelu_f32(float x) {
+  const float s = x * 0.70710678F, a = absolute(s), far = erfc_far(a);
+  const float tail = a > 4.0F ? 0.0F : far;
+  const float near = 1.0F + erf_near(s), beyond = s < 0.0F ? tail : 2.0F - tail;
+  return 0.5F * x * (a > kErfNear ? beyond : near);
+}
+
+[[maybe_unused]] inline float gelu_tanh_f32(float x) {
+  const float u = 0.79788456F * (x + 0.044715F * (x * x * x));
+  return 0.5F * x * (1.0F + tanh_f32(u));
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 //   hard_sigmoid              min(max(p · x + q, 0), 1)
 //   hard_swish                x · hard_sigmoid(x) with p = 1/6, q = 1/2; 0 where that factor is 0
 //   leaky_relu                x < 0 ? p · x : x
+//   gelu, gelu_tanh           x · Φ(x), exactly and by tanh: within 1e-6 · (1 + |x|)
+//   swish                     x · sigmoid(p · x)
 //   clip                      min(max(x, p), q); NaN passes
 //   sqrt, abs, neg            exact
 //
@@ -31,9 +33,12 @@ enum class UnaryF32Op : std::uint8_t {
   abs,
   neg,
   erf,
+  gelu,
+  gelu_tanh,
+  swish,
   clip
 };
-inline constexpr int kUnaryF32OpCount = 11;
+inline constexpr int kUnaryF32OpCount = 14;
 
 struct UnaryF32Args {
   UnaryF32Op op = UnaryF32Op::clip;

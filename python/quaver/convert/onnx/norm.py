@@ -36,6 +36,33 @@ def instance_normalization(node: Node) -> None:
     node.result("Add", y, bias)
 
 
+@handler("LayerNormalization")
+def layer_normalization(node: Node) -> None:
+    """Rows brought to mean 0 and variance 1, then scaled and moved; mean and deviation on demand."""
+    rank = len(node.shape(0) or ())
+    if rank == 0:
+        raise node.unsupported("the rank of its input is not known")
+    axis, epsilon = node.integer("axis", -1), node.real("epsilon", 1e-5)
+    x, scale, bias = node.input(0), node.input(1), node.optional(2)
+    if len(node.outputs) == 1 or not (node.uses_output(1) or node.uses_output(2)):
+        node.outputs = node.outputs[:1]
+        node.result("LayerNormalization", x, scale, bias, axis=axis, epsilon=epsilon)
+        return
+    axes = list(range(axis % rank, rank))
+    mean = node.emit("ReduceMean", x, axes=axes, keepdims=1)
+    centred = node.emit("Sub", x, mean)
+    square = node.emit("Mul", centred, centred)
+    variance = node.emit("ReduceMean", square, axes=axes, keepdims=1)
+    shifted = node.emit("Add", variance, scalar(node, "epsilon", epsilon))
+    inverse = node.emit("Reciprocal", node.emit("Sqrt", shifted))
+    y = node.emit("Mul", node.emit("Mul", centred, inverse), scale)
+    if bias is not None:
+        y = node.emit("Add", y, bias)
+    for name, value in zip(node.outputs, (y, mean, inverse), strict=False):
+        if name:
+            node.scope.bind(name, value)
+
+
 @handler("LRN")
 def local_response_normalization(node: Node) -> None:
     """Each element divided by a power of the squares in a window of channels around it."""

@@ -1,0 +1,216 @@
+"""Transformers: what becomes one node, that it computes the same, and that every ISA agrees."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import quaver
+from conftest import ISAS
+from quaver.inspect import report
+from zoo.transformer import Encoder
+
+HIDDEN, HEADS, LAYERS = 48, 3, 2
+rng = np.random.default_rng(20261125)
+
+
+def _parameters(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    random = np.random.default_rng(sum(name.encode()))
+    scale, mean = (0.2, 1.0) if "norm" in name and name.endswith("weight") else (0.25, 0.0)
+    return random.normal(mean, scale, shape).astype(np.float32)
+
+
+@cache
+def encoder(tokens: int | None = None) -> onnx.ModelProto:
+    """Layers of attention, GELU and normalization, as PyTorch's exporter writes them."""
+    net = Encoder("small", _parameters, hidden=HIDDEN, heads=HEADS, epsilon=1e-5)
+    shape, mask = net.token_shape("x"), net.mask("attention_mask")
+    x = "x"
+    for i in range(LAYERS):
+        own = [net.linear(x, f"{i}.{part}", HIDDEN, HIDDEN) for part in "qkv"]
+        context = net.attention(own[0], own[1], own[2], shape, mask, f"{i}.attention")
+        mixed = net.linear(context, f"{i}.out", HIDDEN, HIDDEN)
+        x = net.layer_norm(net.node("Add", [mixed, x], f"{i}.added"), f"{i}.norm")
+        inner = net.gelu(net.linear(x, f"{i}.up", HIDDEN, 4 * HIDDEN))
+        outer = net.linear(inner, f"{i}.down", 4 * HIDDEN, HIDDEN)
+        x = net.layer_norm(net.node("Add", [outer, x], f"{i}.sum"), f"{i}.last_norm")
+    net.node("Identity", [x], "y")
+    dims = ["N", "tokens"] if tokens is None else [2, tokens]
+    inputs = [
+        ("x", TensorProto.FLOAT, [*dims, HIDDEN]),
+        ("attention_mask", TensorProto.INT64, dims),
+    ]
+    return net.model(inputs, ["y"])
+
+
+def feed(batch: int, tokens: int, seed: int = 0) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(seed)
+    mask = np.ones((batch, tokens), np.int64)
+    mask[0, tokens // 2 + 1 :] = 0
+    return {
+        "x": random.normal(size=(batch, tokens, HIDDEN)).astype(np.float32),
+        "attention_mask": mask,
+    }
+
+
+def peer(model: onnx.ModelProto, inputs: dict[str, np.ndarray]) -> np.ndarray:
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    return session.run(None, inputs)[0]
+
+
+def operators(model: quaver.Model, **shapes: tuple[int, ...]) -> list[str]:
+    return [node["op"] for node in report(model, shapes=shapes)["nodes"]]
+
+
+def close(got: np.ndarray, want: np.ndarray) -> None:
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=2e-5)
+
+
+def test_any_number_of_tokens_without_reloading() -> None:
+    loaded = quaver.load(encoder())
+    for batch, tokens in ((1, 1), (2, 7), (1, 16), (3, 33), (2, 7)):
+        inputs = feed(batch, tokens)
+        close(loaded.run(inputs)["y"], peer(encoder(), inputs))
+
+
+@pytest.mark.parametrize("tokens", [None, 9], ids=["open", "fixed"])
+def test_a_layer_is_few_nodes(tokens: int | None) -> None:
+    loaded = quaver.load(encoder(tokens))
+    made = operators(loaded, x=(2, 9, HIDDEN), attention_mask=(2, 9))
+    assert made.count("Attention") == LAYERS
+    assert made.count("LayerNormalization") == 2 * LAYERS
+    assert made.count("Gelu") == LAYERS
+    assert not {"Softmax", "Transpose", "Erf", "ReduceMean", "Pow"} & set(made)
+    assert made.count("MatMul") == 6 * LAYERS
+    assert made.count("Add") == 0
+
+
+@cache
+def quantized() -> onnx.ModelProto:
+    samples = [feed(1, 12, seed) for seed in range(8)]
+    return quaver.quantize(encoder(), samples, measure=False).model
+
+
+def test_int8_is_the_same_on_every_isa() -> None:
+    inputs = feed(2, 21, seed=3)
+    answers = [quaver.load(quantized(), isa=isa).run(inputs)["y"] for isa in ISAS]
+    threaded = quaver.load(quantized(), threads=3).run(inputs)["y"]
+    for answer in [*answers, threaded]:
+        np.testing.assert_array_equal(answer, answers[0])
+
+
+def test_float_is_the_same_on_every_isa() -> None:
+    inputs = feed(2, 21, seed=3)
+    answers = [quaver.load(encoder(), isa=isa).run(inputs)["y"] for isa in ISAS]
+    for answer in answers:
+        np.testing.assert_array_equal(answer, answers[0])
+
+
+def test_int8_is_near_the_float_model() -> None:
+    inputs = feed(2, 21, seed=3)
+    got, want = quaver.load(quantized()).run(inputs)["y"], peer(encoder(), inputs)
+    assert (got * want).sum() / np.sqrt((got**2).sum() * (want**2).sum()) > 0.99
+
+
+def attention(q: tuple[int, ...], scale: float, extra: str) -> tuple[onnx.ModelProto, list[str]]:
+    """Scores, weights and their product, spelled in ways of several exporters."""
+    batch, heads, tokens, depth = q
+    constants = {
+        "scale": np.array(scale, np.float32),
+        "root": np.array(np.sqrt(scale), np.float32),
+        "zero": np.array(0, np.float32),
+        "bmm": np.array([batch * heads, tokens, depth]),
+        "back": np.array([batch, heads, depth, tokens]),
+    }
+    node = helper.make_node
+    nodes = {
+        "turned late": [
+            node("Mul", ["q", "scale"], ["qs"]),
+            node("Transpose", ["k"], ["kt"], perm=[0, 1, 3, 2]),
+            node("MatMul", ["qs", "kt"], ["scores"]),
+        ],
+        "both scaled, by way of bmm": [
+            node("Reshape", ["k", "bmm"], ["k3"]),
+            node("Transpose", ["k3"], ["kt3"], perm=[0, 2, 1]),
+            node("Reshape", ["kt3", "back"], ["kt"]),
+            node("Mul", ["q", "root"], ["qs"]),
+            node("Mul", ["kt", "root"], ["ks"]),
+            node("MatMul", ["qs", "ks"], ["scores"]),
+        ],
+    }[extra]
+    nodes += [
+        node("Add", ["mask", "scores"], ["masked"]),
+        node("Softmax", ["masked"], ["p"], axis=-1),
+        node("IsNaN", ["p"], ["lost"]),
+        node("Where", ["lost", "zero", "p"], ["kept"]),
+        node("MatMul", ["kept", "v"], ["y"]),
+    ]
+    float32 = TensorProto.FLOAT
+    infos = [helper.make_tensor_value_info(name, float32, q) for name in "qkv"]
+    infos.append(helper.make_tensor_value_info("mask", float32, [batch, 1, tokens, tokens]))
+    graph = helper.make_graph(
+        nodes,
+        "attention",
+        infos,
+        [helper.make_tensor_value_info("y", float32, q)],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+@pytest.mark.parametrize("spelled", ["turned late", "both scaled, by way of bmm"])
+def test_attention_of_other_exporters(spelled: str) -> None:
+    shape = (2, 3, 19, 20)
+    model = attention(shape, 0.17, spelled)
+    inputs = {name: rng.normal(size=shape).astype(np.float32) for name in "qkv"}
+    inputs["mask"] = np.where(rng.random((2, 1, 19, 19)) < 0.3, -np.inf, 0).astype(np.float32)
+    inputs["mask"][0, 0, 4] = -np.inf  # a row that sees nothing gives 0
+    loaded = quaver.load(model)
+    assert operators(loaded).count("Attention") == 1
+    assert "Softmax" not in operators(loaded)
+    got = loaded.run(inputs)["y"]
+    close(got, peer(model, inputs))
+    assert not got[0, :, 4].any()
+
+
+def test_weights_that_are_also_an_output_stay() -> None:
+    model = attention((1, 2, 5, 4), 0.5, "turned late")
+    model.graph.output.append(helper.make_tensor_value_info("p", TensorProto.FLOAT, [1, 2, 5, 5]))
+    loaded = quaver.load(model)
+    assert "Attention" not in operators(loaded)
+    inputs = {name: rng.normal(size=(1, 2, 5, 4)).astype(np.float32) for name in "qkv"}
+    inputs["mask"] = np.zeros((1, 1, 5, 5), np.float32)
+    np.testing.assert_allclose(loaded.run(inputs)["p"].sum(axis=-1), 1, rtol=1e-5)
+
+
+def test_a_normalization_of_another_mean_stays_in_pieces() -> None:
+    node, float32 = helper.make_node, TensorProto.FLOAT
+    nodes = [
+        node("ReduceMean", ["x"], ["m"], axes=[-1]),
+        node("ReduceMean", ["z"], ["other"], axes=[-1]),
+        node("Sub", ["x", "m"], ["c"]),
+        node("Sub", ["x", "other"], ["d"]),
+        node("Mul", ["d", "d"], ["s"]),
+        node("ReduceMean", ["s"], ["v"], axes=[-1]),
+        node("Add", ["v", "e"], ["ve"]),
+        node("Sqrt", ["ve"], ["r"]),
+        node("Div", ["c", "r"], ["y"]),
+    ]
+    infos = [helper.make_tensor_value_info(name, float32, [4, 8]) for name in "xz"]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        infos,
+        [helper.make_tensor_value_info("y", float32, [4, 8])],
+        [numpy_helper.from_array(np.array(1e-5, np.float32), "e")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    inputs = {name: rng.normal(size=(4, 8)).astype(np.float32) for name in "xz"}
+    loaded = quaver.load(model)
+    assert "LayerNormalization" not in operators(loaded)
+    close(loaded.run(inputs)["y"], peer(model, inputs))
