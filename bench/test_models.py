@@ -7,9 +7,12 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from quaver import bench
 from tables import record
+from zoo import bert
 from zoo import cache as zoo
 
-MODELS = [name for network in zoo.ALL for name in (network, f"{network}-int8")]
+# Those with a fixed size of input; the others: test_transformers.py.
+FIXED = [network for network in zoo.ALL if network not in bert.NETWORKS]
+MODELS = [name for network in FIXED for name in (network, f"{network}-int8")]
 ROUNDS = 9
 
 

@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -24,7 +25,7 @@ class Network(Protocol):
     """What an architecture provides.
 
     Beside this either NORMALIZATION, of the photographs to calibrate on, or `calibration`, which
-    gives feeds for a batch.
+    gives feeds for a batch. OPERATORS names what onnxruntime is to quantize, where that is not all.
     """
 
     def build(self, batch: int | None = 1) -> onnx.ModelProto:
@@ -104,7 +105,8 @@ def path(name: str, batch: int | None = 1) -> Path:
     print(f"zoo: building {name} ...", end="", file=sys.stderr, flush=True)
     start = time.perf_counter()
     if suffix:
-        model = _quantized(float_model, _calibration(network, batch or 1), suffix)
+        operators = getattr(ALL[network], "OPERATORS", None)
+        model = _quantized(float_model, _calibration(network, batch or 1), suffix, operators)
     else:
         model = ALL[network].build(batch)
     _write(model, file)
@@ -124,9 +126,11 @@ def _calibration(name: str, batch: int) -> list[Feed]:
     return list(drawn.reshape(-1, batch, *drawn.shape[1:]))
 
 
-def _quantized(model: onnx.ModelProto, runs: list[Feed], suffix: str) -> onnx.ModelProto:
+def _quantized(
+    model: onnx.ModelProto, runs: list[Feed], suffix: str, operators: Sequence[str] | None
+) -> onnx.ModelProto:
     if suffix != _OURS:
-        return quantize(model, runs, **_QUANTIZATIONS[suffix]._asdict())
+        return quantize(model, runs, **_QUANTIZATIONS[suffix]._asdict(), operators=operators)
     import quaver  # noqa: PLC0415 -- the others can be built without it
 
     return quaver.quantize(model, iter(runs), measure=False).model

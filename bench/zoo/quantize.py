@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -26,6 +26,7 @@ def quantize(
     *,
     style: Style = "qdq",
     activation: Activation = "u8",
+    operators: Sequence[str] | None = None,
 ) -> onnx.ModelProto:
     """Quantize a float network after training.
 
@@ -44,6 +45,8 @@ def quantize(
         each run (MatMulInteger), and calibrates on nothing.
     activation
         Type of activations, uint8 or int8; both with a zero point.
+    operators
+        What is quantized statically; by default all that onnxruntime can.
 
     Returns
     -------
@@ -69,6 +72,7 @@ def quantize(
             activation_type=QuantType.QUInt8 if activation == "u8" else QuantType.QInt8,
             weight_type=QuantType.QInt8,
             per_channel=True,
+            op_types_to_quantize=operators,
         )
         return onnx.load(quantized)
 

@@ -109,8 +109,8 @@ class Encoder:
         product = self.node("Mul", [x, shifted], f"{x}/product")
         return self.node("Mul", [product, self.constant("half", 0.5)], f"{x}/gelu")
 
-    def attention(self, q: str, k: str, v: str, shape: str, mask: str | None, name: str) -> str:
-        """Let tokens attend to each other: [batch, tokens, hidden] all of them.
+    def attention(self, qkv: Sequence[str], shape: str, mask: str | None, name: str) -> str:
+        """Let tokens attend to each other; queries, keys and values are [batch, tokens, hidden].
 
         `shape` names a tensor of [batch, tokens]; `mask` is added to the scores.
         """
@@ -119,7 +119,7 @@ class Encoder:
         together = self.constant("hidden", [self.hidden], np.int64)
         split = self.node("Concat", [shape, apart], f"{name}/split", axis=0)
         heads = []
-        for part, perm in ((q, [0, 2, 1, 3]), (k, [0, 2, 3, 1]), (v, [0, 2, 1, 3])):
+        for part, perm in zip(qkv, ([0, 2, 1, 3], [0, 2, 3, 1], [0, 2, 1, 3]), strict=True):
             view = self.node("Reshape", [part, split], f"{part}/view")
             heads.append(self.node("Transpose", [view], f"{part}/heads", perm=perm))
         scores = self.node("MatMul", heads[:2], f"{name}/scores")

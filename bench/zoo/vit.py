@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from zoo.graph import CLASSES, IMAGE_SIZE, FloatArray
+from zoo.graph import CLASSES, IMAGE_SIZE
 from zoo.photos import Normalization
 from zoo.transformer import Encoder, Seeded
 
@@ -53,7 +53,7 @@ def _layer(net: Encoder, x: str, shape: str, name: str) -> str:
     n = _HIDDEN
     before = net.layer_norm(x, f"{name}.norm1")
     own = [net.linear(before, f"{name}.attn.{part}", n, n) for part in "qkv"]
-    context = net.attention(own[0], own[1], own[2], shape, None, f"{name}.attn")
+    context = net.attention(own, shape, None, f"{name}.attn")
     x = net.node("Add", [x, net.linear(context, f"{name}.attn.proj", n, n)], f"{name}/mixed")
     inner = net.gelu(net.linear(net.layer_norm(x, f"{name}.norm2"), f"{name}.mlp.fc1", n, 4 * n))
     return net.node("Add", [x, net.linear(inner, f"{name}.mlp.fc2", 4 * n, n)], f"{name}/out")

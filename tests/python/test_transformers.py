@@ -33,7 +33,7 @@ def encoder(tokens: int | None = None) -> onnx.ModelProto:
     x = "x"
     for i in range(LAYERS):
         own = [net.linear(x, f"{i}.{part}", HIDDEN, HIDDEN) for part in "qkv"]
-        context = net.attention(own[0], own[1], own[2], shape, mask, f"{i}.attention")
+        context = net.attention(own, shape, mask, f"{i}.attention")
         mixed = net.linear(context, f"{i}.out", HIDDEN, HIDDEN)
         x = net.layer_norm(net.node("Add", [mixed, x], f"{i}.added"), f"{i}.norm")
         inner = net.gelu(net.linear(x, f"{i}.up", HIDDEN, 4 * HIDDEN))

@@ -38,7 +38,7 @@ def instance_normalization(node: Node) -> None:
 
 @handler("LayerNormalization")
 def layer_normalization(node: Node) -> None:
-    """Rows brought to mean 0 and variance 1, then scaled and moved; mean and deviation on demand."""
+    """Rows brought to mean 0 and variance 1, then scaled and moved."""
     rank = len(node.shape(0) or ())
     if rank == 0:
         raise node.unsupported("the rank of its input is not known")
