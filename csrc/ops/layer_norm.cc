@@ -41,6 +41,7 @@ class LayerNormStep final : public RowStep {
     args_.epsilon = static_cast<float>(context.node.attrs.f("epsilon", 1e-5));
     if (context.has_input(2)) beta_ = context.in(2);
     zeros_.assign(beta_ == kNone ? n : 0, 0.0F);
+    if (context.has_input(4)) factor_ = context.in(4);
     if (context.has_input(3)) residual_ = Operand(context, 3);
     for (std::size_t i = 0; i < context.node.outputs.size(); ++i) take_output(context, i);
     scratch = align_up(n * sizeof(float));
@@ -72,6 +73,7 @@ class LayerNormStep final : public RowStep {
     args.r = residual_.from(context, begin);
     args.gamma = context.as<const float>(gamma_);
     args.beta = beta_ == kNone ? zeros_.data() : context.as<const float>(beta_);
+    if (factor_ != kNone) args.factor = context.as<const float>(factor_);
     if (y_ != kNone) args.c = context.as<float>(y_) + begin;
     if (bytes_ != kNone) args.b = context.as<std::uint8_t>(bytes_) + begin;
     args.scratch = reinterpret_cast<float*>(context.scratch);
@@ -82,7 +84,7 @@ class LayerNormStep final : public RowStep {
   kernels::LayerNormArgs args_;
   std::vector<float> zeros_;
   Operand x_, residual_;
-  ValueId gamma_, beta_ = kNone, y_ = kNone, bytes_ = kNone;
+  ValueId gamma_, beta_ = kNone, factor_ = kNone, y_ = kNone, bytes_ = kNone;
 };
 
 }  // namespace
@@ -92,7 +94,7 @@ std::unique_ptr<Step> lower_LayerNormalization(LowerContext& context) {
   const auto rank = static_cast<std::int64_t>(x.size());
   const std::int64_t axis = normalize_axis(context.node.attrs.i("axis", -1), rank);
   const auto n = static_cast<std::size_t>(count(Dims(x.begin() + axis, x.end())));
-  for (std::size_t i = 1; i < 3; ++i) {
+  for (const std::size_t i : {1, 2, 4}) {
     if (!context.has_input(i)) continue;
     const Value& value = context.input(i);
     if (value.dtype != DType::f32) context.fail("'", value.name, "' is ", name_of(value.dtype), ", not float32");

@@ -162,10 +162,10 @@ std::unique_ptr<Step> lower_MatMulIntegerToFloat(LowerContext& context) {
   if (context.input(0).dtype != DType::u8) context.fail("its activations are ", name_of(context.input(0).dtype));
   if (!context.input(1).constant() || !shape.shared_b) context.fail("its weight is computed at run time");
   auto step = std::make_unique<GemmStep<U8Gemm>>();
-  const Value rows = by_rows(context.input(1), shape);
+  Columns columns(context, shape);
   const auto scales = context.constant<float>(3);
   const WeightPlanes weights =
-      weight_planes(rows, shape.n, integer_zero_points(context, 5), {scales.begin(), scales.end()});
+      weight_planes(columns.rows(), shape.n, integer_zero_points(context, 5), {scales.begin(), scales.end()});
   step->scale = pad_groups<float>(weights.scale, 1, shape.n);
   step->bias.assign(pad_to_panel(shape.n), 0);
   step->sums =
@@ -176,7 +176,7 @@ std::unique_ptr<Step> lower_MatMulIntegerToFloat(LowerContext& context) {
   step->args.output = kernels::Output::f32;
   step->y_element = sizeof(float);
   step->kernel = &kernels::pick_gemm_u8(context.isa, shape.m * shape.a.size(), shape.n, shape.k);
-  add_part<U8Gemm>(context, *step, shape, weights.planes);
+  add_part<U8Gemm>(context, *step, shape, columns, weights.planes);
   step->finish();
   return step;
 }

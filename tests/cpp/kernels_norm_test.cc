@@ -25,6 +25,7 @@ struct Case {
     args.mul = 31.7F;
     args.zero = static_cast<int>(random() % 256);
     args.lo = static_cast<float>(-args.zero), args.hi = static_cast<float>(255 - args.zero);
+    if (seed % 4 > 1) args.factor = gamma.data();
     point(args.a, a_bytes, floats);
     if (residual) point(args.r, residual == 2, more);
   }

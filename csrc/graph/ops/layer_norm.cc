@@ -1,4 +1,5 @@
-// LayerNormalization: x, scale, bias, and a residual added to x before. A second output is the first one quantized.
+// LayerNormalization: x, scale, bias, a residual added to x before, and factors of what is quantized. A second output
+// is the first one times these factors, quantized.
 #include "graph/ops/common.h"
 
 namespace quaver {
@@ -22,6 +23,7 @@ void infer_layer_norm(InferContext& c) {
     if (is_static(row)) {
       expect_size(c, 1, count(row));
       expect_size(c, 2, count(row));
+      expect_size(c, 4, count(row));
     }
     if (c.ranked(3) && c.input(3).shape.size() != x.size()) c.fail("the residual has another shape than x");
   }
@@ -36,6 +38,6 @@ void infer_layer_norm(InferContext& c) {
 
 }  // namespace
 
-const OpSchema schema_LayerNormalization{2, 4, 1, 2, kLayerNorm, infer_layer_norm};
+const OpSchema schema_LayerNormalization{2, 5, 1, 2, kLayerNorm, infer_layer_norm};
 
 }  // namespace quaver

@@ -7,7 +7,7 @@
 //   u    = 1 / sqrt(v + epsilon)
 //   y[j] = (d[j] · u) · gamma[j] + beta[j]
 //   c[i][j] = y[j]                                           where c is given
-//   b[i][j] = rne(min(max(y[j] · mul, lo), hi)) + zero       where b is given
+//   b[i][j] = rne(min(max(y[j] · f[j] · mul, lo), hi)) + zero   where b is given; f[j] is left out where factor is null
 //
 // Every operation is one IEEE single operation in the order written, never fused; rne rounds to nearest even, and a
 // NaN becomes lo. `lo` and `hi` lie in [−zero, 255 − zero]. c may be a or r itself where that is fp32, b likewise where
@@ -35,6 +35,7 @@ struct LayerNormArgs {
   const float* gamma = nullptr;
   const float* beta = nullptr;
   float epsilon = 0;
+  const float* factor = nullptr;  // [n]
   float mul = 1, lo = -255, hi = 255;
   std::int32_t zero = 0;
   float* scratch = nullptr;  // [n]

@@ -36,7 +36,8 @@ void layer_norm(const LayerNormArgs& args) {
       const float y = d[j] * unit * args.gamma[j] + args.beta[j];
       if (args.c) args.c[i * args.n + j] = y;
       if (!args.b) continue;
-      const std::int32_t q = round_even(clamp_to(y * args.mul, args.lo, args.hi));
+      const float t = args.factor ? y * args.factor[j] : y;
+      const std::int32_t q = round_even(clamp_to(t * args.mul, args.lo, args.hi));
       args.b[i * args.n + j] = static_cast<std::uint8_t>(q + args.zero);
     }
   }

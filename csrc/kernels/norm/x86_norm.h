@@ -36,6 +36,7 @@ float squares_of(const float* d, std::size_t n) {
   return s[0];
 }
 
+template <bool kFactor>
 void put_bytes(const LayerNormArgs& args, const float* y, std::uint8_t* b) {
   const float mul = args.mul, lo = args.lo, hi = args.hi;
   const std::int32_t zero = args.zero;
@@ -44,11 +45,16 @@ void put_bytes(const LayerNormArgs& args, const float* y, std::uint8_t* b) {
   for (; j + kBlock <= args.n; j += kBlock) {
     Floats t[4];
 #pragma GCC unroll 4
-    for (std::size_t v = 0; v < 4; ++v) t[v] = load_floats(y + j + v * kLanes) * mul;
+    for (std::size_t v = 0; v < 4; ++v) {
+      t[v] = load_floats(y + j + v * kLanes);
+      if (kFactor) t[v] = t[v] * load_floats(args.factor + j + v * kLanes);
+      t[v] = t[v] * mul;
+    }
     store_bytes(b + j, t, out);
   }
   for (; j < args.n; ++j) {
-    b[j] = static_cast<std::uint8_t>(round_even(clamp_to(y[j] * mul, lo, hi)) + zero);
+    const float t = kFactor ? y[j] * args.factor[j] : y[j];
+    b[j] = static_cast<std::uint8_t>(round_even(clamp_to(t * mul, lo, hi)) + zero);
   }
 }
 
@@ -72,7 +78,7 @@ void layer_norm(const LayerNormArgs& args) {
     const float unit = 1.0F / __builtin_sqrtf(squares_of(d, n) / size + args.epsilon);
     float* y = args.c ? args.c + i * n : d;
     scale_shift(args, d, unit, y);
-    if (args.b) put_bytes(args, y, args.b + i * n);
+    if (args.b) args.factor ? put_bytes<true>(args, y, args.b + i * n) : put_bytes<false>(args, y, args.b + i * n);
   }
 }
 
