@@ -87,7 +87,8 @@ def test_a_layer_is_few_nodes(tokens: int | None) -> None:
     assert made.count("Gelu") == LAYERS
     assert not {"Softmax", "Transpose", "Erf", "ReduceMean", "Pow"} & set(made)
     assert made.count("MatMul") == 6 * LAYERS
-    assert made.count("Add") == 0
+    # With open sizes a sum of the input itself is not known to keep its shape.
+    assert made.count("Add") <= (LAYERS if tokens is None else 0)
 
 
 @cache
