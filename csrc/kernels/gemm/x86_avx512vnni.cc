@@ -7,6 +7,17 @@
 namespace quaver::kernels {
 namespace {
 
+// Written out: around the intrinsic GCC 12 copies each sum to another register and back.
+#ifndef QUAVER_EMULATED
+template <class Vec>
+[[gnu::always_inline]] inline void add_dot(Vec& acc, Vec row, Vec quads) {
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(row), "v"(quads));
+}
+#else
+inline void add_dot(__m256i& acc, __m256i row, __m256i quads) { acc = _mm256_dpbusd_epi32(acc, row, quads); }
+inline void add_dot(__m512i& acc, __m512i row, __m512i quads) { acc = _mm512_dpbusd_epi32(acc, row, quads); }
+#endif
+
 // Half a vector for the last 8 columns: two such dots take the time of a whole one.
 struct HalfVnni {
   using V = Ymm;
@@ -21,7 +32,7 @@ struct HalfVnni {
     for (int r = 0; r < R; ++r) {
       const __m256i row = _mm256_set1_epi32(read<std::int32_t>(a[r] + at));
 #pragma GCC unroll 16
-      for (int v = 0; v < N; ++v) __asm__("vpdpbusd %2, %1, %0" : "+v"(acc[r][v]) : "v"(row), "v"(quads[v]));
+      for (int v = 0; v < N; ++v) add_dot(acc[r][v], row, quads[v]);
     }
   }
 };
@@ -42,7 +53,7 @@ struct Avx512Vnni {
     for (int r = 0; r < R; ++r) {
       const __m512i row = _mm512_set1_epi32(read<std::int32_t>(a[r] + at));
 #pragma GCC unroll 16
-      for (int v = 0; v < N; ++v) __asm__("vpdpbusd %2, %1, %0" : "+v"(acc[r][v]) : "v"(row), "v"(quads[v]));
+      for (int v = 0; v < N; ++v) add_dot(acc[r][v], row, quads[v]);
     }
   }
 };
