@@ -17,6 +17,7 @@ from quaver.convert.onnx import (  # noqa: F401 -- imported for the handlers the
     pool,
     qoperator,
     quantized,
+    recurrent,
     reduce,
     resize,
     shape,

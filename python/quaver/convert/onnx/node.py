@@ -145,6 +145,10 @@ class Node:
         """Return a list of floats, empty where it is not given."""
         return list(self._attribute(name, AttributeProto.FLOATS, []))
 
+    def strings(self, name: str) -> list[str]:
+        """Return a list of strings, empty where it is not given."""
+        return list(self._attribute(name, AttributeProto.STRINGS, []))
+
     def tensor(self, name: str) -> TensorProto:
         """Return a tensor attribute."""
         tensor = self._attribute(name, AttributeProto.TENSOR, None)
@@ -175,6 +179,12 @@ class Node:
         """Append a node on the way to the result; return its output."""
         return self._add(op, inputs, [f"{self.outputs[0]}/{op}"], attrs)[0]
 
+    def emit_all(
+        self, op: str, *inputs: int | None, names: list[str], **attrs: Attribute
+    ) -> list[int]:
+        """Append a node on the way to the result; return its outputs, one for each name."""
+        return self._add(op, inputs, names, attrs)
+
     def result(self, op: str, *inputs: int | None, **attrs: Attribute) -> int:
         """Append the node that makes this node's outputs; return the first."""
         names = [n or f"{self.outputs[0]}/unused{i}" for i, n in enumerate(self.outputs)]
@@ -203,6 +213,7 @@ _read: dict[int, Callable[[AttributeProto], Any]] = {
     AttributeProto.STRING: lambda a: a.s.decode("utf-8", "replace"),
     AttributeProto.INTS: lambda a: a.ints,
     AttributeProto.FLOATS: lambda a: a.floats,
+    AttributeProto.STRINGS: lambda a: [s.decode("utf-8", "replace") for s in a.strings],
     AttributeProto.TENSOR: lambda a: a.t,
     AttributeProto.GRAPH: lambda a: a.g,
 }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from onnx import ModelProto, ValueInfoProto
+from onnx import GraphProto, ModelProto, ValueInfoProto
 
 from quaver.convert.builder import Shape
-from quaver.convert.onnx.dtypes import dtype_name, known_dtype
+from quaver.convert.onnx.dtypes import dtype_name, known_dtype, numpy_dtype
 from quaver.errors import ModelError, UnsupportedError
 
+_ROUNDS = 4
 _SMALL = 1024  # elements; shapes, axes and such, whose content shape inference may need
 
 
@@ -46,12 +47,23 @@ def infer(model: ModelProto) -> tuple[dict[str, Shape], dict[str, str]]:
             graph.input.append(
                 onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
             )
+    shapes, dtypes = _inferred(skeleton)
+    for _ in range(_ROUNDS):  # what is behind a rank that ONNX leaves open becomes known with it
+        ranks = _ranks(graph, shapes, dtypes)
+        if not ranks:
+            break
+        graph.value_info.extend(ranks)
+        shapes, dtypes = _inferred(skeleton)
+    return shapes, dtypes
+
+
+def _inferred(model: ModelProto) -> tuple[dict[str, Shape], dict[str, str]]:
     try:
-        inferred = onnx.shape_inference.infer_shapes(skeleton, data_prop=True).graph
+        graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     except Exception:  # a model it cannot digest is judged by the core's own inference
-        inferred = graph
+        graph = model.graph
     shapes, dtypes = {}, {}
-    for info in [*inferred.input, *inferred.value_info, *inferred.output]:
+    for info in [*graph.input, *graph.value_info, *graph.output]:
         if not info.type.HasField("tensor_type"):
             continue
         if (shape := shape_of(info)) is not None:
@@ -59,6 +71,28 @@ def infer(model: ModelProto) -> tuple[dict[str, Shape], dict[str, str]]:
         if (dtype := known_dtype(info.type.tensor_type.elem_type)) is not None:
             dtypes[info.name] = dtype
     return shapes, dtypes
+
+
+def _ranks(
+    graph: GraphProto, shapes: dict[str, Shape], dtypes: dict[str, str]
+) -> list[ValueInfoProto]:
+    """Ranks that ONNX does not infer: as many dimensions as the shape given has numbers."""
+    found = []
+    for node in graph.node:
+        index = {"Reshape": 1, "Expand": 1, "ConstantOfShape": 0}.get(node.op_type)
+        if index is None or len(node.input) <= index or node.output[0] in shapes:
+            continue
+        sizes = shapes.get(node.input[index])
+        dtype = dtypes.get(node.output[0]) or dtypes.get(node.input[0])
+        if sizes is None or len(sizes) != 1 or sizes[0] is None or dtype is None:
+            continue
+        if node.op_type == "Expand" and len(shapes.get(node.input[0]) or [0] * 99) > sizes[0]:
+            continue
+        kind = onnx.helper.np_dtype_to_tensor_dtype(numpy_dtype(dtype))
+        info = onnx.helper.make_tensor_value_info(node.output[0], kind, [None] * sizes[0])
+        if node.output[0] not in {v.name for v in graph.output}:
+            found.append(info)
+    return found
 
 
 def tensor_dtype(info: ValueInfoProto) -> str:
