@@ -15,5 +15,7 @@ void bind_graph(py::module_& module);
 void bind_inspect(py::module_& module);
 void bind_model(py::module_& module);
 void bind_slot(py::module_& module);
+void bind_partition(py::module_& module);
+void bind_boxes(py::module_& module);
 
 }  // namespace quaver::bindings

@@ -9,4 +9,6 @@ PYBIND11_MODULE(_core, module) {
   bind_inspect(module);
   bind_model(module);
   bind_slot(module);
+  bind_partition(module);
+  bind_boxes(module);
 }

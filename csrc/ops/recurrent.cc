@@ -17,7 +17,8 @@ namespace {
 class Product {
  public:
   Product(LowerContext& context, std::size_t first, std::size_t rows, std::size_t hidden)
-      : kernel_(&kernels::pick_gemm_f32(context.isa, static_cast<std::size_t>(context.input(0).shape[1]), rows, hidden)),
+      : kernel_(
+            &kernels::pick_gemm_f32(context.isa, static_cast<std::size_t>(context.input(0).shape[1]), rows, hidden)),
         r_(context.in(1)),
         first_(first),
         n_(rows),
@@ -67,8 +68,8 @@ class Product {
 // The sequences [begin, end) of the batch while they run.
 struct Share {
   std::size_t begin, rows;
-  float* pre;          // [rows][gates · hidden], then [rows][hidden] of room
-  const float* w[2];   // packed weights of each product
+  float* pre;         // [rows][gates · hidden], then [rows][hidden] of room
+  const float* w[2];  // packed weights of each product
 };
 
 class RecurrentStep : public Step {

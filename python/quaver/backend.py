@@ -1,10 +1,9 @@
 """Quaver behind ONNX's own interface, `onnx.backend.base`, for its conformance suite and tools.
 
-Everything runs natively. Some inputs must be known before a plan can be made: axes, shapes, and
-whatever else decides the sizes of tensors. ONNX's suite feeds them at run time. So a model that
-cannot run with all its inputs open is loaded once more for each run with some of them bound as
-constants (see `quaver.load`): first the integers after the first input, then everything after it,
-then everything. `Prepared.bound` tells which it took.
+No other runtime takes part. A model that cannot run with all its inputs open, because weights or
+scales come as inputs, is loaded once more for each run with some of them bound as constants (see
+`quaver.load`): first the integers after the first input, then everything after it, then
+everything. `Prepared.bound` tells which it took.
 """
 
 from __future__ import annotations
@@ -38,9 +37,9 @@ class Prepared(BackendRep):
         known = {tensor.name for tensor in model.graph.initializer}
         self._names = [info.name for info in model.graph.input if info.name not in known]
         self._open: Model | None = None
-        self._refusal: ModelError | None = None
+        self._refusal: Error | None = None
         try:
-            self._open = load(model)
+            self._open = load(model, fallback=None)
         except ModelError as error:
             self._refusal = error
 
@@ -70,11 +69,11 @@ class Prepared(BackendRep):
             try:
                 self.bound = ()
                 return tuple(self._open.run(feeds).values())
-            except ModelError as error:
+            except Error as error:
                 refusal = error
         for constants in _bindings(feeds):
             try:
-                model = load(self._proto, constants=constants)
+                model = load(self._proto, constants=constants, fallback=None)
                 rest = {name: array for name, array in feeds.items() if name not in constants}
                 outputs = tuple(model.run(rest).values())
             except Error:
@@ -86,18 +85,24 @@ class Prepared(BackendRep):
 
     def _feeds(self, inputs: Any) -> Arrays:
         if isinstance(inputs, Mapping):
-            return {name: np.asarray(array) for name, array in inputs.items()}
+            return {name: _value(array) for name, array in inputs.items()}
         arrays: Sequence[ArrayLike] = [inputs] if isinstance(inputs, np.ndarray) else inputs
         if len(arrays) > len(self._names):
             raise InputError(f"expected {len(self._names)} inputs, got {len(arrays)}")
-        for name, array in zip(self._names, arrays, strict=False):
-            if array is None or isinstance(array, (list, tuple)):
-                raise InputError(f"input '{name}' is no tensor; Quaver takes tensors")
-        return {name: np.asarray(a) for name, a in zip(self._names, arrays, strict=False)}
+        return {name: _value(a) for name, a in zip(self._names, arrays, strict=False)}
+
+
+def _value(given: Any) -> Any:
+    """A tensor as an array; a sequence (a list) and an empty optional (None) as they are."""
+    if given is None or isinstance(given, np.ndarray):
+        return given
+    return list(map(_value, given)) if isinstance(given, (list, tuple)) else np.asarray(given)
 
 
 def _bindings(feeds: Arrays) -> Iterator[Arrays]:
     """What to bind, from little to all; nothing twice."""
+    if not all(isinstance(array, np.ndarray) for array in feeds.values()):
+        return
     after_first = dict(list(feeds.items())[1:])
     integers = {name: array for name, array in after_first.items() if array.dtype.kind in "iu"}
     tried: list[int] = [0]

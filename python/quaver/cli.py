@@ -196,7 +196,12 @@ def _info(arguments: argparse.Namespace) -> None:
 
 def _load(arguments: argparse.Namespace) -> quaver.Model:
     def load() -> quaver.Model:
-        return quaver.load(arguments.model, threads=arguments.threads, isa=arguments.isa)
+        return quaver.load(
+            arguments.model,
+            threads=arguments.threads,
+            isa=arguments.isa,
+            fallback=None if arguments.fallback == "none" else arguments.fallback,
+        )
 
     return progress.wait(load, "loading")
 
@@ -324,6 +329,13 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="an ONNX or a compiled model")
     parser.add_argument("--threads", type=_count, metavar="N", help="default: all there are")
     parser.add_argument("--isa", metavar="NAME", help="the highest instruction set to use")
+    parser.add_argument(
+        "--fallback",
+        default="auto",
+        metavar="RUNTIME",
+        help="what runs nodes that Quaver lacks: onnxruntime, onnxruntime:PROVIDER or none "
+        "(default: onnxruntime where it is installed)",
+    )
 
 
 def _add_shape(parser: argparse.ArgumentParser) -> None:

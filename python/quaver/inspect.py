@@ -45,23 +45,23 @@ def report(
         instructions; "copy": copying as many bytes); and candidate_ms by kernel.
     """
     chosen = input_shapes(model.inputs, shapes or {})
-    plan = model._core.inspect(chosen)
-    nodes = [_node(step) for step in plan.steps]
+    core = model._core
+    if not hasattr(core, "inspect"):
+        from quaver.stages import inspect  # noqa: PLC0415 -- needs onnx
+
+        return inspect.report(model, core, chosen)
+    plan = core.inspect(chosen)
+    nodes = plan_nodes(plan)
     if profile:
         _time_steps(model, nodes, random_inputs(model.inputs, chosen), profile)
-    totals = {
-        "nodes": len(nodes),
-        "int8_nodes": sum(node["int8"] for node in nodes),
-        "edge_nodes": sum(node["op"] in _EDGES for node in nodes),
-        "macs": sum(node["macs"] for node in nodes),
-        "int8_macs": sum(node["macs"] for node in nodes if node["int8"]),
-        "weight_bytes": plan.constant_bytes,
-        "activation_bytes": plan.activation_bytes,
-        "arena_bytes": plan.arena_bytes,
-        "scratch_bytes": plan.scratch_bytes,
-    }
+    totals = plan_totals(nodes, [plan])
     if profile:
         totals["ms"] = sum(node["ms"] for node in nodes)
+    return {**heading(model, chosen), "nodes": nodes, "totals": totals}
+
+
+def heading(model: Model, chosen: Sequence[Sequence[int]]) -> dict[str, Any]:
+    """What is said of a model before its nodes, for inputs of the shapes chosen."""
     return {
         "isa": model.isa,
         "threads": model.threads,
@@ -69,8 +69,28 @@ def report(
         "outputs": [
             {"name": p.name, "dtype": str(p.dtype), "shape": list(p.shape)} for p in model.outputs
         ],
-        "nodes": nodes,
-        "totals": totals,
+    }
+
+
+def plan_nodes(plan: _core.PlanRecord) -> list[dict[str, Any]]:
+    """Describe the steps of a plan."""
+    return [_node(step) for step in plan.steps]
+
+
+def plan_totals(
+    nodes: Sequence[Mapping[str, Any]], plans: Sequence[_core.PlanRecord]
+) -> dict[str, Any]:
+    """Add up nodes of plans, and what the plans need."""
+    return {
+        "nodes": len(nodes),
+        "int8_nodes": sum(node["int8"] for node in nodes),
+        "edge_nodes": sum(node["op"] in _EDGES for node in nodes),
+        "macs": sum(node["macs"] for node in nodes),
+        "int8_macs": sum(node["macs"] for node in nodes if node["int8"]),
+        "weight_bytes": sum(plan.constant_bytes for plan in plans),
+        "activation_bytes": sum(plan.activation_bytes for plan in plans),
+        "arena_bytes": sum(plan.arena_bytes for plan in plans),
+        "scratch_bytes": sum(plan.scratch_bytes for plan in plans),
     }
 
 
@@ -81,8 +101,26 @@ def render(facts: Mapping[str, Any]) -> str:
     rows = [_row(node) for node in facts["nodes"]]
     numbers = [header.index(name) for name in ("bytes", "MACs", "ms", "of peak") if name in header]
     lines = [f"{kind:<7} {_port_text(p)}" for kind in ("inputs", "outputs") for p in facts[kind]]
+    if "stages" in facts:
+        lines += ["", _stages(facts["stages"])]
     lines += ["", table.render(header, rows, right=numbers), "", _totals(facts["totals"])]
     lines.append(f"isa     {facts['isa']}, {facts['threads']} threads")
+    return "\n".join(lines)
+
+
+def _stages(stages: Sequence[Mapping[str, Any]]) -> str:
+    """One line a stage, and under those that are not native why their nodes are not."""
+    lines = []
+    for i, stage in enumerate(stages):
+        count = len(stage["nodes"])
+        takes, gives = (", ".join(stage[side]) for side in ("inputs", "outputs"))
+        counted = f"{count} node{'' if count == 1 else 's'}"
+        lines.append(f"stage {i}  {stage['device']}, {counted}: {takes} > {gives}")
+        lines += [
+            f"  {node['op']} {node['node']}: {node['why']}"
+            for node in stage["nodes"]
+            if node["why"]
+        ]
     return "\n".join(lines)
 
 

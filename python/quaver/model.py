@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import onnx
 
     from quaver import _core
+    from quaver.stages.staged import Staged
+
+    Core: TypeAlias = _core.Model | Staged
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 Source: TypeAlias = "str | os.PathLike[str] | Bytes | onnx.ModelProto"
@@ -44,8 +47,8 @@ class Model:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
 
-    def __init__(self, core: _core.Model) -> None:
-        self._core = core
+    def __init__(self, core: Core) -> None:
+        self._core: Core = core
         self.inputs = tuple(Port(p.name, p.dtype, p.shape) for p in core.inputs)
         self.outputs = tuple(Port(p.name, p.dtype, p.shape) for p in core.outputs)
 
@@ -103,6 +106,8 @@ class Model:
             If the file cannot be written.
         InputError
             If nothing is packed yet, since the model leaves shapes open and has not run.
+        UnsupportedError
+            If the model runs in several stages: a compiled file holds one native graph.
         CorruptFileError
             If the file that the model came from is damaged.
         """
@@ -177,8 +182,12 @@ def load(
     threads: int | None = None,
     isa: str | None = None,
     constants: Mapping[str, ArrayLike] | None = None,
+    fallback: str | None = "auto",
 ) -> Model:
     """Load a model.
+
+    Most models become one native graph. One whose branches, or sizes of tensors, depend on what
+    it computes is cut into stages and stays native; `quaver inspect` shows them.
 
     Parameters
     ----------
@@ -193,7 +202,12 @@ def load(
     constants
         Arrays to bind to inputs of an ONNX model, by name: the model is compiled for these
         contents and no longer has these inputs. What decides the sizes of tensors (axes,
-        shapes, a number of repeats) must be known before a run; so may be weights.
+        shapes, a number of repeats) is otherwise learnt from each run; weights may be bound too.
+    fallback
+        What runs the nodes of an ONNX model that Quaver lacks: ``"onnxruntime"``, or with an
+        execution provider ``"onnxruntime:CUDAExecutionProvider"``, which then takes all that it
+        can. ``None`` refuses such models. By default (``"auto"``) it is onnxruntime where that
+        is installed. The model is cut into as few stages as pay for themselves.
 
     Raises
     ------
@@ -216,21 +230,19 @@ def load(
         if _is_compiled(path):
             _expect_none(constants)
             return Model(_core.Model.open(path, workers, isa))
-        graph = _imported(path, constants)
-    elif isinstance(source, (bytes, bytearray, memoryview)):
+        return Model(_prepared(path, constants, workers, isa, fallback))
+    if isinstance(source, (bytes, bytearray, memoryview)):
         data = memoryview(source).cast("B")
         if data[: len(_MAGIC)] == _MAGIC:
             _expect_none(constants)
             return Model(_core.Model.open_bytes(data, workers, isa))
-        graph = _imported(bytes(data), constants)
-    elif _is_proto(source):
-        graph = _imported(source, constants)
-    else:
-        raise InputError(
-            f"cannot load a {type(source).__name__}: expected the path or bytes of an ONNX or a "
-            "compiled model, or an onnx.ModelProto"
-        )
-    return Model(_core.Model.from_graph(graph, workers, isa))
+        return Model(_prepared(bytes(data), constants, workers, isa, fallback))
+    if _is_proto(source):
+        return Model(_prepared(source, constants, workers, isa, fallback))
+    raise InputError(
+        f"cannot load a {type(source).__name__}: expected the path or bytes of an ONNX or a "
+        "compiled model, or an onnx.ModelProto"
+    )
 
 
 def delta(old: Model, new: Model) -> bytes:
@@ -266,25 +278,23 @@ def _expect_none(constants: Mapping[str, ArrayLike] | None) -> None:
         )
 
 
-def _imported(
-    source: str | bytes | onnx.ModelProto, constants: Mapping[str, ArrayLike] | None
-) -> _core.Graph:
-    from quaver import _core  # noqa: PLC0415 -- as in load
-
+def _prepared(
+    source: str | bytes | onnx.ModelProto,
+    constants: Mapping[str, ArrayLike] | None,
+    threads: int,
+    isa: str | None,
+    fallback: str | None,
+) -> Core:
     try:
-        from quaver.convert.onnx import (  # noqa: PLC0415 -- needs onnx
-            bind_constants,
-            import_onnx,
-            load_proto,
-        )
+        from quaver.convert.onnx import bind_constants, load_proto  # noqa: PLC0415 -- needs onnx
+        from quaver.stages import options_of, prepare  # noqa: PLC0415 -- likewise
     except ImportError as error:
         raise ModelError(
             f"reading ONNX models needs the package onnx ({error}): pip install onnx"
         ) from error
-    graph = _core.Graph()
-    proto = load_proto(source) if isinstance(source, (str, bytes)) else source
-    import_onnx(bind_constants(proto, constants) if constants else proto, graph)
-    return graph
+    options = options_of(threads, isa, fallback)
+    proto = load_proto(source, mapped=True) if isinstance(source, (str, bytes)) else source
+    return prepare(bind_constants(proto, constants) if constants else proto, options)
 
 
 def _shape(shape: Sequence[int | None]) -> str:

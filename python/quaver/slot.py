@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numpy.typing import ArrayLike, NDArray
 
-from quaver.errors import InputError
+from quaver.errors import InputError, UnsupportedError
 from quaver.model import Bytes, Model, Port
 from quaver.probe import Arrays, Probe
 
@@ -106,14 +106,14 @@ class Slot:
     ) -> None:
         from quaver import _core  # noqa: PLC0415 -- conversion alone does without the extension
 
-        _expect_loaded(model)
+        core = _native(model)
         self.inputs = model.inputs
         self.outputs = model.outputs
         self._probe = _probe(probe, None)
         if self._probe is not None:
             self._probe.check(model)
         self._core = _core.Slot(
-            model._core, _count("version", version), _count("max_live", max_live), keep_previous
+            core, _count("version", version), _count("max_live", max_live), keep_previous
         )
         # Dropping a model may need the interpreter, which is gone at the very end.
         weakref.finalize(self, _core.Slot.stop, self._core)
@@ -202,7 +202,7 @@ class Slot:
 
         Whatever is raised, the slot serves on as before.
         """
-        _expect_loaded(model)
+        core = _native(model)
         if not (timeout >= 0 and math.isfinite(timeout)):
             raise InputError(f"timeout={timeout!r}: expected seconds, 0 or more")
         if version is not None:
@@ -251,11 +251,20 @@ class Slot:
 _LONGEST = 1e6  # seconds; what a clock can add without running over
 
 
-def _expect_loaded(model: Model) -> None:
+def _native(model: Model) -> _core.Model:
+    """The graph of a loaded model."""
+    from quaver import _core  # noqa: PLC0415 -- conversion alone does without the extension
+
     if isinstance(model, Pinned):
         raise InputError(
             "a pinned model is its slot's already: give a loaded model, or use slot.rollback()"
         )
+    if not isinstance(model._core, _core.Model):
+        raise UnsupportedError(
+            "the model runs in stages, and a slot holds single native graphs; `quaver inspect` "
+            "shows the stages"
+        )
+    return model._core
 
 
 def _count(name: str, value: int) -> int:

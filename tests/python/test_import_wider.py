@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 import quaver
@@ -111,19 +111,6 @@ def test_a_scan_walks_slices() -> None:
     node = helper.make_node("Scan", ["s", "x"], ["y", "rows"], "scan", body=body, num_scan_inputs=1)
     outputs = [port("y", X[0]), port("rows", X)]
     check(graph_model([node], [port("x", X)], outputs, {"s": np.zeros(3, np.float32)}), {"x": X})
-
-
-def test_what_is_known_only_at_run_time_is_refused() -> None:
-    body = helper.make_graph([], "body", [], [])
-    for op, attrs, message in [
-        ("Loop", {"body": body}, "its number of iterations must be constant"),
-        ("NonZero", {}, "the shape of its output 'y' is not known before the run"),
-    ]:
-        array = np.array(3) if op == "Loop" else X
-        node = helper.make_node(op, ["x"], ["y"], "n", **attrs)
-        outputs = [helper.make_tensor_value_info("y", TensorProto.INT64, None)]
-        with pytest.raises(quaver.UnsupportedError, match=message):
-            quaver.load(graph_model([node], [port("x", array)], outputs))
 
 
 def test_shape_arithmetic_is_known_to_handlers() -> None:

@@ -510,7 +510,22 @@ NORMALIZED = [
     Case("lrn", "LRN", {"x": normal(7, 7, 3, 3)}, {}, {"size": 3, "alpha": 0.1, "beta": 0.5}),
 ]
 
+
+def sampled(mode: str, padding: str, corners: int) -> Case:
+    feeds = {"x": normal(2, 3, 5, 6), "grid": normal(2, 4, 7, 2, scale=0.8)}
+    attrs = {"mode": mode, "padding_mode": padding, "align_corners": corners}
+    return Case(f"sample {mode} {padding} {corners}", "GridSample", feeds, {}, attrs)
+
+
+SAMPLED = [
+    sampled(mode, padding, corners)
+    for mode in ("linear", "nearest", "cubic")
+    for padding in ("zeros", "border", "reflection")
+    for corners in (0, 1)
+]
+
 FLOAT = [
+    *SAMPLED,
     *FUNCTIONS,
     *PAIRS,
     *REDUCED,

@@ -1,15 +1,19 @@
 // LSTM, GRU, RNN: one direction of a recurrent layer, whose products with the input are made before it.
 //   gates [T, B, G·H] (x · Wᵀ and the biases), R [G·H, H], lengths [B]?, h0 [B, H]?, then
-//   LSTM: c0 [B, H]?, peepholes [3·H]?        GRU: the bias [H] of h · Rᵀ for the new state, which needs linear_before_reset
-//   → every h [T, B, H], the last h [B, H], LSTM: the last c [B, H]
+//   LSTM: c0 [B, H]?, peepholes [3·H]?        GRU: the bias [H] of h · Rᵀ for the new state, which needs
+//   linear_before_reset → every h [T, B, H], the last h [B, H], LSTM: the last c [B, H]
 #include "graph/ops/common.h"
 
 namespace quaver {
 namespace {
 
 constexpr AttrSpec kRecurrent[] = {
-    {"reverse", AttrKind::i},      {"activations", AttrKind::s},  {"alphas", AttrKind::floats},
-    {"betas", AttrKind::floats},   {"clip", AttrKind::f},         {"input_forget", AttrKind::i},
+    {"reverse", AttrKind::i},
+    {"activations", AttrKind::s},
+    {"alphas", AttrKind::floats},
+    {"betas", AttrKind::floats},
+    {"clip", AttrKind::f},
+    {"input_forget", AttrKind::i},
     {"linear_before_reset", AttrKind::i},
 };
 

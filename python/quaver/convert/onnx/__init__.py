@@ -10,7 +10,9 @@ from quaver.convert.onnx import (  # noqa: F401 -- imported for the handlers the
     einsum,
     elementwise,
     fourier,
+    grid,
     indexed,
+    learned,
     linear,
     logic,
     norm,
@@ -23,6 +25,7 @@ from quaver.convert.onnx import (  # noqa: F401 -- imported for the handlers the
     shape,
     space,
     tensor,
+    trees,
 )
 from quaver.convert.onnx.constants import bind_constants
 from quaver.convert.onnx.importer import import_onnx

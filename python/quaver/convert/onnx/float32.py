@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from onnx import NodeProto, TensorProto, helper
 
-from quaver.convert.onnx.node import node_name
+from quaver.convert.onnx.names import node_name
 from quaver.convert.onnx.scope import Scope
 
 OTHER_FLOATS = frozenset({"float16", "bfloat16", "float64"})
@@ -17,6 +17,7 @@ _ONLY = frozenset(
         *("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Upsample"),
         *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Relu", "Clip"),
         *("PRelu", "InstanceNormalization", "LRN", "LpPool", "QLinearConv", "QLinearMatMul"),
+        *("LSTM", "GRU", "RNN", "GridSample"),
     }
 )
 

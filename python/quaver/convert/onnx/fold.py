@@ -8,6 +8,7 @@ constant the core folds with its own kernels.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,9 @@ _BINARY: dict[str, Callable[[Array, Array], Array]] = {
     "GreaterOrEqual": np.greater_equal,
     "And": np.logical_and,
     "Or": np.logical_or,
+    "Xor": np.logical_xor,
+    "Min": np.minimum,
+    "Max": np.maximum,
 }
 
 
@@ -52,7 +56,8 @@ def _value(node: Node) -> Array | None:
     if node.op in _BINARY and len(known) == 2:
         return np.asarray(_BINARY[node.op](*known))
     compute = _OTHERS.get(node.op)
-    return None if compute is None else np.asarray(compute(node, known))
+    array = None if compute is None else compute(node, known)
+    return None if array is None else np.asarray(array)
 
 
 def _from_shape(node: Node) -> Array | None:
@@ -85,13 +90,74 @@ def _unsqueeze(node: Node, arrays: list[Array]) -> Array:
     return np.expand_dims(arrays[0], tuple(int(axis) for axis in axes))
 
 
+def _squeeze(node: Node, arrays: list[Array]) -> Array:
+    axes = arrays[1].reshape(-1) if len(arrays) > 1 else node.ints("axes")
+    return np.squeeze(arrays[0], tuple(int(axis) for axis in axes) or None)
+
+
+def _slice(node: Node, arrays: list[Array]) -> Array | None:
+    if len(arrays) < 3 or (node.has(4) and not node.has(3)):
+        return None
+    x, starts, ends, *rest = arrays
+    axes = rest[0].reshape(-1) if rest else np.arange(starts.size)
+    steps = rest[1].reshape(-1) if len(rest) > 1 else np.ones(starts.size, np.int64)
+    index = [slice(None)] * x.ndim
+    for axis, start, end, step in zip(axes, starts.flat, ends.flat, steps, strict=True):
+        stop = None if step < 0 and end < -x.shape[axis] else int(end)
+        index[int(axis)] = slice(int(start), stop, int(step))
+    return x[tuple(index)]
+
+
+def _constant_of_shape(node: Node, arrays: list[Array]) -> Array | None:
+    value = (
+        node.array_attribute("value") if node.has_attribute("value") else np.zeros(1, np.float32)
+    )
+    if np.prod(arrays[0].astype(float)) > _SMALL or value.size != 1 or (arrays[0] < 0).any():
+        return None
+    return np.full([int(n) for n in arrays[0].flat], value.reshape(-1)[0])
+
+
+def _transpose(node: Node, arrays: list[Array]) -> Array:
+    return np.transpose(arrays[0], node.ints("perm") or None)
+
+
+def _reshaped(arrays: list[Array]) -> Array | None:
+    shape = [int(n) for n in arrays[1].reshape(-1)]
+    return None if 0 in shape else arrays[0].reshape(shape)
+
+
+def _divide(_: Node, arrays: list[Array]) -> Array | None:
+    a, b = arrays
+    if not np.all(b):
+        return None
+    return np.trunc(a / b).astype(a.dtype) if np.abs(a).max(initial=0) < 2**52 else None
+
+
 def _range(_: Node, arrays: list[Array]) -> Array:
     start, limit, delta = (int(array.reshape(())) for array in arrays)
     return np.arange(start, limit, delta, dtype=arrays[0].dtype)
 
 
-_OTHERS: dict[str, Callable[[Node, list[Array]], Array]] = {
+def _reduced(node: Node, arrays: list[Array], reduce: Callable[..., Any]) -> Array | None:
+    """All elements of a vector as one; other reductions are the core's."""
+    axes = arrays[1].reshape(-1).tolist() if len(arrays) > 1 else [0]
+    if arrays[0].ndim != 1 or axes not in ([0], [-1]):
+        return None
+    whole = reduce(arrays[0], dtype=arrays[0].dtype, keepdims=bool(node.integer("keepdims", 1)))
+    return np.asarray(whole)
+
+
+_OTHERS: dict[str, Callable[[Node, list[Array]], Array | None]] = {
     "Cast": _cast,
+    "Div": _divide,
+    "ReduceProd": lambda node, arrays: _reduced(node, arrays, np.prod),
+    "ReduceSum": lambda node, arrays: _reduced(node, arrays, np.sum),
+    "Reshape": lambda _, arrays: _reshaped(arrays),
+    "Slice": _slice,
+    "Squeeze": _squeeze,
+    "Where": lambda _, arrays: np.where(*arrays),
+    "ConstantOfShape": _constant_of_shape,
+    "Transpose": _transpose,
     "Concat": lambda node, arrays: np.concatenate(arrays, node.integer("axis")),
     "Gather": _gather,
     "Identity": lambda _, arrays: arrays[0],

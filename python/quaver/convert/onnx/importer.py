@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from onnx import GraphProto, ModelProto, NodeProto
+from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 from quaver.convert.builder import Builder
 from quaver.convert.onnx.control import import_nodes_with
 from quaver.convert.onnx.float32 import in_float32, note_dtypes
 from quaver.convert.onnx.fold import folded
 from quaver.convert.onnx.functions import expanded
-from quaver.convert.onnx.node import Node, handler_of, node_name
+from quaver.convert.onnx.names import node_name
+from quaver.convert.onnx.node import Node, handler_of
 from quaver.convert.onnx.scope import Scope
 from quaver.convert.onnx.shapes import shape_of, tensor_dtype
 from quaver.convert.onnx.source import modernized
@@ -47,19 +48,39 @@ def import_onnx(model: ModelProto, builder: Builder) -> None:
             dtype = tensor_dtype(info)
             scope.bind(info.name, builder.add_input(info.name, dtype, shape_of(info)), dtype)
     for proto in graph.node:
-        _import_parts(scope, proto)
+        import_node(scope, proto)
     if not graph.output:
         raise ModelError("the model has no outputs")
     # Exporters declare wrong output shapes (PaddlePaddle: [] for all); inference knows better.
     builder.set_outputs(
         [
-            (info.name, scope.value(info.name, "the graph"), tensor_dtype(info), None)
+            (info.name, scope.value(info.name, "the graph"), _output_dtype(scope, info), None)
             for info in graph.output
         ]
     )
 
 
-def _import_parts(scope: Scope, proto: NodeProto) -> None:
+def _output_dtype(scope: Scope, info: ValueInfoProto) -> str:
+    """The dtype declared; a stand-in for an output of a part of a model, which declares none."""
+    if info.type.WhichOneof("value") is None:
+        return scope.dtype(info.name) or "float32"
+    return tensor_dtype(info)
+
+
+def import_node(scope: Scope, proto: NodeProto) -> None:
+    """Let a node's handler emit what it becomes.
+
+    Raises
+    ------
+    UnsupportedError
+        If there is none, or it refuses.
+    ModelError
+        If the node is broken.
+    """
+    if handler_of(proto) is None:
+        raise UnsupportedError(
+            f"{_operator(proto)} '{node_name(proto)}': there is no such operator"
+        )
     for part in in_float32(proto, scope.dtype):
         if part is not proto and part.op_type == "Cast":
             scope.note_shape_of(part.output[0], part.input[0])
@@ -69,7 +90,7 @@ def _import_parts(scope: Scope, proto: NodeProto) -> None:
 def _import_inner(outer: Node, proto: NodeProto) -> None:
     if handler_of(proto) is None:
         raise outer.unsupported(f"its body uses {proto.op_type}, which is not supported")
-    _import_parts(outer.scope, proto)
+    import_node(outer.scope, proto)
 
 
 import_nodes_with(_import_inner)
@@ -91,14 +112,17 @@ def _check_operators(graph: GraphProto) -> None:
     missing: dict[str, list[str]] = {}
     for proto in graph.node:
         if handler_of(proto) is None:
-            operator = ".".join(filter(None, [proto.domain, proto.op_type]))
-            missing.setdefault(operator, []).append(node_name(proto))
+            missing.setdefault(_operator(proto), []).append(node_name(proto))
     if missing:
         lines = [f"  {operator}: {_listed(missing[operator])}" for operator in sorted(missing)]
         count = len(missing)
         raise UnsupportedError(
             f"{count} operator{'s are' if count > 1 else ' is'} not supported:\n" + "\n".join(lines)
         )
+
+
+def _operator(proto: NodeProto) -> str:
+    return ".".join(filter(None, [proto.domain, proto.op_type]))
 
 
 def _listed(names: list[str]) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto
 
 from quaver.convert.builder import Array, Attribute, Attributes, Shape
-from quaver.convert.onnx.scope import Scope
+from quaver.convert.onnx.names import node_name
+from quaver.convert.onnx.scope import Scope, to_array
 from quaver.errors import ModelError, UnsupportedError
 
 MICROSOFT = "com.microsoft"
@@ -37,11 +38,6 @@ def handler_of(proto: NodeProto) -> Handler | None:
 def handled() -> frozenset[tuple[str, str]]:
     """All operators that have a handler, as (domain, name)."""
     return frozenset(_handlers)
-
-
-def node_name(proto: NodeProto) -> str:
-    """Return the node's name, or one made from its operator and first output."""
-    return proto.name or "_".join([proto.op_type, *proto.output[:1]])
 
 
 class Node:
@@ -156,6 +152,10 @@ class Node:
             raise self.invalid(f"attribute '{name}' is missing")
         return tensor
 
+    def array_attribute(self, name: str) -> Array:
+        """Return a tensor attribute's content."""
+        return to_array(self.tensor(name), f"{self.label}: its {name}")
+
     def graph(self, name: str) -> GraphProto:
         """Return an attribute that is a graph: a branch or a loop's body."""
         graph = self._attribute(name, AttributeProto.GRAPH, None)
@@ -193,6 +193,16 @@ class Node:
             if name:
                 self.scope.bind(name, value)
         return values[0]
+
+    def pass_on(self, value: int) -> None:
+        """Let the node's only output be a value that was emitted."""
+        self.result("Identity", value)
+
+    def bind_outputs(self, *values: int) -> None:
+        """Let each of the node's outputs be a value that was emitted."""
+        for name, value in zip(self.outputs, values, strict=False):
+            if name:
+                self.scope.bind(name, self._add("Identity", (value,), [name], {})[0])
 
     def transpose(self, value: int, *perm: int) -> int:
         """Transpose a value on the way to the result."""

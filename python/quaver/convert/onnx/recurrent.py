@@ -35,7 +35,14 @@ def recurrent(node: Node) -> None:
     batch_first = bool(node.integer("layout"))
     x = node.transpose(node.input(0), 1, 0, 2) if batch_first else node.input(0)
     results = [
-        _direction(node, x, d, reverse, batch_first, _attributes(node, d, len(backwards)))
+        _direction(
+            node,
+            x,
+            d,
+            reverse=reverse,
+            batch_first=batch_first,
+            attrs=_attributes(node, d, len(backwards)),
+        )
         for d, reverse in enumerate(backwards)
     ]
     ys, *states = zip(*results, strict=True)
@@ -47,7 +54,7 @@ def recurrent(node: Node) -> None:
 
 
 def _direction(
-    node: Node, x: int, d: int, reverse: int, batch_first: bool, attrs: Attributes
+    node: Node, x: int, d: int, *, reverse: int, batch_first: bool, attrs: Attributes
 ) -> list[int]:
     """Emit one direction; give every h, the last h, and the last c of an LSTM."""
     gates = _GATES[node.op]

@@ -7,6 +7,7 @@ from onnx import GraphProto, ModelProto, TensorProto, numpy_helper
 
 from quaver.convert.builder import Array, Builder, Shape
 from quaver.convert.onnx.dtypes import dtype_name
+from quaver.convert.onnx.external import array_of
 from quaver.convert.onnx.shapes import infer
 from quaver.convert.onnx.source import opset_of
 from quaver.errors import ModelError
@@ -120,6 +121,9 @@ def to_array(tensor: TensorProto, where: str) -> Array:
     """Return a tensor's content; `where` is for the errors."""
     dtype_name(tensor.data_type, where)
     if tensor.data_location == TensorProto.EXTERNAL:
+        mapped = array_of(tensor)
+        if mapped is not None:
+            return mapped
         raise ModelError(f"{where} lies in a file of its own; load the model by its path")
     try:
         array: Array = numpy_helper.to_array(tensor)

@@ -8,33 +8,39 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 from onnx import helper, inliner, version_converter
-from onnx.external_data_helper import load_external_data_for_model
 
+from quaver.convert.onnx.external import resolve
+from quaver.convert.onnx.order import ordered
 from quaver.errors import CorruptFileError, FileError, ModelError, UnsupportedError
 
 OLDEST_OPSET = 13
 NEWEST_OPSET = 28
 
 
-def load_proto(source: str | os.PathLike[str] | bytes) -> onnx.ModelProto:
+def load_proto(source: str | os.PathLike[str] | bytes, *, mapped: bool = False) -> onnx.ModelProto:
     """Read an ONNX model.
 
     Parameters
     ----------
     source
         A path, or the content of a file. Tensors stored beside the model are found by path only.
+    mapped
+        Whether tensors stored beside the model stay there, mapped into memory, for this
+        package's importer; else they are read into the model.
 
     Returns
     -------
     onnx.ModelProto
-        With all its tensors in memory.
+        With all its tensors.
 
     Raises
     ------
     FileError
-        Where the file, or one it refers to, cannot be read.
+        Where the file, or one it refers to, cannot be read, or lies outside of its folder.
     CorruptFileError
         Where the content is no ONNX model.
+    ModelError
+        Where a tensor's place in a file does not fit its shape.
     """
     if isinstance(source, bytes):
         return _parse(source, "the bytes given")
@@ -44,10 +50,7 @@ def load_proto(source: str | os.PathLike[str] | bytes) -> onnx.ModelProto:
     except OSError as error:
         raise FileError(f"cannot read '{path}': {error.strerror or error}") from error
     model = _parse(content, f"'{path}'")
-    try:
-        load_external_data_for_model(model, str(path.parent))
-    except Exception as error:  # onnx raises its checker's, the system's and its own
-        raise FileError(f"'{path}' keeps tensors in files beside it: {error}") from error
+    resolve(model, path.parent, f"'{path}'", mapped=mapped)
     return model
 
 
@@ -72,10 +75,13 @@ def opset_of(model: onnx.ModelProto) -> int:
 
 
 def modernized(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with its local functions inlined and in an opset this importer knows."""
+    """The model in order, with its local functions inlined, in an opset this importer knows."""
+    model = ordered(model)
     if model.functions:
         model = inliner.inline_local_functions(model)
     opset = opset_of(model)
+    if opset < 0:
+        raise ModelError(f"the model is of opset {opset}")
     if opset > NEWEST_OPSET:
         raise UnsupportedError(
             f"the model is of opset {opset}, the newest known is {NEWEST_OPSET}; "

@@ -1,0 +1,292 @@
+"""Models that are no single native graph: branches, loops, sizes by contents, fallback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import quaver
+from quaver.inspect import render, report
+from recorder import peer
+from test_operators import normal
+
+FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
+Ports = Sequence[tuple[str, int, Any]]
+
+
+def model_of(
+    nodes: Sequence[onnx.NodeProto],
+    inputs: Ports,
+    outputs: Ports,
+    constants: dict[str, np.ndarray] | None = None,
+    opset: int = 21,
+) -> onnx.ModelProto:
+    tensors = [numpy_helper.from_array(a, n) for n, a in (constants or {}).items()]
+    ports = [[helper.make_tensor_value_info(*port) for port in side] for side in (inputs, outputs)]
+    graph = helper.make_graph(nodes, "net", *ports, tensors)
+    imports = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
+    return helper.make_model(graph, opset_imports=imports, ir_version=10)
+
+
+def check(model: onnx.ModelProto, *runs: dict[str, Any], fallback: str | None = None) -> Any:
+    loaded = quaver.load(model, fallback=fallback)
+    for feeds in runs:
+        got = list(loaded.run(feeds).values())
+        for array, want in zip(got, peer(model, feeds), strict=True):
+            assert array.dtype == want.dtype
+            np.testing.assert_allclose(array, want, rtol=1e-4, atol=1e-5)
+    return loaded._core
+
+
+def branches(condition: list[onnx.NodeProto], inputs: Ports) -> onnx.ModelProto:
+    def branch(op: str) -> onnx.GraphProto:
+        node = helper.make_node(op, ["x", "w"], [f"{op}_out"])
+        return helper.make_graph([node], op, [], [helper.make_empty_tensor_value_info(f"{op}_out")])
+
+    node = helper.make_node(
+        "If", ["c"], ["y"], "choice", then_branch=branch("Add"), else_branch=branch("Sub")
+    )
+    return model_of(
+        [*condition, node],
+        [("x", FLOAT, ["n", 4]), *inputs],
+        [("y", FLOAT, None)],
+        {"w": normal(4)},
+    )
+
+
+def kinds(core: Any) -> list[str]:
+    return [stage.runs.kind for stage in core.stages]
+
+
+def test_branch_by_a_small_input_is_one_native_graph() -> None:
+    sixteen = helper.make_node("Equal", ["rate", "sixteen"], ["c"])
+    model = branches([sixteen], [("rate", INT64, [])])
+    model.graph.initializer.append(numpy_helper.from_array(np.array(16000), "sixteen"))
+    runs = [{"x": normal(n, 4), "rate": np.array(r)} for n in (1, 3) for r in (16000, 8000)]
+    assert kinds(check(model, *runs)) == ["native"]
+
+
+def test_branch_by_what_is_computed() -> None:
+    nodes = [
+        helper.make_node("ReduceSum", ["x"], ["s"], keepdims=0),
+        helper.make_node("Greater", ["s", "zero"], ["c"]),
+    ]
+    model = branches(nodes, [])
+    model.graph.initializer.append(numpy_helper.from_array(np.array(0, np.float32), "zero"))
+    x = np.ones((2, 4), np.float32)
+    assert kinds(check(model, {"x": x}, {"x": -x}, {"x": -x[:1]})) == ["native", "host"]
+
+
+def test_branch_by_a_shape() -> None:
+    nodes = [
+        helper.make_node("Shape", ["x"], ["d"], start=0, end=1),
+        helper.make_node("Squeeze", ["d"], ["d0"]),
+        helper.make_node("Equal", ["d0", "two"], ["c"]),
+    ]
+    model = branches(nodes, [])
+    model.graph.initializer.append(numpy_helper.from_array(np.array(2), "two"))
+    runs = [{"x": normal(2, 4)}, {"x": normal(3, 4)}]
+    assert kinds(check(model, *runs)) == ["native"]
+
+
+def test_loop_while_a_condition_holds() -> None:
+    body = helper.make_graph(
+        [
+            helper.make_node("Add", ["v", "v"], ["v2"]),
+            helper.make_node("ReduceMax", ["v2"], ["top"], keepdims=0),
+            helper.make_node("Less", ["top", "limit"], ["goes"]),
+            helper.make_node("ReduceSum", ["v2"], ["sum"], keepdims=0),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("i", INT64, []),
+            helper.make_tensor_value_info("c", BOOL, []),
+            helper.make_tensor_value_info("v", FLOAT, None),
+        ],
+        [
+            helper.make_tensor_value_info("goes", BOOL, []),
+            helper.make_tensor_value_info("v2", FLOAT, None),
+            helper.make_tensor_value_info("sum", FLOAT, []),
+        ],
+    )
+    node = helper.make_node("Loop", ["", "", "x"], ["last", "sums"], "doubling", body=body)
+    model = model_of(
+        [node],
+        [("x", FLOAT, ["n"])],
+        [("last", FLOAT, None), ("sums", FLOAT, None)],
+        {"limit": np.array(100, np.float32)},
+    )
+    core = check(model, {"x": np.array([1, 3], np.float32)}, {"x": np.array([60], np.float32)})
+    assert "host" in kinds(core)
+
+
+def test_sizes_by_contents() -> None:
+    """What NonZero finds is gathered and summed: native before and after."""
+    nodes = [
+        helper.make_node("Relu", ["x"], ["r"]),
+        helper.make_node("NonZero", ["r"], ["i"]),
+        helper.make_node("Transpose", ["i"], ["t"]),
+        helper.make_node("GatherND", ["r", "t"], ["g"]),
+        helper.make_node("Mul", ["g", "g"], ["y"]),
+    ]
+    model = model_of(nodes, [("x", FLOAT, ["n", 3])], [("y", FLOAT, None), ("i", INT64, None)])
+    assert kinds(check(model, {"x": normal(4, 3)}, {"x": normal(2, 3)})) == [
+        *("native", "host", "native"),
+    ]
+
+
+def test_shapes_and_numbers_as_inputs() -> None:
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["r"]),
+        helper.make_node("TopK", ["r", "k"], ["best", "where"]),
+    ]
+    model = model_of(
+        nodes,
+        [("x", FLOAT, [12]), ("shape", INT64, [2]), ("k", INT64, [1])],
+        [("best", FLOAT, None), ("where", INT64, None)],
+    )
+    x = normal(12)
+    core = check(
+        model,
+        {"x": x, "shape": np.array([3, 4]), "k": np.array([2])},
+        {"x": x, "shape": np.array([2, 6]), "k": np.array([5])},
+    )
+    assert kinds(core) == ["native"]
+    with pytest.raises(quaver.UnsupportedError, match=r"bind them, load\(\.\.\., constants="):
+        core.save("model.quaver")
+
+
+def test_graphs_for_contents_are_kept_with_a_bound() -> None:
+    node = helper.make_node("Expand", ["x", "shape"], ["y"])
+    model = model_of([node], [("x", FLOAT, [1]), ("shape", INT64, [1])], [("y", FLOAT, None)])
+    loaded = quaver.load(model, fallback=None)
+    for n in [*range(1, 40), 39, 1]:
+        assert loaded(np.ones(1, np.float32), np.array([n])).shape == (n,)
+    assert len(loaded._core.stages[0].runs._cores) == 16
+
+
+def test_boxes() -> None:
+    node = helper.make_node("NonMaxSuppression", ["boxes", "scores", "most", "iou"], ["picked"])
+    gather = helper.make_node("Slice", ["picked", "two", "three", "one"], ["column"])
+    model = model_of(
+        [node, gather],
+        [("boxes", FLOAT, [1, "n", 4]), ("scores", FLOAT, [1, 2, "n"])],
+        [("picked", INT64, None), ("column", INT64, None)],
+        {
+            "most": np.array(5),
+            "iou": np.array(0.4, np.float32),
+            "one": np.array([1]),
+            "two": np.array([2]),
+            "three": np.array([3]),
+        },
+    )
+    corner = np.abs(normal(1, 30, 2))
+    boxes = np.concatenate([corner, corner + np.abs(normal(1, 30, 2)) + 0.1], 2)
+    check(model, {"boxes": boxes, "scores": np.abs(normal(1, 2, 30))})
+
+
+def volumes() -> onnx.ModelProto:
+    """Conv of three axes, which is not native, between nodes that are."""
+    nodes = [
+        helper.make_node("Mul", ["x", "x"], ["a"], "square"),
+        helper.make_node("Conv", ["a", "w"], ["b"], "volume"),
+        helper.make_node("MatMul", ["b", "m"], ["y"], "product"),
+    ]
+    return model_of(
+        nodes,
+        [("x", FLOAT, [1, 2, 5, 5, 64])],
+        [("y", FLOAT, None)],
+        {"w": normal(3, 2, 2, 2, 1), "m": normal(64, 512)},
+    )
+
+
+def test_fallback_takes_what_is_not_native() -> None:
+    model, x = volumes(), normal(1, 2, 5, 5, 64)
+    core = check(model, {"x": x}, fallback="onnxruntime")
+    assert "onnxruntime:CPUExecutionProvider" in kinds(core)
+    assert "native" in kinds(core)
+    with pytest.raises(quaver.UnsupportedError, match=r"Conv 'volume': it has 3 spatial axes"):
+        quaver.load(model, fallback=None)
+    loaded = quaver.load(model)  # by default, as onnxruntime is installed
+    facts = report(loaded)
+    foreign = [s for s in facts["stages"] if s["device"].startswith("onnxruntime")]
+    why = {node["node"]: node["why"] for node in foreign[0]["nodes"]}
+    assert "3 spatial axes" in why["volume"]
+    assert "3 spatial axes" in render(facts)
+    assert any(node["op"] == "MatMul" for node in facts["nodes"])
+    with pytest.raises(quaver.UnsupportedError, match="keep the ONNX file"):
+        loaded.save("model.quaver")
+    with pytest.raises(quaver.UnsupportedError, match="stages"):
+        quaver.Slot(loaded)
+
+
+def test_fallback_does_not_cross_for_little() -> None:
+    """A small native node between two foreign ones stays with them."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], "first"),
+        helper.make_node("Relu", ["a"], ["b"], "small"),
+        helper.make_node("Conv", ["b", "v"], ["y"], "second"),
+    ]
+    model = model_of(
+        nodes,
+        [("x", FLOAT, [1, 2, 5, 5, 5])],
+        [("y", FLOAT, None)],
+        {"w": normal(2, 2, 2, 2, 2), "v": normal(2, 2, 2, 2, 2)},
+    )
+    core = check(model, {"x": normal(1, 2, 5, 5, 5)}, fallback="onnxruntime")
+    assert len(core.stages) == 1
+
+
+def test_fallback_names() -> None:
+    model = volumes()
+    with pytest.raises(quaver.InputError, match="fallback='torch': expected 'onnxruntime'"):
+        quaver.load(model, fallback="torch")
+    with pytest.raises(quaver.UnsupportedError, match="no CUDAExecutionProvider; it has"):
+        quaver.load(model, fallback="onnxruntime:CUDAExecutionProvider")
+    other = onnxruntime.get_available_providers()[0]
+    x = normal(1, 2, 5, 5, 64)
+    np.testing.assert_allclose(
+        quaver.load(model, fallback=f"onnxruntime:{other}")(x),
+        peer(model, {"x": x})[0],
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+def test_inputs_of_stages_are_checked() -> None:
+    loaded = quaver.load(volumes())
+    with pytest.raises(quaver.InputError, match="expected dtype float32, got float64"):
+        loaded(np.zeros((1, 2, 5, 5, 64)))
+    with pytest.raises(quaver.InputError, match=r"expected the shape \[1, 2, 5, 5, 64\]"):
+        loaded(np.zeros((1, 2, 5, 5, 6), np.float32))
+
+
+def test_command_line(tmp_path: Path) -> None:
+    model = volumes()
+    onnx.save(model, tmp_path / "m.onnx")
+    x = normal(1, 2, 5, 5, 64)
+    np.savez(tmp_path / "x.npz", x=x)
+
+    def quaver_cli(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "quaver", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+
+    done = quaver_cli("run", "m.onnx", "--input", "x.npz", "--output", "y.npz")
+    assert done.returncode == 0, done.stderr
+    want = peer(model, {"x": x})[0]
+    np.testing.assert_allclose(np.load(tmp_path / "y.npz")["y"], want, rtol=1e-4, atol=1e-5)
+    shown = quaver_cli("inspect", "m.onnx").stdout
+    assert "stage 0" in shown
+    assert "Conv volume" in shown
+    refused = quaver_cli("inspect", "m.onnx", "--fallback", "none")
+    assert refused.returncode == 1
+    assert "3 spatial axes" in refused.stderr
