@@ -25,11 +25,10 @@ class Product {
         k_(hidden),
         zeros_(pad_to_panel(rows), 0.0F) {
     if (!context.input(1).constant()) return;
-    const float* weights = context.constant<float>(1).data() + first * hidden;
-    packed_ = context.cache.get(weights, text("recurrent ", rows, "x", hidden), [&] {
-      AlignedBuffer buffer(bytes());
-      kernels::pack_gemm_f32(rows, 1, hidden, weights, reinterpret_cast<float*>(buffer.data()));
-      return buffer;
+    const float* source = context.constant<float>(1).data();
+    const std::string kind = text("recurrent ", first, "+", rows, "x", hidden);
+    packed_ = context.cache.get(source, kind, bytes(), [&](std::byte* out) {
+      kernels::pack_gemm_f32(rows, 1, hidden, source + first * hidden, reinterpret_cast<float*>(out));
     });
   }
 
@@ -62,7 +61,7 @@ class Product {
   ValueId r_;
   std::size_t first_, n_, k_;
   std::vector<float> zeros_;
-  std::shared_ptr<const AlignedBuffer> packed_;
+  PackedBlock packed_;
 };
 
 // The sequences [begin, end) of the batch while they run.

@@ -65,6 +65,8 @@ def assign(
     graph = model.graph
     reasons, _ = survey(model)
     known = levels(graph)
+    stored = {tensor.name for tensor in graph.initializer}
+    tensors = {name: kind for name, kind in types.items() if name not in stored}
     curable = set()
     for i, node in enumerate(graph.node):
         waits = max((known[name] for name in deciding(node)), default=0)
@@ -73,7 +75,7 @@ def assign(
             del reasons[i]
         if node_name(node) in refused:
             reasons[i] = refused[node_name(node)]
-        elif (why := _not_native(node, types, known)) is not None:
+        elif (why := _not_native(node, tensors, known)) is not None:
             reasons.setdefault(i, why)
     costs = [_costs(node, i not in reasons, types, options) for i, node in enumerate(graph.node)]
     lost = [reasons[i] for i, cost in enumerate(costs) if min(cost) == np.inf]

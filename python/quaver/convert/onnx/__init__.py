@@ -6,10 +6,12 @@ hold them, one for each family.
 
 from quaver.convert.onnx import (  # noqa: F401 -- imported for the handlers they register
     axis,
+    blocks,
     conv,
     einsum,
     elementwise,
     fourier,
+    fused,
     grid,
     indexed,
     learned,

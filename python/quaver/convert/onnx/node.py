@@ -98,6 +98,11 @@ class Node:
             raise self.unsupported(f"{what} must be constant; it is computed at run time")
         return array
 
+    def stored(self, index: int, what: str) -> Array:
+        """Return the content of an input that must be an initializer, of whatever dtype."""
+        array = self.scope.stored(self.input_names[index]) if self.has(index) else None
+        return self.constant(index, what) if array is None else array
+
     def shape(self, index: int) -> Shape | None:
         """Return an input's shape as far as it is known."""
         return self.scope.shape(self.input_names[index]) if self.has(index) else None

@@ -6,7 +6,7 @@ import numpy as np
 from onnx import GraphProto, ModelProto, TensorProto, numpy_helper
 
 from quaver.convert.builder import Array, Builder, Shape
-from quaver.convert.onnx.dtypes import dtype_name
+from quaver.convert.onnx.dtypes import dtype_name, known_dtype
 from quaver.convert.onnx.external import array_of
 from quaver.convert.onnx.shapes import infer
 from quaver.convert.onnx.source import opset_of
@@ -75,23 +75,32 @@ class Scope:
         """Return the builder's value of a tensor."""
         if name not in self._values:
             array = self.array(name)
+            if array is None and name in self._initializers:
+                array = to_array(self._initializers[name], f"initializer '{name}'")
             if array is None:
                 raise ModelError(f"{user}: nothing before it makes its input '{name}'")
             self.bind_constant(name, array)
         return self._values[name]
 
     def array(self, name: str) -> Array | None:
-        """Return a constant's content; None for what is computed at run time."""
-        if name not in self._arrays and name in self._initializers:
+        """Return a constant's content; None for what is computed, or of a dtype not here."""
+        tensor = self._initializers.get(name)
+        if name not in self._arrays and tensor is not None and known_dtype(tensor.data_type):
             self._arrays[name] = to_array(self._initializers[name], f"initializer '{name}'")
         return self._arrays.get(name)
+
+    def stored(self, name: str) -> Array | None:
+        """Return an initializer's content, of dtypes too that Quaver has no tensors of."""
+        if name not in self._initializers:
+            return None
+        return to_array(self._initializers[name], f"initializer '{name}'", any_dtype=True)
 
     def dtype(self, name: str) -> str | None:
         """Return a tensor's dtype, as far as it is known or ONNX's inference sees."""
         if name in self._dtypes:
             return self._dtypes[name]
         if name in self._initializers:
-            return dtype_name(self._initializers[name].data_type, f"initializer '{name}'")
+            return known_dtype(self._initializers[name].data_type)
         return self._infer()[1].get(name)
 
     def shape(self, name: str) -> Shape | None:
@@ -117,9 +126,10 @@ class Scope:
         return self._transposed[key]
 
 
-def to_array(tensor: TensorProto, where: str) -> Array:
+def to_array(tensor: TensorProto, where: str, *, any_dtype: bool = False) -> Array:
     """Return a tensor's content; `where` is for the errors."""
-    dtype_name(tensor.data_type, where)
+    if not any_dtype:
+        dtype_name(tensor.data_type, where)
     if tensor.data_location == TensorProto.EXTERNAL:
         mapped = array_of(tensor)
         if mapped is not None:

@@ -63,9 +63,8 @@ def max_unpool(node: HostNode, x: Any, indices: Any, shape: Any = None) -> Any:
     result = flat.reshape(natural)
     if shape is None:
         return result
-    # The indices are those of the given shape where it differs from the natural one.
     wide = np.zeros([int(n) for n in shape], x.dtype)
-    wide.reshape(-1)[indices.reshape(-1)] = x.reshape(-1)
+    wide[tuple(slice(n) for n in natural)] = result
     return wide
 
 

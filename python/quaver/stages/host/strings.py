@@ -80,10 +80,32 @@ def cast(node: HostNode, x: Any) -> Any:
     to = node.get("to")
     if to == TensorProto.STRING:
         return _each(_shown, x)
-    dtype = node.dtype_of(to)
+    return _as_numbers(node, x, node.dtype_of(to))
+
+
+@host("CastLike")
+def cast_like(node: HostNode, x: Any, like: Any) -> Any:
+    """Numbers in another tensor's dtype."""
+    dtype = np.asarray(like).dtype
+    if dtype.kind == "O":
+        return _each(_shown, x)
+    return _as_numbers(node, x, dtype)
+
+
+def _as_numbers(node: HostNode, x: Any, dtype: Any) -> Any:
     if np.asarray(x).dtype == object:
         return np.array([float(s) for s in texts(x).reshape(-1)]).reshape(x.shape).astype(dtype)
-    return x.astype(dtype)
+    return saturated(x, dtype) if node.get("saturate", 1) else x.astype(dtype)
+
+
+def saturated(x: Any, dtype: Any) -> Any:
+    """Cast, with numbers beyond an 8-bit float's largest held there instead of infinite or NaN."""
+    if np.dtype(dtype).itemsize > 1 or not dtype.name.startswith("float8_e") or "e8" in dtype.name:
+        return x.astype(dtype)
+    import ml_dtypes  # noqa: PLC0415 -- where such a dtype is, it is installed
+
+    top = float(ml_dtypes.finfo(dtype).max)  # type: ignore[no-untyped-call]
+    return np.clip(x.astype(np.float32), -top, top).astype(dtype)
 
 
 def _shown(value: Any) -> str:

@@ -1,0 +1,87 @@
+"""Weights of a few bits with a scale for each block of a row (com.microsoft)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quaver.convert.builder import Array
+from quaver.convert.onnx.node import MICROSOFT, Node, handler
+
+_BITS = (2, 4, 8)
+
+
+def unpacked(packed: Array, bits: int) -> Array:
+    """Return the numbers in bytes along the last axis, the lowest bits first."""
+    if bits == 8:
+        return packed.astype(np.uint8)
+    shifts = np.arange(0, 8, bits, dtype=np.uint8)
+    parts = (packed.astype(np.uint8)[..., None] >> shifts) & np.uint8((1 << bits) - 1)
+    return np.asarray(parts.reshape(*packed.shape[:-1], -1))
+
+
+def dequantized_in_blocks(node: Node, array: Array, axis: int, block: int) -> Array:
+    """Return the reals of constant integers with scales (and zero points) for blocks of an axis."""
+    scales = node.stored(1, "its scales").astype(np.float32)
+    zeros = node.stored(2, "its zero points").astype(np.float32) if node.has(2) else None
+    reals = array.astype(np.float32)
+
+    def spread(parameters: Array) -> Array:
+        if block:
+            parts = np.repeat(parameters, block, axis=axis)
+            return np.take(parts, range(reals.shape[axis]), axis=axis)
+        if parameters.ndim == 1 and parameters.size > 1:
+            shape = [1] * reals.ndim
+            shape[axis] = -1
+            return parameters.reshape(shape)
+        return parameters.reshape([1] * reals.ndim if parameters.size == 1 else parameters.shape)
+
+    if zeros is not None:
+        reals = reals - spread(zeros)
+    return np.asarray(reals * spread(scales), np.float32).reshape(array.shape)
+
+
+@handler("MatMulNBits", domain=MICROSOFT)
+def matmul_nbits(node: Node) -> None:
+    """X · Wᵀ of weights [N, K], which become reals here."""
+    bits, n, k = node.integer("bits", 4), node.integer("N"), node.integer("K")
+    block = node.integer("block_size")
+    if bits not in _BITS or block < 1 or n < 1 or k < 1:
+        raise node.invalid(f"weights of {bits} bits, [{n}, {k}], in blocks of {block}")
+    if node.has(4):
+        raise node.unsupported("it orders its groups by an index")
+    blocks = -(-k // block)
+    weights = unpacked(node.stored(1, "its weights"), bits).reshape(n, blocks, -1)[..., :block]
+    scales = node.stored(2, "its scales").astype(np.float32).reshape(n, blocks, 1)
+    zeros: Array = np.float32(1 << (bits - 1)) * np.ones((1, 1, 1), np.float32)
+    if node.has(3):
+        given = node.stored(3, "its zero points")
+        if given.dtype == np.uint8:
+            given = unpacked(given.reshape(n, -1), bits)[:, :blocks]
+        zeros = given.astype(np.float32).reshape(n, blocks, 1)
+    real = ((weights.astype(np.float32) - zeros) * scales).reshape(n, -1)[:, :k]
+    y = node.emit("MatMul", node.input(0), node.add_constant("weights", real.T.copy()))
+    bias = node.optional(5)
+    node.pass_on(y if bias is None else node.emit("Add", y, bias))
+
+
+@handler("GatherBlockQuantized", domain=MICROSOFT)
+def gather_block_quantized(node: Node) -> None:
+    """Rows of a table of a few bits, which becomes reals here."""
+    data = node.stored(0, "its table")
+    bits, block = node.integer("bits", 4), node.integer("block_size", 128)
+    axis, along = node.integer("gather_axis"), node.integer("quantize_axis", 1)
+    signed = data.dtype.name == "int4"
+    if data.dtype == np.uint8 and bits < 8:
+        data = unpacked(data, bits)
+    reals = np.moveaxis(data.astype(np.float32), along, -1)
+    scales = np.moveaxis(node.stored(2, "its scales").astype(np.float32), along, -1)
+    middle = 0.0 if signed or data.dtype.name == "uint4" else float(1 << (bits - 1))
+    zeros: Array = np.full_like(scales, middle)
+    if node.has(3):
+        given = node.stored(3, "its zero points")
+        given = unpacked(given, bits) if given.dtype == np.uint8 and bits < 8 else given
+        zeros = np.moveaxis(given.astype(np.float32), along, -1)[..., : scales.shape[-1]]
+    spread = [np.repeat(a, block, axis=-1)[..., : reals.shape[-1]] for a in (zeros, scales)]
+    table = np.moveaxis((reals - spread[0]) * spread[1], -1, along)
+    value = node.add_constant("table", np.ascontiguousarray(table, np.float32))
+    node.result("Gather", value, node.input(1), axis=axis)

@@ -1,0 +1,193 @@
+"""Operators of com.microsoft that exporters emit, against ONNX Runtime's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+import quaver
+from recorder import peer
+from test_operators import normal
+
+rng = np.random.default_rng(20261125)
+X, SKIP, ROW = normal(2, 5, 16), normal(2, 5, 16), normal(16)
+BYTES = rng.integers(0, 256, (2, 5, 16)).astype(np.uint8)
+WEIGHTS = rng.integers(-128, 128, (16, 8)).astype(np.int8)
+
+
+def packed(n: int, k: int, block: int) -> dict[str, np.ndarray]:
+    blocks = -(-k // block)
+    return {
+        "w": rng.integers(0, 256, (n, blocks, block // 2)).astype(np.uint8),
+        "s": np.abs(normal(n * blocks)) + 0.01,
+    }
+
+
+def zeros(n: int, k: int, block: int) -> dict[str, np.ndarray]:
+    blocks = -(-k // block)
+    return {"z": rng.integers(0, 256, n * -(-blocks // 2)).astype(np.uint8)}
+
+
+NBITS = {"K": 48, "N": 10, "bits": 4, "block_size": 16}
+CONV = {"w": normal(6, 3, 3, 3), "b": normal(6)}
+IMAGE = normal(1, 3, 8, 8)
+PADS = {"pads": [1, 1, 1, 1]}
+
+#: Operator, what is fed, constants (in order; None for one left out), attributes, outputs.
+CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any], int]] = {
+    "gelu": ("BiasGelu", {"x": X}, {"b": ROW}, {}, 1),
+    "fast gelu": ("FastGelu", {"x": X}, {"b": ROW}, {}, 1),
+    "fast gelu alone": ("FastGelu", {"x": X}, {}, {}, 1),
+    "skip norm": (
+        "SkipLayerNormalization",
+        {"x": X, "y": SKIP},
+        {"g": ROW, "b": normal(16), "c": normal(16)},
+        {"epsilon": 1e-5},
+        4,
+    ),
+    "skip norm plain": ("SkipLayerNormalization", {"x": X, "y": SKIP}, {"g": ROW}, {}, 1),
+    "skip simple norm": (
+        "SkipSimplifiedLayerNormalization",
+        {"x": X, "y": SKIP},
+        {"g": ROW},
+        {"epsilon": 1e-6},
+        4,
+    ),
+    "conv": ("FusedConv", {"x": IMAGE}, CONV, {**PADS, "activation": "Relu"}, 1),
+    "conv leaky": (
+        "FusedConv",
+        {"x": IMAGE},
+        CONV,
+        {**PADS, "activation": "LeakyRelu", "activation_params": [0.2]},
+        1,
+    ),
+    "conv clipped": (
+        "FusedConv",
+        {"x": IMAGE},
+        CONV,
+        {**PADS, "activation": "Clip", "activation_params": [0.0, 6.0]},
+        1,
+    ),
+    "conv and sum": (
+        "FusedConv",
+        {"x": IMAGE},
+        {**CONV, "z": normal(1, 6, 8, 8)},
+        {**PADS, "activation": "Relu"},
+        1,
+    ),
+    "matmul": (
+        "FusedMatMul",
+        {"x": X, "y": normal(2, 8, 16)},
+        {},
+        {"transB": 1, "alpha": 0.25},
+        1,
+    ),
+    "int4": ("MatMulNBits", {"x": normal(2, 5, 48)}, packed(10, 48, 16), NBITS, 1),
+    "int4 zeros": (
+        "MatMulNBits",
+        {"x": normal(5, 48)},
+        {**packed(10, 48, 16), **zeros(10, 48, 16)},
+        NBITS,
+        1,
+    ),
+    "int4 part of a block": (
+        "MatMulNBits",
+        {"x": normal(5, 40)},
+        packed(10, 40, 16),
+        {**NBITS, "K": 40},
+        1,
+    ),
+    "to float": (
+        "MatMulIntegerToFloat",
+        {"x": BYTES},
+        {
+            "w": WEIGHTS,
+            "sx": np.array(0.02, np.float32),
+            "sw": np.array(0.01, np.float32),
+            "zx": np.array(120, np.uint8),
+            "zw": np.array(3, np.int8),
+            "b": normal(8),
+        },
+        {},
+        1,
+    ),
+    "dynamic": (
+        "DynamicQuantizeMatMul",
+        {"x": X},
+        {"w": WEIGHTS, "sw": np.array(0.01, np.float32), "zw": np.array(0, np.int8)},
+        {},
+        1,
+    ),
+    "bytes gathered": (
+        "GatherBlockQuantized",
+        {"i": np.array([3, 0, 7])},
+        {},
+        {"block_size": 16, "gather_axis": 0, "quantize_axis": 1},
+        1,
+    ),
+}
+
+
+def model_of(case: str) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
+    op, feeds, constants, attrs, count = CASES[case]
+    names = [*feeds, *constants]
+    tensors = [numpy_helper.from_array(a, n) for n, a in constants.items()]
+    if op == "GatherBlockQuantized":
+        table = rng.integers(0, 16, (9, 32))
+        tensors = [
+            helper.make_tensor("w", onnx.TensorProto.UINT4, table.shape, table.reshape(-1)),
+            numpy_helper.from_array(np.abs(normal(9, 2)), "s"),
+        ]
+        names = ["w", "i", "s"]
+    domain = "" if op == "SimplifiedLayerNormalization" else "com.microsoft"
+    outputs = ["out", "", "", "sum"][:count]
+    node = helper.make_node(op, names, outputs, "n", domain=domain, **attrs)
+    graph = helper.make_graph(
+        [node],
+        "net",
+        [
+            helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
+            for n, a in feeds.items()
+        ],
+        [helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, None) for n in outputs if n],
+        tensors,
+    )
+    imports = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
+    return helper.make_model(graph, opset_imports=imports, ir_version=10), feeds
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_fused(case: str) -> None:
+    model, feeds = model_of(case)
+    got = quaver.load(model, fallback=None).run(feeds)
+    for array, want in zip(got.values(), peer(model, feeds), strict=True):
+        assert array.shape == want.shape
+        np.testing.assert_allclose(array, want, rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("kind", ["INT4", "UINT4", "INT8"])
+def test_weights_in_blocks(kind: str) -> None:
+    """A scale for each block of the weights, as weight-only exporters write it."""
+    elem_type = getattr(onnx.TensorProto, kind)
+    low, high = {"INT4": (-8, 8), "UINT4": (0, 16), "INT8": (-128, 128)}[kind]
+    weights = rng.integers(low, high, (32, 6))
+    tensors = [
+        helper.make_tensor("w", elem_type, weights.shape, weights.reshape(-1)),
+        numpy_helper.from_array(np.abs(normal(2, 6)), "s"),
+        helper.make_tensor("z", elem_type, (2, 6), rng.integers(0, 4, 12)),
+    ]
+    nodes = [
+        helper.make_node("DequantizeLinear", ["w", "s", "z"], ["d"], axis=0, block_size=16),
+        helper.make_node("MatMul", ["x", "d"], ["y"]),
+    ]
+    x = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [3, 32])
+    y = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [3, 6])
+    graph = helper.make_graph(nodes, "net", [x], [y], tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    feeds = {"x": normal(3, 32)}
+    got = quaver.load(model, fallback=None)(feeds["x"])
+    np.testing.assert_allclose(got, peer(model, feeds)[0], rtol=1e-4, atol=1e-4)
