@@ -42,7 +42,7 @@ def _import_quaver() -> None:
 def _load_quaver(path: Path, threads: int) -> Loaded:
     import quaver  # noqa: PLC0415
 
-    model = quaver.load(path, threads=threads)
+    model = quaver.load(path, threads=threads, fallback=None)
     names = [port.name for port in model.inputs]
 
     def run(inputs: Mapping[str, Array]) -> list[Array]:

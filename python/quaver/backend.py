@@ -29,10 +29,13 @@ class Prepared(BackendRep):
     ----------
     bound
         Names of the inputs that the last run took as constants.
+    kinds
+        The kinds of the stages that it ran in: ("native",) for one graph.
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.bound: tuple[str, ...] = ()
+        self.kinds: tuple[str, ...] = ()
         self._proto = model
         known = {tensor.name for tensor in model.graph.initializer}
         self._names = [info.name for info in model.graph.input if info.name not in known]
@@ -68,7 +71,9 @@ class Prepared(BackendRep):
         if self._open is not None:
             try:
                 self.bound = ()
-                return tuple(self._open.run(feeds).values())
+                outputs = tuple(self._open.run(feeds).values())
+                self.kinds = _kinds(self._open)
+                return outputs
             except Error as error:
                 refusal = error
         for constants in _bindings(feeds):
@@ -79,6 +84,7 @@ class Prepared(BackendRep):
             except Error:
                 continue  # the first refusal says most
             self.bound = tuple(constants)
+            self.kinds = _kinds(model)
             return outputs
         assert refusal is not None
         raise refusal
@@ -90,6 +96,11 @@ class Prepared(BackendRep):
         if len(arrays) > len(self._names):
             raise InputError(f"expected {len(self._names)} inputs, got {len(arrays)}")
         return {name: _value(a) for name, a in zip(self._names, arrays, strict=False)}
+
+
+def _kinds(model: Model) -> tuple[str, ...]:
+    stages = getattr(model._core, "stages", None)
+    return ("native",) if stages is None else tuple(stage.runs.kind for stage in stages)
 
 
 def _value(given: Any) -> Any:

@@ -49,14 +49,14 @@ class Result(NamedTuple):
 
 def made_inputs(path: str, shapes: Mapping[str, Sequence[int]]) -> dict[str, NDArray[Any]]:
     """Make the same random inputs for a model each time."""
-    ports = quaver.load(path, threads=1).inputs
+    ports = quaver.load(path, threads=1, fallback=None).inputs
     arrays = random_inputs(ports, input_shapes(ports, shapes))
     return {port.name: array for port, array in zip(ports, arrays, strict=True)}
 
 
 def ours(path: str, inputs: Inputs, threads: int, isa: str | None = None) -> Contender:
     """Load a model in Quaver."""
-    model = quaver.load(path, threads=threads, isa=isa)
+    model = quaver.load(path, threads=threads, isa=isa, fallback=None)
     arrays = [inputs[port.name] for port in model.inputs]
     return Contender("quaver", quaver.__version__, threads, lambda: model(*arrays))
 

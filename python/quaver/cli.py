@@ -58,7 +58,9 @@ def run(argv: Sequence[str]) -> int:
 def _compile(arguments: argparse.Namespace) -> None:
     output = arguments.output or Path(arguments.model).with_suffix(".quaver")
     start = time.monotonic()
-    model = progress.wait(lambda: quaver.load(arguments.model, threads=1), "compiling")
+    model = progress.wait(
+        lambda: quaver.load(arguments.model, threads=1, fallback=None), "compiling"
+    )
     model.save(output, packed=arguments.packed)
     sizes = [table.size(os.path.getsize(path)) for path in (arguments.model, output)]
     seconds = time.monotonic() - start

@@ -7,6 +7,7 @@
 
 #include "cpp/check.h"
 #include "isa/cpu.h"
+#include "model/model.h"
 #include "ops/pack_cache.h"
 #include "plan/memory.h"
 #include "plan/plan.h"
@@ -129,6 +130,47 @@ TEST(plan_steady_run_allocates_nothing) {
   const std::size_t before = allocations;
   for (int i = 0; i < 100; ++i) fixture.plan.run(execution, {&in, 1}, {&out, 1}, &pool);
   CHECK_EQ(allocations.load(), before);
+}
+
+// Rows of 8 to rows of 5, however many.
+std::shared_ptr<Model> rows_of_any_number() {
+  std::mt19937 random(13);
+  Graph graph;
+  const ValueId x = graph.add_value("x", DType::f32, {kDynamic, 8}), w = constant(graph, "w", {8, 5}, random);
+  const ValueId a = graph.add_value("a", DType::f32, {kDynamic, 5}),
+                y = graph.add_value("y", DType::f32, {kDynamic, 5});
+  graph.add_node(Op::MatMul, "product", {x, w}, {a});
+  graph.add_node(Op::Sigmoid, "sigmoid", {a}, {y});
+  graph.inputs = {x}, graph.outputs = {y};
+  return Model::from_graph(std::move(graph), {1, {}});
+}
+
+TEST(plan_of_shapes_met_before_is_found_without_allocating) {
+  const auto model = rows_of_any_number();
+  const std::vector<float> x(8 * 64, 0.5F);
+  std::vector<float> y(5 * 64);
+  const void* in = x.data();
+  void* out = y.data();
+  const std::vector<Dims> shapes[] = {{{1, 8}}, {{64, 8}}, {{7, 8}}};
+  for (const auto& shape : shapes) model->run(*model->plan(shape), {&in, 1}, {&out, 1});
+  const std::size_t before = allocations;
+  for (int i = 0; i < 50; ++i) {
+    for (const auto& shape : shapes) model->run(*model->plan(shape), {&in, 1}, {&out, 1});
+  }
+  CHECK_EQ(allocations.load(), before);
+}
+
+TEST(plans_are_kept_with_a_bound) {
+  const auto model = rows_of_any_number();
+  const auto plan_of = [&](std::int64_t rows) {
+    const std::vector<Dims> shape{{rows, 8}};
+    return std::weak_ptr<const Plan>(model->plan(shape));
+  };
+  std::vector<std::weak_ptr<const Plan>> plans;
+  for (std::int64_t rows = 1; rows <= 40; ++rows) plans.push_back(plan_of(rows));
+  const auto alive = std::count_if(plans.begin(), plans.end(), [](const auto& plan) { return !plan.expired(); });
+  CHECK_EQ(alive, 16);
+  CHECK(!plans.back().expired());
 }
 
 TEST(plan_results_do_not_depend_on_threads) {

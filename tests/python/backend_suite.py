@@ -40,6 +40,7 @@ class Outcome:
     reason: str
     bound: int = 0  # inputs that were bound as constants
     whole: bool = False  # all of them
+    host: bool = False  # a part ran on the host
 
     @property
     def passed(self) -> bool:
@@ -100,15 +101,17 @@ def run(case: TestCase) -> Outcome:
     model, data_sets = _data(case)
     operators = _operators(model)
     bound = total = 0
+    host = False
     try:
         prepared = backend.prepare(model)
         for inputs, expected in data_sets:
             outputs = prepared.run(inputs)
             bound, total = max(bound, len(prepared.bound)), len(inputs)
+            host = host or "host" in prepared.kinds
             Runner.assert_similar_outputs(expected, outputs, case.rtol, case.atol)
     except Exception as error:  # whatever it is, it is this case's
         return Outcome(case.name, operators, _reason(error))
-    return Outcome(case.name, operators, "", bound, 0 < bound == total)
+    return Outcome(case.name, operators, "", bound, 0 < bound == total, host)
 
 
 def _reason(error: Exception) -> str:
@@ -172,6 +175,7 @@ def report(outcomes: Sequence[Outcome]) -> str:
     passed = sum(o.passed for o in outcomes)
     free = sum(o.passed and not o.bound for o in outcomes)
     whole = sum(o.passed and o.whole for o in outcomes)
+    hosted = sum(o.passed and o.host for o in outcomes)
     lines = [
         "# ONNX's operators",
         "",
@@ -179,10 +183,12 @@ def report(outcomes: Sequence[Outcome]) -> str:
         f"onnx {onnx.__version__}; do not edit. {passed} of {len(outcomes)} cases pass, natively:"
         " no other runtime takes part.",
         "",
-        f"{free} of them run with all their inputs open. In the other {passed - free} some inputs",
-        "(axes, shapes, numbers of repeats, weights) are bound as constants for the run, as",
-        "`quaver.load(..., constants=...)` does it: a plan must know the size of each tensor. In",
-        f"{whole} of these that is every input the case has.",
+        f"{free} of them run with all their inputs open. In the other {passed - free}",
+        "weights, scales or the like are inputs, and bound as constants for the run, as",
+        f"`quaver.load(..., constants=...)` does it; in {whole} of these that is every",
+        f"input the case has. In {hosted} a part runs on the host, in NumPy",
+        "([stages.md](stages.md)): control flow, sizes by contents, strings, sequences,",
+        "8-bit floats.",
         "",
         "## By operator",
         "",

@@ -97,7 +97,10 @@ def latency(model: onnx.ModelProto, int8: onnx.ModelProto, feed: Feed) -> dict[s
 
     ``slower`` names the nodes that take longer in int8 than in float here.
     """
-    models = {"float": load(model, threads=1), "int8": load(int8, threads=1)}
+    models = {
+        "float": load(model, threads=1, fallback=None),
+        "int8": load(int8, threads=1, fallback=None),
+    }
     arrays = {kind: [feed[port.name] for port in m.inputs] for kind, m in models.items()}
     times: dict[str, list[float]] = {kind: [] for kind in models}
     for _ in range(_ROUNDS):
