@@ -35,7 +35,8 @@ class Axis {
     float x = corners_ ? (given + 1) * 0.5F * (n - 1) : ((given + 1) * n - 1) * 0.5F;
     if (!std::isfinite(x)) x = -2.0F;  // nowhere
     x = std::clamp(x, -1e9F, 1e9F);
-    if (padding_ == Padding::border) x = std::clamp(x, 0.0F, n - 1);
+    const float low = corners_ ? 0.0F : -0.5F;
+    if (padding_ == Padding::border && (x < low || x > n - 1 - low)) x = std::clamp(x, 0.0F, n - 1);
     if (mode_ != Mode::cubic && padding_ == Padding::reflection) x = reflected(x);
     Taps taps;
     if (mode_ == Mode::nearest) {
