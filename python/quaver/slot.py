@@ -207,11 +207,11 @@ class Slot:
             raise InputError(f"timeout={timeout!r}: expected seconds, 0 or more")
         if version is not None:
             _count("version", version)
-        self._core.expect_fits(model._core)
+        self._core.expect_fits(core)
         trial = _probe(self._probe if probe is None else probe, expect)
         if trial is not None:
             trial.check(model)
-        return self._core.swap(model._core, version, min(timeout, _LONGEST))
+        return self._core.swap(core, version, min(timeout, _LONGEST))
 
     def update(
         self,
