@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from quaver.errors import FileError, InputError, ModelError
+from quaver.errors import FileError, InputError, ModelError, UnsupportedError
 
 if TYPE_CHECKING:
     import onnx
@@ -132,13 +132,13 @@ class Model:
             If the file cannot be read; `CorruptFileError` if it is no delta, or a damaged one.
         """
         if isinstance(delta, (bytes, bytearray, memoryview)):
-            return Model(self._core.updated_bytes(memoryview(delta).cast("B")))
-        return Model(self._core.updated(os.fspath(delta)))
+            return Model(self._whole().updated_bytes(memoryview(delta).cast("B")))
+        return Model(self._whole().updated(os.fspath(delta)))
 
     @property
     def identity(self) -> str:
         """What tells models apart: a hash of graph and constants, as 16 hexadecimal digits."""
-        return f"{self._core.identity():016x}"
+        return f"{self._whole().identity():016x}"
 
     @property
     def isa(self) -> str:
@@ -156,6 +156,17 @@ class Model:
             for ports in (self.inputs, self.outputs)
         )
         return f"<quaver.Model ({inputs}) -> ({outputs}), {self.isa}, threads={self.threads}>"
+
+    def _whole(self) -> _core.Model:
+        """The native graph; refuses a model in stages."""
+        from quaver import _core  # noqa: PLC0415 -- as in load
+
+        if not isinstance(self._core, _core.Model):
+            raise UnsupportedError(
+                "the model runs in stages, and this needs a single native graph; `quaver inspect` "
+                "shows the stages"
+            )
+        return self._core
 
     def _ordered(
         self, arrays: Sequence[ArrayLike], named: Mapping[str, ArrayLike]
@@ -253,7 +264,7 @@ def delta(old: Model, new: Model) -> bytes:
     bytes
         For `Model.updated`, or to be written to a ``.qdelta``.
     """
-    return old._core.delta_to(new._core)
+    return old._whole().delta_to(new._whole())
 
 
 def _is_compiled(path: str) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numpy.typing import ArrayLike, NDArray
 
-from quaver.errors import InputError, UnsupportedError
+from quaver.errors import InputError
 from quaver.model import Bytes, Model, Port
 from quaver.probe import Arrays, Probe
 
@@ -253,18 +253,11 @@ _LONGEST = 1e6  # seconds; what a clock can add without running over
 
 def _native(model: Model) -> _core.Model:
     """The graph of a loaded model."""
-    from quaver import _core  # noqa: PLC0415 -- conversion alone does without the extension
-
     if isinstance(model, Pinned):
         raise InputError(
             "a pinned model is its slot's already: give a loaded model, or use slot.rollback()"
         )
-    if not isinstance(model._core, _core.Model):
-        raise UnsupportedError(
-            "the model runs in stages, and a slot holds single native graphs; `quaver inspect` "
-            "shows the stages"
-        )
-    return model._core
+    return model._whole()
 
 
 def _count(name: str, value: int) -> int:
