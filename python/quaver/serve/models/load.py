@@ -57,7 +57,7 @@ def _updated(path: Path, bases: Sequence[Model]) -> Model:
     reasons: list[str] = []
     for base in bases:
         try:
-            return Model(base._core.updated_bytes(data, background=True))
+            return Model(base._whole().updated_bytes(data, background=True))
         except Error as error:  # noqa: PERF203 -- few, and each may be the one
             reasons.append(str(error).replace("delta in memory", str(path)))
     raise FileError(reasons[0] if reasons else f"{path}: there is no version that it could change")
@@ -105,10 +105,11 @@ def _warm_batches(model: Model, batches: Sequence[int]) -> str:
         return ""
     inputs = _inputs(model, max(batches))
     together: dict[int, list[Any]] = {
-        size: model._core.try_out([array[:size] for array in inputs.values()]) for size in batches
+        size: model._whole().try_out([array[:size] for array in inputs.values()])
+        for size in batches
     }
     for row in range(min(2, max(batches))):
-        alone = model._core.try_out([array[row : row + 1] for array in inputs.values()])
+        alone = model._whole().try_out([array[row : row + 1] for array in inputs.values()])
         for size in batches:
             for port, whole, part in zip(model.outputs, together[size], alone, strict=True):
                 if row < size and whole[row : row + 1].tobytes() != part.tobytes():

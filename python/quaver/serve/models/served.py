@@ -125,7 +125,7 @@ class ServedModel:
     def expect_fits(self, model: Model) -> None:
         """Raise InputError if a model takes or gives something else than the versions there are."""
         if self._slot is not None:
-            self._slot._core.expect_fits(model._core)
+            self._slot._core.expect_fits(model._whole())
 
     def admit(self, number: int, model: Model, stamp: Stamp, current: bool) -> None:
         """Let a version serve that is well; perhaps as the current one."""
