@@ -154,13 +154,28 @@ def test_output_may_have_any_name(tmp_path: Path) -> None:
             np.testing.assert_array_equal(file[name], array)
 
 
+def _interrupted(*arguments: str, after: float) -> tuple[int, str, str]:
+    """Start Python, send it Ctrl-C and give its exit code and what it wrote."""
+    with subprocess.Popen(
+        [sys.executable, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that starts the tests in the background has the signal ignored in all they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        try:
+            time.sleep(after)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    return process.returncode, out, err
+
+
 def test_interrupt(convolution_path: Path) -> None:
-    command = [sys.executable, "-m", "quaver", "bench", str(convolution_path), "--rounds", "10000"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(2)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=10)
-    assert (process.returncode, out, err) == (130, "", "quaver: interrupted\n")
+    command = ["-m", "quaver", "bench", str(convolution_path), "--rounds", "10000"]
+    assert _interrupted(*command, after=2) == (130, "", "quaver: interrupted\n")
 
 
 def test_interrupt_in_native_code() -> None:
@@ -170,11 +185,7 @@ def test_interrupt_in_native_code() -> None:
         "cli._info = lambda arguments: progress.wait(lambda: time.sleep(60), 'sleeping')\n"
         "sys.argv = ['quaver', 'info']; cli.main()\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
-    time.sleep(1.5)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=10)
-    assert (process.returncode, err) == (130, "quaver: interrupted\n")
+    assert _interrupted("-c", program, after=1.5) == (130, "", "quaver: interrupted\n")
 
 
 def test_closed_pipe(convolution_path: Path) -> None:

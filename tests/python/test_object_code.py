@@ -172,8 +172,24 @@ def test_large_depthwise_windows(source: str, dot: str, count: int, stores: int)
     assert max(len(_stored_on_stack(loop)) for loop in loops) <= stores
 
 
+#: Attention's largest tile of q·k: six rows of scores; AVX-VNNI keeps two of its sums in memory.
+SCORES = [("x86_avx512vnni.cc.o", 24, 0), ("x86_avxvnni.cc.o", 16, 4)]
+
+
+@pytest.mark.parametrize(("source", "count", "most"), SCORES)
+def test_scores_stay_in_registers(source: str, count: int, most: int) -> None:
+    objects = _objects("attention")
+    if source not in objects:
+        pytest.skip("built for another architecture")
+    loops = [loop for loop in _loops(objects[source]) if _dots(loop, "vpdpbusd")]
+    assert max(_dots(loop, "vpdpbusd") for loop in loops) == count
+    whole = [loop for loop in loops if _dots(loop, "vpdpbusd") == count]
+    assert max(len(_on_stack(loop)) for loop in whole) <= most
+
+
 def test_every_kernel_with_dot_instructions_is_guarded() -> None:
     guarded = {("gemm", tile.source) for tile in TILES}
+    guarded |= {("attention", source) for source, *_ in SCORES}
     guarded |= {("depthwise", source) for source, *_ in (*WINDOWS, *LARGE_WINDOWS)}
     families = {path.parent.name for path in Path(BUILD or "").glob("**/csrc/kernels/*/*.cc.o")}
     found = {
