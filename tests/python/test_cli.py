@@ -156,13 +156,10 @@ def test_output_may_have_any_name(tmp_path: Path) -> None:
 
 def _interrupted(*arguments: str, after: float) -> tuple[int, str, str]:
     """Start Python, send it Ctrl-C and give its exit code and what it wrote."""
+    # A shell that starts the tests in the background has the signal ignored in all they start.
+    command = ["env", "--default-signal=INT", sys.executable, *arguments]
     with subprocess.Popen(
-        [sys.executable, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell that starts the tests in the background has the signal ignored in all they start.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
             time.sleep(after)
