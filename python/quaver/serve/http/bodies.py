@@ -17,6 +17,7 @@ _WINDOW = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 _INLINE = 1 << 16  # what is longer is unpacked by another thread
 _WORTH = 256  # what is shorter is not packed
 _LEVEL = 1
+_PATIENCE = 0.2  # seconds for the next part of a body that is refused
 
 
 class Bodies:
@@ -44,7 +45,7 @@ class Bodies:
             413, if it is too long; 503, if all together are; 499, if the client is gone.
         """
         if length is not None and int(length) > self._most:
-            raise self._too_long()
+            raise await self._dropped(receive)
         message = await receive()
         body: bytes = message.get("body", b"")
         if message["type"] != "http.request":
@@ -66,12 +67,28 @@ class Bodies:
                 size += len(part)
                 self._held += len(part)
                 parts.append(part)
-                self._check(size)
                 more = message.get("more_body", False)
+                if size > self._most:
+                    raise await self._dropped(receive, more)
+                self._check(size)
         except BaseException:
             self.release(size)
             raise
         return b"".join(parts)
+
+    async def _dropped(self, receive: Receive, more: bool = True) -> ServeError:
+        """Read on, as much again as a body may have: who still sends would not see the answer."""
+        dropped = 0
+        while more and dropped <= self._most:
+            try:
+                message = await asyncio.wait_for(receive(), _PATIENCE)
+            except asyncio.TimeoutError:
+                break
+            if message["type"] != "http.request":
+                break
+            dropped += len(message.get("body", b""))
+            more = message.get("more_body", False)
+        return self._too_long()
 
     def _hold(self, more: int, size: int) -> None:
         self._held += more

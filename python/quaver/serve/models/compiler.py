@@ -36,7 +36,9 @@ class Compiler:
         self._processes: set[subprocess.Popen[str]] = set()
 
     def get(self, source: Source) -> bytes | None:
-        """A version's compiled model, once; None while it is made.
+        """A version's compiled model, until `keep` forgets it; None while it is made.
+
+        More than one delta may be tried on it.
 
         Raises
         ------
@@ -48,8 +50,6 @@ class Compiler:
                 self._results[source] = None
                 threading.Thread(target=self._work, args=(source,), daemon=True).start()
             result = self._results[source]
-            if result is not None:
-                del self._results[source]
         if isinstance(result, Error):
             raise result
         return result
