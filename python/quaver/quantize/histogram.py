@@ -42,6 +42,18 @@ class Histogram:
         """The middle of every bin."""
         return np.asarray((np.arange(BINS) + self._first + 0.5) * self.width, np.float64)
 
+    def bars(self, most: int) -> tuple[list[int], list[float]]:
+        """At most so many bars to draw, without the exact zeros: counts and edges."""
+        used = np.flatnonzero(self.counts)
+        if not used.size:
+            return [], []
+        first, last = int(used[0]), int(used[-1]) + 1
+        per_bar = -(-(last - first) // most)
+        starts = np.arange(first, last, per_bar)
+        left = self.centers()[0] - self.width / 2
+        edges = left + np.append(starts, starts[-1] + per_bar) * self.width
+        return np.add.reduceat(self.counts[:last], starts).tolist(), edges.tolist()
+
     def add(self, array: NDArray[Any]) -> None:
         """Count the values of a finite array."""
         values = array.reshape(-1)

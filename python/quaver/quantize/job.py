@@ -14,19 +14,18 @@ from onnx import helper
 
 from quaver.errors import AccuracyError, ModelError
 from quaver.model import Port
-from quaver.quantize import bias, equalize, measure, qdq, smooth, weights
+from quaver.quantize import equalize, measure, qdq, smooth
 from quaver.quantize.calibrate import Statistics, calibrate
 from quaver.quantize.data import Apart, Data, Feed, Samples, keep, take_apart
 from quaver.quantize.engine import runner
 from quaver.quantize.histogram import Histogram
 from quaver.quantize.metrics import Judge, Labels, Metric
 from quaver.quantize.net import Array
-from quaver.quantize.operators import data_inputs, weight_of
 from quaver.quantize.placement import Placement, place
 from quaver.quantize.prepare import Source, prepare
+from quaver.quantize.products import Products, expect_finite, quantize_products
 from quaver.quantize.promise import Part, Search, outputs, relative_noise
 from quaver.quantize.ranges import Affine, Range, affine, choose, choose_before, measured
-from quaver.quantize.weights import Weight
 
 _MEASURED = 16  # samples for the errors in the report
 # Where a function reads a tensor, its range by what the function makes; elsewhere as named.
@@ -71,12 +70,10 @@ class Job:
         self._kept, self._rest = keep(self._apart.others if self._apart else samples, seed)
         self._ranges: dict[str, Range] = {}
         self._affines: dict[str, Affine] = {}
-        self._quantized: dict[str, Weight] = {}
-        self._biases: dict[str, Array] = {}
+        self._products = Products({}, {}, {})
         self._statistics = Statistics()
         self._equalized: list[dict[str, object]] = []
         self._smoothed: list[dict[str, object]] = []
-        self._corrected: dict[str, float] = {}
         self._tried: dict[str, float] = {}
         self._promise: dict[str, Any] | None = None
         self._method = options.method
@@ -120,7 +117,7 @@ class Job:
             "repairs": {
                 "smooth": self._smoothed if options.smooth else None,
                 "equalize": self._equalized if options.equalize else None,
-                "correct_bias": self._corrected if options.correct_bias else None,
+                "correct_bias": self._products.corrected if options.correct_bias else None,
                 "search_weights": options.search_weights,
             },
             "promise": self._promise,
@@ -171,7 +168,7 @@ class Job:
         )
         for name in self._placement.tensors:
             if name in self._net.weights:
-                _expect_finite(self._net.weights[name], f"constant {name!r}")
+                expect_finite(self._net.weights[name], f"constant {name!r}")
                 self._statistics.add(name, self._net.weights[name], None)
 
     def _place(self, kept: frozenset[str]) -> Placement:
@@ -192,8 +189,8 @@ class Job:
             self._net,
             replace(self._placement, group=self._whole.group),
             self._affines,
-            {name: weight for name, weight in self._quantized.items() if name in placed},
-            {name: bias for name, bias in self._biases.items() if name in placed},
+            {name: weight for name, weight in self._products.weights.items() if name in placed},
+            {name: bias for name, bias in self._products.biases.items() if name in placed},
         )
 
     def _calibrate_more(self, names: list[str]) -> None:
@@ -246,7 +243,13 @@ class Job:
             self._ranges[group] = chosen
             affines[group] = affine(chosen.lo, chosen.hi)
         self._affines = {name: affines[group] for name, group in self._whole.group.items()}
-        self._quantized, self._biases = self._weights(self._affines)
+        self._products = quantize_products(
+            self._net,
+            self._whole.nodes,
+            self._affines,
+            self._statistics.channels if self._options.correct_bias else {},
+            search=self._options.search_weights,
+        )
 
     def _function(self, name: str) -> Callable[[Array], Array]:
         """What the only function that reads a tensor makes of numbers."""
@@ -278,7 +281,7 @@ class Job:
             Part(feeds, Judge(metric, labels, outputs(run, feeds)))
             for feeds, labels in (apart.searched, apart.held_out)
         ]
-        layers = [name for name in self._quantized if name in self._place(kept).nodes]
+        layers = [name for name in self._products.weights if name in self._place(kept).nodes]
         named = metric if isinstance(metric, str) else getattr(metric, "__name__", "a function")
         search = Search(
             self._original,
@@ -308,54 +311,11 @@ class Job:
             raise ModelError(f"tensor {names[0]!r} has no elements on any sample")
         return merged
 
-    def _weights(self, affines: dict[str, Affine]) -> tuple[dict[str, Weight], dict[str, Array]]:
-        quantized: dict[str, Weight] = {}
-        biases: dict[str, Array] = {}
-        for node in self._net.nodes:
-            name = weight_of(self._net, node)
-            if name is None or node.name not in self._whole.nodes:
-                continue
-            array = self._net.weights[name]
-            _expect_finite(array, f"weight {name!r}")
-            axis = weights.channel_axis(self._net, node)
-            old = self._bias(node, array.shape[axis] if axis is not None else None)
-            x_scale = float(affines[data_inputs(node)[0]].scale)
-            weight = weights.quantize_weight(
-                array,
-                axis,
-                search=self._options.search_weights,
-                least=weights.least_scale(old, x_scale),
-            )
-            quantized[node.name] = weight
-            new = self._corrected_bias(node, weight, old)
-            if new is not None:
-                biases[node.name] = new
-        return quantized, biases
-
-    def _bias(self, node: onnx.NodeProto, channels: int | None) -> Array | None:
-        if node.op_type == "MatMul" or len(node.input) < 3 or not node.input[2]:
-            return None
-        array = self._net.weights[node.input[2]].reshape(-1)
-        _expect_finite(array, f"bias {node.input[2]!r}")
-        return array if channels is None else np.broadcast_to(array, (channels,))
-
-    def _corrected_bias(
-        self, node: onnx.NodeProto, weight: Weight, old: Array | None
-    ) -> Array | None:
-        channels = self._statistics.channels.get(node.input[0])
-        if not self._options.correct_bias or channels is None:
-            return old
-        added = bias.shift(self._net, node, weight, channels.mean)
-        if added is None:
-            return old
-        self._corrected[node.name] = float(np.abs(added).max())
-        return np.asarray((0.0 if old is None else old) - added)
-
     def _tensor(self, group: str) -> dict[str, Any]:
         chosen = self._ranges[group]
         names = _members(self._whole)[group]
         histogram = self._histogram(names)
-        counts, edges = _bars(histogram)
+        counts, edges = histogram.bars(_BARS)
         return {
             "shared_by": names,
             "lo": chosen.lo,
@@ -385,13 +345,6 @@ class Job:
         )
 
 
-def _expect_finite(array: Array, what: str) -> None:
-    if not np.isfinite(array).all():
-        raise ModelError(
-            f"{what} has NaN or infinite values; keep the nodes that use it in float: keep_float"
-        )
-
-
 def _ports(model: onnx.ModelProto) -> list[Port]:
     ports = []
     for info in model.graph.input:
@@ -414,16 +367,3 @@ def _exact(value: float) -> Affine:
     if value == 0.0:
         return Affine(np.float32(1), 0)
     return Affine(np.float32(abs(value)), int(value < 0))
-
-
-def _bars(histogram: Histogram) -> tuple[list[int], list[float]]:
-    """The histogram in few bars, without exact zeros: counts and edges."""
-    used = np.flatnonzero(histogram.counts)
-    if not used.size:
-        return [], []
-    first, last = int(used[0]), int(used[-1]) + 1
-    per_bar = -(-(last - first) // _BARS)
-    starts = np.arange(first, last, per_bar)
-    left = histogram.centers()[0] - histogram.width / 2
-    edges = left + np.append(starts, starts[-1] + per_bar) * histogram.width
-    return np.add.reduceat(histogram.counts[:last], starts).tolist(), edges.tolist()

@@ -1,0 +1,94 @@
+"""The weights and biases of a model's products and convolutions in int8, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+
+from quaver.errors import ModelError
+from quaver.quantize import bias, weights
+from quaver.quantize.calibrate import Channels
+from quaver.quantize.net import Array, Net
+from quaver.quantize.operators import data_inputs, weight_of
+from quaver.quantize.ranges import Affine
+from quaver.quantize.weights import Weight
+
+
+class Products(NamedTuple):
+    """By node."""
+
+    weights: dict[str, Weight]
+    biases: dict[str, Array]
+    """Those that there are, and those that the correction makes; real numbers."""
+    corrected: dict[str, float]
+    """The greatest correction of a bias."""
+
+
+def quantize_products(
+    net: Net,
+    nodes: Collection[str],
+    affines: Mapping[str, Affine],
+    channels: Mapping[str, Channels],
+    *,
+    search: bool,
+) -> Products:
+    """Bring the weights of `nodes` to int8, and their biases to what that asks for.
+
+    Parameters
+    ----------
+    net
+        The float model.
+    nodes
+        Names of those that are quantized.
+    affines
+        Of the tensors that they read.
+    channels
+        Of each of these whose means are known; biases of nodes that read others are not corrected.
+    search
+        As for `weights.quantize_weight`.
+
+    Raises
+    ------
+    ModelError
+        If a weight or bias is not finite.
+    """
+    made = Products({}, {}, {})
+    for node in net.nodes:
+        name = weight_of(net, node)
+        if name is None or node.name not in nodes:
+            continue
+        array = net.weights[name]
+        expect_finite(array, f"weight {name!r}")
+        axis = weights.channel_axis(net, node)
+        old = _bias(net, node, array.shape[axis] if axis is not None else None)
+        least = weights.least_scale(old, float(affines[data_inputs(node)[0]].scale))
+        weight = weights.quantize_weight(array, axis, search=search, least=least)
+        made.weights[node.name] = weight
+        new = old
+        if seen := channels.get(node.input[0]):
+            added = bias.shift(net, node, weight, seen.mean)
+            if added is not None:
+                made.corrected[node.name] = float(np.abs(added).max())
+                new = np.asarray((0.0 if old is None else old) - added)
+        if new is not None:
+            made.biases[node.name] = new
+    return made
+
+
+def expect_finite(array: Array, what: str) -> None:
+    """Raise ModelError where `array`, which is `what`, has NaN or infinite values."""
+    if not np.isfinite(array).all():
+        raise ModelError(
+            f"{what} has NaN or infinite values; keep the nodes that use it in float: keep_float"
+        )
+
+
+def _bias(net: Net, node: onnx.NodeProto, channels: int | None) -> Array | None:
+    if node.op_type == "MatMul" or len(node.input) < 3 or not node.input[2]:
+        return None
+    array = net.weights[node.input[2]].reshape(-1)
+    expect_finite(array, f"bias {node.input[2]!r}")
+    return array if channels is None else np.broadcast_to(array, (channels,))
