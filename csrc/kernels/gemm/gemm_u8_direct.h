@@ -7,7 +7,7 @@
 //   T::kRows                    rows of the largest tile
 //   T::vectors(rows)            its vectors of V::kLanes columns: as many sums as hide a dot's latency, and no spill
 //   T::Half                     a trait of vectors half as wide for a last few columns, or T itself
-//   T::dot(acc, a, at, w)       acc[r][v] += the products of the 4 bytes at a[r] + at and the quads at w[v], exact
+//   T::add_dot(acc, a, w)       acc += the products of a's and w's quads, exact
 #pragma once
 
 #include "kernels/gemm/gemm_u8_finish.h"
@@ -72,10 +72,18 @@ class Grid {
   [[gnu::always_inline]] void multiply(Vectors& acc, const std::uint8_t* const (&rows)[R], std::size_t at,
                                        const std::int8_t*& w) const {
     constexpr int kPerPanel = 16 / V::kLanes;
-    const std::int8_t* columns[N];
+    typename V::I quads[N];
 #pragma GCC unroll 16
-    for (int v = 0; v < N; ++v) columns[v] = w + v / kPerPanel * step_ + v % kPerPanel * V::kLanes * 4;
-    T::dot(acc, rows, at, columns);
+    for (int v = 0; v < N; ++v) {
+      const std::int8_t* column = w + v / kPerPanel * step_ + v % kPerPanel * V::kLanes * 4;
+      quads[v] = V::load(reinterpret_cast<const std::int32_t*>(column));
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      const typename V::I row = V::splat(read<std::int32_t>(rows[r] + at));
+#pragma GCC unroll 16
+      for (int v = 0; v < N; ++v) T::add_dot(acc[r][v], row, quads[v]);
+    }
     w += 64;
   }
 
