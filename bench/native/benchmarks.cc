@@ -95,6 +95,7 @@ double run_depthwise_u8(const DepthwiseU8Kernel& kernel, Shape s) {
   args.w = packed.as<std::int8_t>(), args.bias = bias.data(), args.scale = scale.data();
   args.lo = -128, args.hi = 127, args.zero = 128;
   args.c_stride = s.n;
+  args.bounded = is_bounded(args);
   const auto image = [&] {
     args.c = c.as<std::uint8_t>();
     for (const std::vector<std::int32_t>& row : rows) {

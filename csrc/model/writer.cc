@@ -101,9 +101,9 @@ Bytes write(const Graph& graph, std::vector<PackedSource> blocks) {
   Placement placement = place(tensors, segment);
   Bytes file = begin_file(placement, segment);
 
+  const TensorOf tensor_of = blocks.empty() ? TensorOf() : rows_by_address(live, tensors);
   FlatBufferBuilder out;
-  const PackedRows packed = append_packed(
-      out, std::move(blocks), blocks.empty() ? TensorOf() : rows_by_address(live, tensors), file, placement.segments);
+  const PackedRows packed = append_packed(out, std::move(blocks), tensor_of, file, placement.segments);
   const Bytes root = write_root(out, live, tensors, placement, "quaver " QUAVER_VERSION, packed);
   return finish_file({}, std::move(file), root);
 }

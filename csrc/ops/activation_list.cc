@@ -35,8 +35,9 @@ Activation::Activation(const LowerContext& context, const std::string& name, dou
     kind_ = Kind::affine;
   } else if (name == "ThresholdedRelu" || name == "Elu" || name == "Softsign" || name == "Softplus") {
     kind_ = Kind::function;
-    op_ = *op_from_name(name);
-    if (name == "ThresholdedRelu" || name == "Elu") attrs_.set("alpha", alpha);
+    Attrs attrs;
+    if (name == "ThresholdedRelu" || name == "Elu") attrs.set("alpha", alpha);
+    function_ = unary_function(*op_from_name(name), attrs);
   } else {
     context.fail("there is no activation '", name, "'");
   }
@@ -48,7 +49,7 @@ void Activation::run(float* x, std::size_t n) const {
     return;
   }
   if (kind_ == Kind::function) {
-    for (std::size_t i = 0; i < n; ++i) x[i] = static_cast<float>(eval_unary(op_, attrs_, x[i]));
+    for (std::size_t i = 0; i < n; ++i) x[i] = static_cast<float>(function_(x[i]));
     return;
   }
   if (kind_ == Kind::scaled_tanh) {

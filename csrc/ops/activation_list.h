@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <vector>
 
 #include "kernels/elementwise/unary.h"
@@ -21,8 +22,7 @@ class Activation {
   const kernels::UnaryF32Kernel& kernel_;
   kernels::UnaryF32Args args_;
   float alpha_, beta_;
-  Op op_ = Op::Identity;  // of graph/unary.h
-  Attrs attrs_;
+  std::function<double(double)> function_;  // of graph/unary.h
 };
 
 // The node's attributes activations, alphas and betas. Fails where there are not `count` of each.

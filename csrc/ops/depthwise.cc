@@ -115,6 +115,7 @@ class DepthwiseStep final : public Step {
     args.bias = bias.data();
     args.c_stride = args.r_stride = g.c * g.element;
     if constexpr (requires { args.scale; }) args.scale = scale.data();
+    if constexpr (requires { args.bounded; }) args.bounded = is_bounded(args);
     units = g.images * in_image;
     info.kernel = kernel->name;
     info.isa = kernel->isa;

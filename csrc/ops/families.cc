@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "kernels/attention/attention.h"
 #include "kernels/depthwise/depthwise_f32.h"
 #include "kernels/depthwise/depthwise_u8.h"
 #include "kernels/elementwise/binary.h"
@@ -11,11 +12,13 @@
 #include "kernels/gemm/gemm_f32.h"
 #include "kernels/gemm/gemm_u8.h"
 #include "kernels/move/transpose.h"
+#include "kernels/norm/norm.h"
 #include "kernels/pool/pool.h"
 #include "kernels/quantize/quantize.h"
 #include "kernels/reduce/reduce.h"
 #include "kernels/resize/resize.h"
 #include "kernels/softmax/softmax.h"
+#include "kernels/tree/tree.h"
 
 namespace quaver {
 namespace {
@@ -33,6 +36,7 @@ template <class Kernel>
 int kind_of(const Kernel& kernel) {
   if constexpr (requires { kernel.kind; }) return static_cast<int>(kernel.kind);
   if constexpr (requires { kernel.element; }) return static_cast<int>(kernel.element);
+  if constexpr (requires { kernel.f32; }) return kernel.f32;
   return 0;
 }
 
@@ -51,11 +55,11 @@ std::vector<Row> rows_of(const Lists&... lists) {
 }
 
 const std::vector<Row>& all_rows() {
-  static const std::vector<Row> rows =
-      rows_of(gemm_u8_kernels(), gemm_f32_kernels(), depthwise_u8_kernels(), depthwise_f32_kernels(),
-              binary_f32_kernels(), binary_u8_kernels(), prelu_u8_kernels(), unary_f32_kernels(), table_kernels(),
-              transpose_kernels(), pool_kernels(), quantize_kernels(), dequantize_kernels(), range_kernels(),
-              reduce_kernels(), resize_kernels(), softmax_kernels());
+  static const std::vector<Row> rows = rows_of(
+      gemm_u8_kernels(), gemm_f32_kernels(), depthwise_u8_kernels(), depthwise_f32_kernels(), binary_f32_kernels(),
+      binary_u8_kernels(), prelu_u8_kernels(), unary_f32_kernels(), table_kernels(), transpose_kernels(),
+      pool_kernels(), quantize_kernels(), dequantize_kernels(), range_kernels(), reduce_kernels(), resize_kernels(),
+      softmax_kernels(), attention_kernels(), layer_norm_kernels(), tree_kernels<float>(), tree_kernels<double>());
   return rows;
 }
 

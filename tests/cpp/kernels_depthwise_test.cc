@@ -130,6 +130,7 @@ std::vector<T> result(const Kernel& kernel, Args args, std::size_t gap) {
   Guarded<T> c((pixels - 1) * (args.channels + gap) + args.channels);
   std::memset(c.data(), 0x45, c.bytes());
   args.c = c.data();
+  if constexpr (requires { args.bounded; }) args.bounded = is_bounded(args);
   kernel.run(args);
   return {c.begin(), c.end()};
 }

@@ -56,6 +56,18 @@ TEST(candidates_are_of_one_kind) {
   CHECK(candidates_for("copy", detected_isa()).empty());
 }
 
+// As a family that is left out of ops/families.cc has none.
+TEST(candidates_of_every_family) {
+  for (const char* name :
+       {"gemm_u8_scalar", "gemm_f32_scalar", "depthwise_u8_scalar", "depthwise_f32_scalar", "softmax_scalar",
+        "attention_u8_scalar", "attention_f32_scalar", "layer_norm_scalar", "tree_f32_scalar", "tree_f64_scalar"}) {
+    const auto names = candidates_for(name, detected_isa());
+    CHECK(std::find(names.begin(), names.end(), name) != names.end());
+    const std::string_view family = std::string_view(name).substr(0, std::string_view(name).rfind('_'));
+    for (const std::string& other : names) CHECK(other.starts_with(family));
+  }
+}
+
 TEST(prefer_refuses_what_cannot_run) {
   expect_kernels("", detected_isa(), "");
   expect_kernels("gemm_u8_scalar,gemm_f32_scalar", IsaSet{}, "");

@@ -37,6 +37,17 @@ void pack_depthwise_u8(std::size_t channels, std::size_t rows, std::size_t colum
   }
 }
 
+bool is_bounded(const DepthwiseU8Args& g) {
+  const double products = static_cast<double>(g.rows * g.columns) * (255.0 * 128.0);
+  const double limit = 0x1p30 - 255.0 * __builtin_fabs(double{g.r_scale});
+  bool below = true;
+  for (std::size_t c = 0; c < g.channels; ++c) {
+    const double largest = products + __builtin_fabs(static_cast<double>(g.bias[c]));
+    below &= largest * __builtin_fabs(double{g.scale[c]}) < limit;  // false for NaN
+  }
+  return below;
+}
+
 DepthwiseU8List depthwise_u8_kernels() { return list_of<DepthwiseU8List>(kKernels); }
 
 const DepthwiseU8Kernel& pick_depthwise_u8(IsaSet set) { return pick_best(kKernels, set); }

@@ -40,6 +40,7 @@ struct DepthwiseU8Args {
   std::size_t r_stride = 0;
   std::int32_t r_zero = 0;
   float r_scale = 0;
+  bool bounded = false;       // is_bounded(args), found once for all calls; where false a kernel may take longer
   std::uint8_t* c = nullptr;  // [pixels][channels]
   std::size_t c_stride = 0;   // bytes between pixels
 };
@@ -66,6 +67,10 @@ constexpr std::size_t shared_outputs(std::size_t rows, std::size_t step, std::si
 std::size_t packed_size_depthwise_u8(std::size_t channels, std::size_t rows, std::size_t columns);  // bytes
 void pack_depthwise_u8(std::size_t channels, std::size_t rows, std::size_t columns, const std::int8_t* w,
                        std::int8_t* out);  // w: [rows][columns][channels]
+
+// Whether every sum, however large the activations and weights, is brought by its scale to a float whose integer
+// exists. No real layer fails this.
+bool is_bounded(const DepthwiseU8Args& args);
 
 struct DepthwiseU8List {
   const DepthwiseU8Kernel* const* items;
