@@ -5,7 +5,7 @@
 //
 // attention_f32:
 //   s       = 0; for p in order: s = fma(q[i][p], k[j][p], s)
-//   x[j]    = s · scale (+ mask[i][j], where a mask is given)
+//   x[j]    = s · scale, or fma(s, scale, mask[i][j]) where a mask is given
 //   m       = max_j x[j]                           x replaces m only where x > m; from −inf
 //   e[j]    = exp(x[j] − m)                        the polynomial of softmax/exp.h
 //   t       = Σ e[j] in 16 lanes, as sum_f32 in reduce/reduce.h
@@ -15,7 +15,7 @@
 // attention_u8:
 //   acc     = Σ_p q[i][p] · k'[j][p] − q_zero · Σ_p k'[j][p]          exact int32; k' = k − 128
 //   x[j], m = as above, from float(acc)
-//   w[j]    = rne(exp(x[j] − m) · 255), 0 where that is NaN           a byte
+//   w[j]    = rne(weight(x[j] − m))                                   a byte: 255 · e^d within 0.03, 0 for a NaN
 //   t       = Σ w[j]                                                  exact int32
 //   acc     = Σ_j w[j] · v'[j][o] − (v_zero − 128) · t                exact int32; v' = v − 128
 //   y       = float(acc) · (mul / float(t)), 0 where t = 0
@@ -23,6 +23,9 @@
 //
 // The zero point of k adds the same to all scores of a row, which softmax does not see. Weights are bytes relative to
 // the greatest of their row, and their sum is divided out at the end, so that each row has all 8 bits.
+//
+// weight(d): d replaces −8 where d > −8; s = fma(d, log2 e, 1.5 · 2^23); n = s − 1.5 · 2^23; r = fma(d, log2 e, −n);
+// kAttentionWeight's polynomial in r by Horner's rule with fused multiply-adds, times 2^n.
 //
 // Every operation is one IEEE single operation in the order written. mask[i][j] lies at mask + i · mask_stride + j (in
 // floats; a stride of 0 gives all rows one mask). Strides of q and c are in elements. keys ≥ 1; depth, v_depth ≥ 1.
@@ -88,11 +91,14 @@ constexpr std::size_t attention_packed_v(bool f32, std::size_t keys, std::size_t
   const std::size_t columns = attention_pad(v_depth, kAttentionPanel);
   return f32 ? columns * keys * sizeof(float) : columns * attention_pad(keys, kAttentionPanel);
 }
-// Rows of a block at most; of scores, and what a block's rows of q are staged to.
+inline constexpr float kAttentionWeight[] = {14.0272743F, 61.7638055F, 176.787148F, 255.0F};
+
+// Rows of a block at most; of scores, of masks, and what a block's rows of q are staged to.
 inline constexpr std::size_t kAttentionRows = 6;
 constexpr std::size_t attention_scratch(std::size_t keys, std::size_t depth) {
   return attention_pad(
-      kAttentionRows * (attention_pad(keys, 64) * (sizeof(float) + 1) + attention_pad(depth, 64) * sizeof(float)), 64);
+      kAttentionRows * (attention_pad(keys, 64) * (2 * sizeof(float) + 1) + attention_pad(depth, 64) * sizeof(float)),
+      64);
 }
 
 struct AttentionList {

@@ -57,11 +57,19 @@ void pack_u8(const AttentionPackArgs& args) {
 float scores(const AttentionArgs& args, std::size_t i, float* x) {
   float m = -__builtin_inff();
   for (std::size_t j = 0; j < args.keys; ++j) {
-    x[j] = x[j] * args.scale;
-    if (args.mask) x[j] = x[j] + args.mask[i * args.mask_stride + j];
+    x[j] = args.mask ? __builtin_fmaf(x[j], args.scale, args.mask[i * args.mask_stride + j]) : x[j] * args.scale;
     m = x[j] > m ? x[j] : m;
   }
   return m;
+}
+
+float weight(float d) {
+  d = d > -8.0F ? d : -8.0F;
+  const float s = __builtin_fmaf(d, kLog2E, kRound), n = s - kRound;
+  const float r = __builtin_fmaf(d, kLog2E, -n);
+  float p = kAttentionWeight[0];
+  for (int k = 1; k < 4; ++k) p = __builtin_fmaf(p, r, kAttentionWeight[k]);
+  return p * __builtin_bit_cast(float, (__builtin_bit_cast(std::uint32_t, s) + 127U) << 23);
 }
 
 void run_f32(const AttentionArgs& args) {
@@ -122,7 +130,7 @@ void run_u8(const AttentionArgs& args) {
     const float m = scores(args, i, x);
     std::int32_t t = 0;
     for (std::size_t j = 0; j < args.keys; ++j) {
-      w[j] = static_cast<std::uint8_t>(round_even(clamp_to(exp_negative(x[j] - m) * 255.0F, 0, 255)));
+      w[j] = static_cast<std::uint8_t>(round_even(weight(x[j] - m)));
       t += w[j];
     }
     const float factor = t == 0 ? 0.0F : args.mul / static_cast<float>(t);

@@ -45,17 +45,35 @@ inline void store_low_bytes(std::uint8_t* p, Ints x) {
 }
 #endif
 
+inline Floats fused(Floats a, Floats b, Floats c) {
+#if defined(__AVX512F__)
+  return (Floats)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#else
+  return (Floats)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#endif
+}
+
 // exp_negative of softmax/exp.h, lane by lane.
 inline Floats exp_lanes(Floats x) {
   const Floats least = splat(kExpLeast), clamped = greater(least, x);
-  const Floats shifted = clamped * kLog2E + kRound;
+  const Floats shifted = fused(clamped, splat(kLog2E), splat(kRound));
   const Floats n = shifted - kRound;
-  const Floats r = (clamped - n * kLn2High) - n * kLn2Low;
-  Floats p = splat(kExpCoefficients[0]);
+  const Floats r = fused(n, splat(-kLn2Low), fused(n, splat(-kLn2High), clamped));
+  Floats y = splat(kExpCoefficients[0]);
 #pragma GCC unroll 8
-  for (int k = 1; k < 6; ++k) p = p * r + kExpCoefficients[k];
-  const Floats y = ((p * (r * r) + r) + 1.0F) * (Floats)(((Ints)shifted + 127) << 23);
+  for (int k = 1; k < kExpTerms; ++k) y = fused(y, r, splat(kExpCoefficients[k]));
+  y = y * (Floats)(((Ints)shifted + 127) << 23);
   return (Floats)((Ints)y & ~(Ints)(x < least));
+}
+
+// weight of attention.h; its power of two goes straight to the exponent.
+inline Floats weight_lanes(Floats d) {
+  d = greater(d, splat(-8.0F));
+  const Floats s = fused(d, splat(kLog2E), splat(kRound)), r = fused(d, splat(kLog2E), kRound - s);
+  Floats p = splat(kAttentionWeight[0]);
+#pragma GCC unroll 4
+  for (int k = 1; k < 4; ++k) p = fused(p, r, splat(kAttentionWeight[k]));
+  return (Floats)((Ints)p + ((Ints)s << 23));
 }
 
 // acc[r][v] = its start, plus `steps` of the rows at a[r] times the vectors that begin at `w`; `panel`: bytes of one.
@@ -85,21 +103,47 @@ struct Block {
   explicit Block(const AttentionArgs& args) : args(args) {
     padded = attention_pad(args.keys, 64);
     x = static_cast<float*>(args.scratch);
-    w = reinterpret_cast<std::uint8_t*>(x + kAttentionRows * padded);
+    masks = x + kAttentionRows * padded;
+    w = reinterpret_cast<std::uint8_t*>(masks + kAttentionRows * padded);
     q = w + kAttentionRows * padded;
     q_stride = attention_pad(args.depth, 64);
     const std::size_t keys = attention_pad(args.keys, kAttentionPanel);
     k_steps = T::kF32 ? args.depth : attention_pad(args.depth, 4) / 4;
     v_steps = T::kF32 ? args.keys : keys / 4;
     sums = reinterpret_cast<const std::int32_t*>(static_cast<const char*>(args.k) + keys * k_steps * 4);
+    mask_stride = args.mask ? args.mask_stride : 0;
+    if (mask_stride == 0) pad_mask(args.mask, masks);
+  }
+
+  // A mask of one row, or of zeros; keys that pad a panel are hidden.
+  void pad_mask(const float* mask, float* to) const {
+    const std::size_t n = args.keys;
+    if (mask) {
+      __builtin_memcpy(to, mask, n * sizeof(float));
+    } else {
+      for (std::size_t j = 0; j < n; ++j) to[j] = 0;
+    }
+    for (std::size_t j = n; j < attention_pad(n, kAttentionPanel); ++j) to[j] = -__builtin_inff();
+  }
+
+  // The mask of query row i, the block's r-th.
+  const float* mask_of(std::size_t i, int r) const {
+    if (mask_stride == 0) return masks;
+    const float* mask = args.mask + i * mask_stride;
+    if (args.keys % kAttentionPanel == 0) return mask;
+    pad_mask(mask, masks + r * padded);
+    return masks + r * padded;
   }
 
   const AttentionArgs& args;
-  std::size_t padded, q_stride, k_steps, v_steps;
+  std::size_t padded, q_stride, k_steps, v_steps, mask_stride;
   float* x;         // [kAttentionRows][padded]
+  float* masks;     // likewise
   std::uint8_t* w;  // likewise
   std::uint8_t* q;  // [kAttentionRows][q_stride]
   const std::int32_t* sums;
+  const float* mask[kAttentionRows];
+  Floats most[kAttentionRows];    // of each row's scores
   float divisor[kAttentionRows];  // of each row's results; u8: their factor
   std::int32_t total[kAttentionRows];
 };
@@ -112,17 +156,22 @@ inline void rows_of_q(const Block<T>& b, std::size_t i, const char* (&rows)[R]) 
     if constexpr (T::kF32) {
       rows[r] = reinterpret_cast<const char*>(static_cast<const float*>(args.q) + (i + r) * args.q_stride);
     } else {
+      const std::uint8_t* q = static_cast<const std::uint8_t*>(args.q) + (i + r) * args.q_stride;
+      if (args.depth % 4 == 0) {
+        rows[r] = reinterpret_cast<const char*>(q);
+        continue;
+      }
       std::uint8_t* staged = b.q + r * b.q_stride;
-      __builtin_memcpy(staged, static_cast<const std::uint8_t*>(args.q) + (i + r) * args.q_stride, args.depth);
+      __builtin_memcpy(staged, q, args.depth);
       for (std::size_t p = args.depth; p < b.k_steps * 4; ++p) staged[p] = 0;
       rows[r] = reinterpret_cast<const char*>(staged);
     }
   }
 }
 
-// Scores of N vectors of keys, from `vector` on.
+// Scores of N vectors of keys, from `vector` on, and their greatest so far.
 template <class T, int R, int N>
-inline void score_tile(const Block<T>& b, const char* const (&rows)[R], std::size_t vector) {
+inline void score_tile(Block<T>& b, const char* const (&rows)[R], std::size_t vector) {
   const std::size_t panel = b.k_steps * kPanelStep, j = vector * kLanes;
   typename T::Acc acc[R][N];
 #pragma GCC unroll 8
@@ -134,43 +183,33 @@ inline void score_tile(const Block<T>& b, const char* const (&rows)[R], std::siz
   const char* w =
       static_cast<const char*>(b.args.k) + vector / kVectorsOfPanel * panel + vector % kVectorsOfPanel * kLanes * kStep;
   multiply<T, R, N>(acc, rows, b.k_steps, w, panel);
+  const Floats scale = splat(b.args.scale);
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
+    Floats most = b.most[r];
 #pragma GCC unroll 8
     for (int v = 0; v < N; ++v) {
-      store_floats(b.x + r * b.padded + j + v * kLanes, T::real(acc[r][v]) * b.args.scale);
+      const Floats x = fused(T::real(acc[r][v]), scale, load_floats(b.mask[r] + j + v * kLanes));
+      store_floats(b.x + r * b.padded + j + v * kLanes, x);
+      most = greater(x, most);
     }
+    b.most[r] = most;
   }
 }
 
-// Adds the mask of query row i to its scores at x; gives their greatest. What pads them becomes −inf.
-inline float mask_row(const AttentionArgs& args, std::size_t i, std::size_t padded, float* x) {
-  const std::size_t n = args.keys;
-  for (std::size_t j = n; j < padded; ++j) x[j] = -__builtin_inff();
-  if (!args.mask) return max_of(x, padded);
-  const float* mask = args.mask + i * args.mask_stride;
-  Floats m = splat(-__builtin_inff());
-  std::size_t j = 0;
-  for (; j + kLanes <= n; j += kLanes) {
-    const Floats y = load_floats(x + j) + load_floats(mask + j);
-    store_floats(x + j, y);
-    m = greater(y, m);
-  }
-  float most = -__builtin_inff();
-  for (std::size_t l = 0; l < kLanes; ++l) most = m[l] > most ? m[l] : most;
-  for (; j < n; ++j) {
-    x[j] = x[j] + mask[j];
-    most = x[j] > most ? x[j] : most;
-  }
+inline float greatest(Floats m) {
+  float most = m[0];
+#pragma GCC unroll 16
+  for (std::size_t l = 1; l < kLanes; ++l) most = m[l] > most ? m[l] : most;
   return most;
 }
 
 // From a row's scores to what the second product multiplies, and to what its results are divided by.
 template <class T>
-inline void weigh(Block<T>& b, std::size_t i, int r) {
+inline void weigh(Block<T>& b, int r) {
   const std::size_t n = attention_pad(b.args.keys, kAttentionPanel);
   float* x = b.x + r * b.padded;
-  const Floats m = splat(mask_row(b.args, i, n, x));
+  const Floats m = splat(greatest(b.most[r]));
   if constexpr (T::kF32) {
     for (std::size_t j = 0; j < n; j += kLanes) store_floats(x + j, exp_lanes(load_floats(x + j) - m));
     b.divisor[r] = sum_of(x, n);
@@ -178,7 +217,7 @@ inline void weigh(Block<T>& b, std::size_t i, int r) {
     std::uint8_t* w = b.w + r * b.padded;
     Ints sum{};
     for (std::size_t j = 0; j < n; j += kLanes) {
-      const Ints byte = nearest(greater(exp_lanes(load_floats(x + j) - m) * 255.0F, Floats{}));
+      const Ints byte = nearest(weight_lanes(load_floats(x + j) - m));
       store_low_bytes(w + j, byte);
       sum += byte;
     }
@@ -251,11 +290,15 @@ void block(Block<T>& b, std::size_t i, std::size_t rows) {
   constexpr int kN = T::kVectors, kOne = kVectorsOfPanel;  // a panel, at least
   const char* q[R];
   rows_of_q<T, R>(b, i, q);
+  for (int r = 0; r < R; ++r) {
+    b.mask[r] = b.mask_of(i + r, r);
+    b.most[r] = splat(-__builtin_inff());
+  }
   const std::size_t vectors = attention_pad(b.args.keys, kAttentionPanel) / kLanes;
   std::size_t v = 0;
   for (; v + kN <= vectors; v += kN) score_tile<T, R, kN>(b, q, v);
   for (; v < vectors; v += kOne) score_tile<T, R, kOne>(b, q, v);
-  for (int r = 0; r < R; ++r) weigh<T>(b, i + r, r);
+  for (int r = 0; r < R; ++r) weigh<T>(b, r);
   const std::size_t columns = attention_pad(b.args.v_depth, kAttentionPanel) / kLanes;
   for (v = 0; v + 2 * kOne <= columns; v += 2 * kOne) result_tile<T, R, 2 * kOne>(b, i, v);
   if (v < columns) result_tile<T, R, kOne>(b, i, v);

@@ -35,38 +35,42 @@ void pack_f32(const AttentionPackArgs& args) {
   }
 }
 
-// Keys: four bytes of a row go side by side, and into the sum of the row.
-void pack_k_u8(const AttentionPackArgs& args) {
-  constexpr std::size_t kPanel = kAttentionPanel;
-  const std::size_t keys = attention_pad(args.keys, kPanel), quads = (args.depth + 3) / 4;
-  auto* to = static_cast<std::uint8_t*>(args.packed_k);
-  auto* sums = reinterpret_cast<std::int32_t*>(to + keys * quads * 4);
-  for (std::size_t j = 0; j < keys; ++j, ++sums) {
-    std::uint8_t* column = to + j / kPanel * quads * 64 + j % kPanel * 4;
-    const std::uint8_t* row = static_cast<const std::uint8_t*>(args.k) + j * args.k_stride;
-    std::int32_t sum = 0;
-    for (std::size_t q = 0; q < quads; ++q) {
-      std::int8_t bytes[4] = {};
-      const std::size_t left = args.depth - q * 4;
-      if (j < args.keys) {
-        for (std::size_t p = 0; p < 4; ++p) {
-          if (p < left) bytes[p] = static_cast<std::int8_t>(row[q * 4 + p] ^ 0x80);
-        }
-      }
-      sum += bytes[0] + bytes[1] + bytes[2] + bytes[3];
-      __builtin_memcpy(column + q * 64, bytes, 4);
-    }
-    *sums = sum;
-  }
-}
-
-// 16 columns of a row of values, those from `count` on zero.
+// 16 bytes of a row, those from `count` on zero.
 inline __m128i sixteen(const std::uint8_t* row, std::size_t count) {
   const __m128i flip = _mm_set1_epi8(static_cast<char>(0x80));
   if (count >= 16) return _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(row)), flip);
   alignas(16) std::uint8_t bytes[16];
   for (std::size_t o = 0; o < 16; ++o) bytes[o] = o < count ? row[o] ^ 0x80 : 0;
   return _mm_load_si128(reinterpret_cast<const __m128i*>(bytes));
+}
+
+// Keys: four bytes of a row go side by side, and into the sum of the row. Four rows of 16 bytes at a time.
+void pack_k_u8(const AttentionPackArgs& args) {
+  constexpr std::size_t kPanel = kAttentionPanel;
+  const std::size_t keys = attention_pad(args.keys, kPanel), quads = (args.depth + 3) / 4;
+  auto* packed = static_cast<std::uint8_t*>(args.packed_k);
+  auto* sums = packed + keys * quads * 4;
+  const __m128i ones = _mm_set1_epi8(1), pairs = _mm_set1_epi16(1);
+  for (std::size_t j = 0; j < keys; j += 4) {
+    std::uint8_t* to = packed + j / kPanel * quads * 64 + j % kPanel * 4;
+    __m128i sum = _mm_setzero_si128();
+    for (std::size_t first = 0; first < quads; first += 4) {
+      __m128i rows[4];
+      for (std::size_t r = 0; r < 4; ++r) {
+        const std::uint8_t* row = static_cast<const std::uint8_t*>(args.k) + (j + r) * args.k_stride + first * 4;
+        rows[r] = j + r < args.keys ? sixteen(row, args.depth - first * 4) : _mm_setzero_si128();
+      }
+      const __m128i low01 = _mm_unpacklo_epi32(rows[0], rows[1]), high01 = _mm_unpackhi_epi32(rows[0], rows[1]);
+      const __m128i low23 = _mm_unpacklo_epi32(rows[2], rows[3]), high23 = _mm_unpackhi_epi32(rows[2], rows[3]);
+      const __m128i out[] = {_mm_unpacklo_epi64(low01, low23), _mm_unpackhi_epi64(low01, low23),
+                             _mm_unpacklo_epi64(high01, high23), _mm_unpackhi_epi64(high01, high23)};
+      for (std::size_t q = 0; q < 4 && first + q < quads; ++q) {
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + (first + q) * 64), out[q]);
+        sum = _mm_add_epi32(sum, _mm_madd_epi16(_mm_maddubs_epi16(ones, out[q]), pairs));
+      }
+    }
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(sums + j * 4), sum);
+  }
 }
 
 // Values: four rows are interleaved, byte by byte.

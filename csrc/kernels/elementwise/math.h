@@ -1,7 +1,8 @@
-// exp, tanh, the logistic function and erf in fp32: fixed sequences of single operations, right at ±inf, NaN and where
-// results leave the normal range. No branch, so that loops over them vectorize.
+// exp, tanh, the logistic function and erf in fp32: fixed sequences of single operations and fused multiply-adds, right
+// at ±inf, NaN and where results leave the normal range. No branch, so that loops over them vectorize.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "kernels/rounding.h"
@@ -19,23 +20,31 @@ namespace {
                        (__builtin_bit_cast(std::uint32_t, s) & 0x80000000U));
 }
 
+[[maybe_unused]] inline float fused(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+
+// c[0] xⁿ + c[1] xⁿ⁻¹ + … + c[n], by Horner's rule.
+template <std::size_t kCount>
+inline float polynomial(const float (&c)[kCount], float x) {
+  float y = c[0];
+#pragma GCC unroll 16
+  for (std::size_t i = 1; i < kCount; ++i) y = fused(y, x, c[i]);
+  return y;
+}
+
 // 2^n for −126 ≤ n ≤ 127.
 [[maybe_unused]] inline float power_of_two(std::uint32_t n) { return bits_to_float((n + 127U) << 23); }
+
+inline constexpr float kExp[] = {1.9875691500e-4F, 1.3981999507e-3F, 8.3334519073e-3F, 4.1665795894e-2F,
+                                 1.6666665459e-1F, 5.0000001201e-1F, 1.0F,             1.0F};
 
 // x = n·ln 2 + r, |r| ≤ ln 2 / 2; e^r by the polynomial of Cephes' expf; then times 2^n in two steps, so that the
 // subnormal results are reached too.
 [[maybe_unused]] inline float exp_f32(float x) {
   x = clamp_through(x, -104.0F, 89.0F);  // beyond, the result is 0 or inf already
-  const float shifted = x * 1.44269504F + kRound;
+  const float shifted = fused(x, 1.44269504F, kRound);
   const float n = shifted - kRound;
-  const float r = (x - n * 0.693359375F) - n * -2.12194440e-4F;
-  float p = 1.9875691500e-4F;
-  p = p * r + 1.3981999507e-3F;
-  p = p * r + 8.3334519073e-3F;
-  p = p * r + 4.1665795894e-2F;
-  p = p * r + 1.6666665459e-1F;
-  p = p * r + 5.0000001201e-1F;
-  const float y = p * (r * r) + r + 1.0F;
+  const float r = fused(n, 2.12194440e-4F, fused(n, -0.693359375F, x));
+  const float y = polynomial(kExp, r);
   const std::uint32_t whole = __builtin_bit_cast(std::uint32_t, shifted) - __builtin_bit_cast(std::uint32_t, kRound);
   const std::uint32_t half = static_cast<std::uint32_t>(static_cast<std::int32_t>(whole) >> 1);
   return y * power_of_two(half) * power_of_two(whole - half);
@@ -50,12 +59,9 @@ namespace {
 // Cephes' tanhf: an odd polynomial near 0, 1 − 2 / (e^2|x| + 1) elsewhere.
 [[maybe_unused]] inline float tanh_f32(float x) {
   const float a = absolute(x), z = x * x;
-  float p = -5.70498872745e-3F;
-  p = p * z + 2.06390887954e-2F;
-  p = p * z + -5.37397155531e-2F;
-  p = p * z + 1.33314422036e-1F;
-  p = p * z + -3.33332819422e-1F;
-  const float near = p * z * x + x;
+  constexpr float kNear[] = {-5.70498872745e-3F, 2.06390887954e-2F, -5.37397155531e-2F, 1.33314422036e-1F,
+                             -3.33332819422e-1F};
+  const float near = fused(polynomial(kNear, z) * z, x, x);
   const float far = 1.0F - 2.0F / (exp_f32(a + a) + 1.0F);
   return a < 0.625F ? near : with_sign(far, x);
 }
@@ -64,27 +70,19 @@ namespace {
 inline constexpr float kErfNear = 0.927734375F;
 
 [[maybe_unused]] inline float erf_near(float x) {
-  const float s = x * x;
-  float p = -5.96761703e-4F;
-  p = p * s + 4.99119423e-3F;
-  p = p * s + -2.67681349e-2F;
-  p = p * s + 1.12819925e-1F;
-  p = p * s + -3.76125336e-1F;
-  p = p * s + 1.28379166e-1F;
-  return p * x + x;
+  constexpr float kNear[] = {-5.96761703e-4F, 4.99119423e-3F,  -2.67681349e-2F,
+                             1.12819925e-1F,  -3.76125336e-1F, 1.28379166e-1F};
+  return fused(polynomial(kNear, x * x), x, x);
 }
 
 // 1 − erf(a) for a beyond kErfNear.
 [[maybe_unused]] inline float erfc_far(float a) {
+  constexpr float kFar[] = {-1.06777877e-1F, -6.34846687e-1F, -1.28717512e-1F};
   const float t = clamp_through(a, 0.0F, 4.0F);  // erf(4) rounds to 1, and the polynomial holds that far
-  float f = -1.72853470e-5F * t + 3.83197126e-4F;
-  const float u = -3.88396438e-3F * t + 2.42546219e-2F;
-  f = f * (t * t) + u;
-  f = f * t + -1.06777877e-1F;
-  f = f * t + -6.34846687e-1F;
-  f = f * t + -1.28717512e-1F;
-  f = f * t - t;
-  return exp_f32(f);
+  float f = fused(-1.72853470e-5F, t, 3.83197126e-4F);
+  f = fused(f, t * t, fused(-3.88396438e-3F, t, 2.42546219e-2F));
+  for (const float c : kFar) f = fused(f, t, c);
+  return exp_f32(fused(f, t, -t));
 }
 
 [[maybe_unused]] inline float erf_f32(float x) {
@@ -92,12 +90,19 @@ inline constexpr float kErfNear = 0.927734375F;
   return a > kErfNear ? with_sign(1.0F - erfc_far(a), x) : erf_near(x);
 }
 
-// x · Φ(x); on the negative side by erfc, so that small results keep their digits.
+// x · Φ(x) = max(x, 0) − |x| · Φ(−|x|), the last factor as 2^g(|x|): g is a polynomial, and what it gives beyond kFar
+// is less than a step of any result but 0. Small negative results keep their digits.
 [[maybe_unused]] inline float gelu_f32(float x) {
-  const float s = x * 0.70710678F, a = absolute(s), far = erfc_far(a);
-  const float tail = a > 4.0F ? 0.0F : far;
-  const float near = 1.0F + erf_near(s), beyond = s < 0.0F ? tail : 2.0F - tail;
-  return 0.5F * x * (a > kErfNear ? beyond : near);
+  constexpr float kFar = 5.75F;
+  constexpr float kPower[] = {-1.48181813e-8F,  4.83743738e-7F, -6.74607327e-6F,  5.04796008e-5F,
+                              -1.84430595e-4F,  -2.12554223e-4F, 7.23047554e-3F, -5.26544861e-2F,
+                              -4.59140927e-1F, -1.15111566F,    -9.99999762e-1F};
+  constexpr float kTwo[] = {1.32765e-3F, 9.67554e-3F, 5.550713e-2F, 2.402212e-1F, 6.9314694e-1F, 1.0000001F};
+  const float a = absolute(x), g = polynomial(kPower, kFar < a ? kFar : a);
+  const float shifted = g + kRound, r = g - (shifted - kRound);
+  const std::uint32_t n = __builtin_bit_cast(std::uint32_t, shifted) - __builtin_bit_cast(std::uint32_t, kRound);
+  const float tail = polynomial(kTwo, r) * a * power_of_two(n);
+  return (x < 0.0F ? 0.0F : x) - (a > kFar ? 0.0F : tail);
 }
 
 [[maybe_unused]] inline float gelu_tanh_f32(float x) {

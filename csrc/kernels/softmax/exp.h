@@ -1,7 +1,7 @@
 // exp(x) for x ≤ 0, within 2 units in the last place; below −87.33, where the result would be subnormal, 0. NaN passes.
-// Multiplications and additions alone, each rounded, so that every instruction set gives the same bits.
+// Fused multiply-adds in a fixed order, so that every instruction set gives the same bits.
 //
-//   n = round(x / ln 2), r = x − n ln 2 in two steps, exp(x) = 2^n · (1 + r + r² P(r)); P is Cephes' expf polynomial.
+//   n = round(x / ln 2), r = x − n ln 2 in two steps, exp(x) = 2^n · P(r); P is Cephes' expf polynomial.
 #pragma once
 
 #include <cstdint>
@@ -13,17 +13,17 @@ namespace {
 
 constexpr float kExpLeast = -87.33F;
 constexpr float kLog2E = 1.44269504F, kLn2High = 0.693359375F, kLn2Low = -2.12194440e-4F;
-constexpr float kExpCoefficients[] = {1.9875691500e-4F, 1.3981999507e-3F, 8.3334519073e-3F,
-                                      4.1665795894e-2F, 1.6666665459e-1F, 5.0000001201e-1F};
+constexpr float kExpCoefficients[] = {1.9875691500e-4F, 1.3981999507e-3F, 8.3334519073e-3F, 4.1665795894e-2F,
+                                      1.6666665459e-1F, 5.0000001201e-1F, 1.0F,             1.0F};
+constexpr int kExpTerms = 8;
 
 inline float exp_negative(float x) {
   const float clamped = x < kExpLeast ? kExpLeast : x;
-  const float shifted = clamped * kLog2E + kRound;
+  const float shifted = __builtin_fmaf(clamped, kLog2E, kRound);
   const float n = shifted - kRound;
-  const float r = (clamped - n * kLn2High) - n * kLn2Low;
-  float p = kExpCoefficients[0];
-  for (int k = 1; k < 6; ++k) p = p * r + kExpCoefficients[k];
-  const float y = (p * (r * r) + r) + 1.0F;
+  const float r = __builtin_fmaf(n, -kLn2Low, __builtin_fmaf(n, -kLn2High, clamped));
+  float y = kExpCoefficients[0];
+  for (int k = 1; k < kExpTerms; ++k) y = __builtin_fmaf(y, r, kExpCoefficients[k]);
   const std::uint32_t power = (__builtin_bit_cast(std::uint32_t, shifted) + 127U) << 23;
   return x < kExpLeast ? 0.0F : y * __builtin_bit_cast(float, power);
 }

@@ -1,6 +1,7 @@
 // Softmax as passes over a row in scratch, written for any vector width.
 #pragma once
 
+#include "kernels/bytes_x86.h"
 #include "kernels/lanes.h"
 #include "kernels/rounding.h"
 #include "kernels/softmax/exp.h"
@@ -75,16 +76,24 @@ inline void store_columns(const SoftmaxArgs& args, std::size_t j, std::size_t fi
   copy<Bytes>(static_cast<std::uint8_t*>(args.c) + at, &bytes, width);
 }
 
+inline Native fused(Native a, Native b, Native c) {
+#if defined(__AVX512F__)
+  return (Native)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#else
+  return (Native)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#endif
+}
+
 // exp_negative, column by column.
 inline Native exp_columns(Native x) {
   const Native least = Native{} + kExpLeast;
   const Native clamped = x < least ? least : x;
-  const Native shifted = clamped * kLog2E + kRound;
+  const Native shifted = fused(clamped, Native{} + kLog2E, Native{} + kRound);
   const Native n = shifted - kRound;
-  const Native r = (clamped - n * kLn2High) - n * kLn2Low;
-  Native p = Native{} + kExpCoefficients[0];
-  for (int k = 1; k < 6; ++k) p = p * r + kExpCoefficients[k];
-  const Native y = (p * (r * r) + r) + 1.0F;
+  const Native r = fused(n, Native{} - kLn2Low, fused(n, Native{} - kLn2High, clamped));
+  Native y = Native{} + kExpCoefficients[0];
+#pragma GCC unroll 8
+  for (int k = 1; k < kExpTerms; ++k) y = fused(y, r, Native{} + kExpCoefficients[k]);
   const Words power = ((Words)shifted + 127U) << 23;
   return x < least ? Native{} : y * (Native)power;
 }
