@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from quaver import table
+from quaver.errors import UnsupportedError
 from quaver.samples import input_shapes, random_inputs
 
 if TYPE_CHECKING:
@@ -45,12 +46,16 @@ def report(
         instructions; "copy": copying as many bytes); and candidate_ms by kernel.
     """
     chosen = input_shapes(model.inputs, shapes or {})
-    core = model._core
-    if not hasattr(core, "inspect"):
+    core, plan = model._core, None
+    if hasattr(core, "inspect"):
+        try:
+            plan = core.inspect(chosen)
+        except UnsupportedError as error:
+            core = model._in_stages(core, error)
+    if plan is None:
         from quaver.stages import inspect  # noqa: PLC0415 -- needs onnx
 
         return inspect.report(model, core, chosen)
-    plan = core.inspect(chosen)
     nodes = plan_nodes(plan)
     if profile:
         _time_steps(model, nodes, random_inputs(model.inputs, chosen), profile)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -25,6 +26,7 @@ Bytes: TypeAlias = bytes | bytearray | memoryview
 Source: TypeAlias = "str | os.PathLike[str] | Bytes | onnx.ModelProto"
 
 _MAGIC = b"QUAVER\0"
+_STAGING = threading.Lock()
 
 
 class Port(NamedTuple):
@@ -42,13 +44,14 @@ class Model:
     One model may run in many threads at once.
     """
 
-    __slots__ = ("_core", "inputs", "outputs")
+    __slots__ = ("_again", "_core", "inputs", "outputs")
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, again: Callable[[], Core] | None = None) -> None:
         self._core: Core = core
+        self._again = again  # makes it in stages, where a plan for some shapes is refused
         self.inputs = tuple(Port(p.name, p.dtype, p.shape) for p in core.inputs)
         self.outputs = tuple(Port(p.name, p.dtype, p.shape) for p in core.outputs)
 
@@ -74,7 +77,12 @@ class Model:
         InputError
             If an input is missing, unknown, or of another dtype or shape. Nothing is cast.
         """
-        outputs = self._core.run(self._ordered(arrays, named) if named else arrays)
+        given = self._ordered(arrays, named) if named else arrays
+        core = self._core
+        try:
+            outputs = core.run(given)
+        except UnsupportedError as error:
+            outputs = self._in_stages(core, error).run(given)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def run(self, inputs: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
@@ -85,7 +93,12 @@ class Model:
         InputError
             If an input is missing, unknown, or of another dtype or shape. Nothing is cast.
         """
-        outputs = self._core.run(self._ordered((), inputs))
+        given = self._ordered((), inputs)
+        core = self._core
+        try:
+            outputs = core.run(given)
+        except UnsupportedError as error:
+            outputs = self._in_stages(core, error).run(given)
         return {port.name: array for port, array in zip(self.outputs, outputs, strict=True)}
 
     def save(self, path: str | os.PathLike[str], *, packed: bool = False) -> None:
@@ -156,6 +169,19 @@ class Model:
             for ports in (self.inputs, self.outputs)
         )
         return f"<quaver.Model ({inputs}) -> ({outputs}), {self.isa}, threads={self.threads}>"
+
+    def _in_stages(self, refused: Core, refusal: UnsupportedError) -> Core:
+        """What runs the model from now on, since its graph cannot be planned for all shapes."""
+        with _STAGING:
+            if self._core is refused:
+                if self._again is None:
+                    raise refusal
+                try:
+                    self._core = self._again()
+                except UnsupportedError:
+                    raise refusal from None
+                self._again = None
+            return self._core
 
     def _whole(self) -> _core.Model:
         """The native graph; refuses a model in stages."""
@@ -241,15 +267,15 @@ def load(
         if _is_compiled(path):
             _expect_none(constants)
             return Model(_core.Model.open(path, workers, isa))
-        return Model(_prepared(path, constants, workers, isa, fallback))
+        return _prepared(path, constants, workers, isa, fallback)
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = memoryview(source).cast("B")
         if data[: len(_MAGIC)] == _MAGIC:
             _expect_none(constants)
             return Model(_core.Model.open_bytes(data, workers, isa))
-        return Model(_prepared(bytes(data), constants, workers, isa, fallback))
+        return _prepared(bytes(data), constants, workers, isa, fallback)
     if _is_proto(source):
-        return Model(_prepared(source, constants, workers, isa, fallback))
+        return _prepared(source, constants, workers, isa, fallback)
     raise InputError(
         f"cannot load a {type(source).__name__}: expected the path or bytes of an ONNX or a "
         "compiled model, or an onnx.ModelProto"
@@ -295,17 +321,37 @@ def _prepared(
     threads: int,
     isa: str | None,
     fallback: str | None,
-) -> Core:
+) -> Model:
     try:
         from quaver.convert.onnx import bind_constants, load_proto  # noqa: PLC0415 -- needs onnx
-        from quaver.stages import options_of, prepare  # noqa: PLC0415 -- likewise
+        from quaver.stages import in_stages, options_of, prepare  # noqa: PLC0415 -- likewise
     except ImportError as error:
         raise ModelError(
             f"reading ONNX models needs the package onnx ({error}): pip install onnx"
         ) from error
     options = options_of(threads, isa, fallback)
-    proto = load_proto(source, mapped=True) if isinstance(source, (str, bytes)) else source
-    return prepare(bind_constants(proto, constants) if constants else proto, options)
+    stamp = _stamp(source)
+
+    def read() -> onnx.ModelProto:
+        if _stamp(source) != stamp:
+            raise UnsupportedError(f"'{source!r}' has changed since it was loaded")
+        proto = load_proto(source, mapped=True) if isinstance(source, (str, bytes)) else source
+        return bind_constants(proto, constants) if constants else proto
+
+    core = prepare(read(), options)
+    is_open = any(None in port.shape for port in core.inputs)
+    return Model(core, (lambda: in_stages(read(), options)) if is_open else None)
+
+
+def _stamp(source: object) -> tuple[int, int] | None:
+    """What tells a file from a later one of its name."""
+    if not isinstance(source, str):
+        return None
+    try:
+        facts = os.stat(source)
+    except OSError:  # reading it says why
+        return None
+    return facts.st_size, facts.st_mtime_ns
 
 
 def _shape(shape: Sequence[int | None]) -> str:

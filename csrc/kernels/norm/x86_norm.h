@@ -1,4 +1,4 @@
-// Layer normalization as passes over a row in scratch, written for any vector width. Internal linkage.
+// Layer normalization in three passes over a row, written for any vector width. Internal linkage.
 #pragma once
 
 #include "kernels/bytes_x86.h"
@@ -9,76 +9,144 @@
 namespace quaver::kernels {
 namespace {
 
-// x[j] = the operand's real, or x[j] + it.
-template <bool kAdd>
-void take(const NormOperand& from, std::size_t at, std::size_t n, float* __restrict x) {
-  if (from.f32) {
-    const float* a = from.f32 + at;
-    for (std::size_t j = 0; j < n; ++j) x[j] = kAdd ? x[j] + a[j] : a[j];
-    return;
+// The 16 lanes of a sum: those of whole vectors, then what the row's last elements add to the first ones.
+struct Lanes {
+  static constexpr std::size_t kVectors = kVirtualLanes / kLanes;
+  Floats v[kVectors] = {};
+
+  void add_one(std::size_t lane, float x) { v[lane / kLanes][lane % kLanes] += x; }
+
+  // s[l] = s[l] + s[l + h] for h in 8, 4, 2, 1.
+  float sum() const {
+#if defined(__AVX512BW__)
+    const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256((__m512)v[0]), _mm512_extractf32x8_ps((__m512)v[0], 1));
+#else
+    const __m256 eight = _mm256_add_ps((__m256)v[0], (__m256)v[1]);
+#endif
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
   }
-  const std::uint8_t* a = from.u8 + at;
-  const std::int32_t zero = from.zero;
-  const float scale = from.scale;
-  for (std::size_t j = 0; j < n; ++j) {
-    const float real = static_cast<float>(a[j] - zero) * scale;
-    x[j] = kAdd ? x[j] + real : real;
-  }
+};
+
+enum class From { nothing, floats, bytes };
+
+inline From kind_of(const NormOperand& x) {
+  return x.f32 ? From::floats : x.u8 ? From::bytes : From::nothing;
 }
 
-float squares_of(const float* d, std::size_t n) {
-  const auto add = [](auto y, auto x) { return y + x * x; };
-  float s[kVirtualLanes];
-  fold_lanes(d, n, 0, add, add, s);
-  for (int h = 8; h > 0; h /= 2) {
-    for (int l = 0; l < h; ++l) s[l] = s[l] + s[l + h];
-  }
-  return s[0];
+template <From kFrom>
+inline Floats reals(const NormOperand& x, std::size_t at) {
+  if constexpr (kFrom == From::floats) return load_floats(x.f32 + at);
+  return to_floats(load_bytes(x.u8 + at) - x.zero) * x.scale;
 }
 
-template <bool kFactor>
-void put_bytes(const LayerNormArgs& args, const float* y, std::uint8_t* b) {
-  const float mul = args.mul, lo = args.lo, hi = args.hi;
-  const std::int32_t zero = args.zero;
+template <From kFrom>
+inline float real(const NormOperand& x, std::size_t at) {
+  if constexpr (kFrom == From::floats) return x.f32[at];
+  return static_cast<float>(x.u8[at] - x.zero) * x.scale;
+}
+
+// The row as reals, the residual added, and their sum.
+template <From kA, From kR>
+float take(const LayerNormArgs& args, std::size_t at, float* x) {
+  Lanes sums;
   std::size_t j = 0;
-  const ByteBounds out(zero, static_cast<std::int32_t>(lo) + zero, static_cast<std::int32_t>(hi) + zero);
-  for (; j + kBlock <= args.n; j += kBlock) {
-    Floats t[4];
-#pragma GCC unroll 4
-    for (std::size_t v = 0; v < 4; ++v) {
-      t[v] = load_floats(y + j + v * kLanes);
-      if (kFactor) t[v] = t[v] * load_floats(args.factor + j + v * kLanes);
-      t[v] = t[v] * mul;
+  for (; j + kVirtualLanes <= args.n; j += kVirtualLanes) {
+#pragma GCC unroll 2
+    for (std::size_t v = 0; v < Lanes::kVectors; ++v) {
+      const std::size_t i = j + v * kLanes;
+      Floats y = reals<kA>(args.a, at + i);
+      if constexpr (kR != From::nothing) y = y + reals<kR>(args.r, at + i);
+      __builtin_memcpy(x + i, &y, sizeof y);
+      sums.v[v] = sums.v[v] + y;
     }
-    store_bytes(b + j, t, out);
   }
-  for (; j < args.n; ++j) {
-    const float t = kFactor ? y[j] * args.factor[j] : y[j];
-    b[j] = static_cast<std::uint8_t>(round_even(clamp_to(t * mul, lo, hi)) + zero);
+  for (std::size_t lane = 0; j < args.n; ++j, ++lane) {
+    x[j] = real<kA>(args.a, at + j);
+    if constexpr (kR != From::nothing) x[j] = x[j] + real<kR>(args.r, at + j);
+    sums.add_one(lane, x[j]);
   }
+  return sums.sum();
 }
 
-// y[j] = (d[j] · unit) · gamma[j] + beta[j]; y may be d.
-void scale_shift(const LayerNormArgs& args, const float* d, float unit, float* y) {
-  const float* __restrict gamma = args.gamma;
-  const float* __restrict beta = args.beta;
-#pragma GCC ivdep
-  for (std::size_t j = 0; j < args.n; ++j) y[j] = d[j] * unit * gamma[j] + beta[j];
+using Take = float (*)(const LayerNormArgs&, std::size_t, float*);
+
+template <From kA>
+Take taking(From r) {
+  if (r == From::nothing) return &take<kA, From::nothing>;
+  return r == From::floats ? &take<kA, From::floats> : &take<kA, From::bytes>;
 }
+
+inline float squares_of(const float* x, std::size_t n, float mean) {
+  Lanes squares;
+  std::size_t j = 0;
+  for (; j + kVirtualLanes <= n; j += kVirtualLanes) {
+#pragma GCC unroll 2
+    for (std::size_t v = 0; v < Lanes::kVectors; ++v) {
+      const Floats d = load_floats(x + j + v * kLanes) - mean;
+      squares.v[v] = squares.v[v] + d * d;
+    }
+  }
+  for (std::size_t lane = 0; j < n; ++j, ++lane) squares.add_one(lane, (x[j] - mean) * (x[j] - mean));
+  return squares.sum();
+}
+
+// What becomes of a row at x, with its mean and the factor that brings its variance to 1.
+struct Finish {
+  const LayerNormArgs& args;
+  ByteBounds bounds;
+  float mean = 0, unit = 0;
+
+  explicit Finish(const LayerNormArgs& args)
+      : args(args),
+        bounds(args.zero, static_cast<std::int32_t>(args.lo) + args.zero,
+               static_cast<std::int32_t>(args.hi) + args.zero) {}
+
+  // With bytes, or a row of floats alone.
+  template <bool kBytes, bool kFactor>
+  void run(const float* x, float* c, std::uint8_t* b) const {
+    std::size_t j = 0;
+    for (; j + kBlock <= args.n; j += kBlock) {
+      Floats t[4];
+#pragma GCC unroll 4
+      for (std::size_t v = 0; v < 4; ++v) {
+        const std::size_t i = j + v * kLanes;
+        t[v] = (load_floats(x + i) - mean) * unit * load_floats(args.gamma + i) + load_floats(args.beta + i);
+        if (c) __builtin_memcpy(c + i, &t[v], sizeof t[v]);
+        if (kFactor) t[v] = t[v] * load_floats(args.factor + i);
+        if (kBytes) t[v] = t[v] * args.mul;
+      }
+      if (kBytes) store_bytes(b + j, t, bounds);
+    }
+    for (; j < args.n; ++j) {
+      const float y = (x[j] - mean) * unit * args.gamma[j] + args.beta[j];
+      if (c) c[j] = y;
+      if (!kBytes) continue;
+      const float t = kFactor ? y * args.factor[j] : y;
+      b[j] = static_cast<std::uint8_t>(round_even(clamp_to(t * args.mul, args.lo, args.hi)) + args.zero);
+    }
+  }
+};
 
 void layer_norm(const LayerNormArgs& args) {
   const std::size_t n = args.n;
   const auto size = static_cast<float>(n);
-  float* d = args.scratch;
+  const Take take = kind_of(args.a) == From::floats ? taking<From::floats>(kind_of(args.r))
+                                                    : taking<From::bytes>(kind_of(args.r));
+  Finish finish(args);
   for (std::size_t i = 0; i < args.rows; ++i) {
-    take<false>(args.a, i * n, n, d);
-    if (args.r.f32 || args.r.u8) take<true>(args.r, i * n, n, d);
-    const float mean = sum_of(d, n) / size;
-    for (std::size_t j = 0; j < n; ++j) d[j] = d[j] - mean;
-    const float unit = 1.0F / __builtin_sqrtf(squares_of(d, n) / size + args.epsilon);
-    float* y = args.c ? args.c + i * n : d;
-    scale_shift(args, d, unit, y);
-    if (args.b) args.factor ? put_bytes<true>(args, y, args.b + i * n) : put_bytes<false>(args, y, args.b + i * n);
+    float* x = args.scratch;
+    finish.mean = take(args, i * n, x) / size;
+    finish.unit = 1.0F / __builtin_sqrtf(squares_of(x, n, finish.mean) / size + args.epsilon);
+    float* c = args.c ? args.c + i * n : nullptr;
+    if (!args.b) {
+      finish.run<false, false>(x, c, nullptr);
+    } else if (args.factor) {
+      finish.run<true, true>(x, c, args.b + i * n);
+    } else {
+      finish.run<true, false>(x, c, args.b + i * n);
+    }
   }
 }
 

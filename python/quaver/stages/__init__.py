@@ -7,6 +7,6 @@ Quaver lacks, on another runtime.
 """
 
 from quaver.stages.options import Options, options_of
-from quaver.stages.prepare import prepare
+from quaver.stages.prepare import in_stages, prepare
 
-__all__ = ["Options", "options_of", "prepare"]
+__all__ = ["Options", "in_stages", "options_of", "prepare"]

@@ -33,7 +33,7 @@ def prepare(model: ModelProto, options: Options) -> Core:
     ModelError
         Where it is broken.
     """
-    model = with_numbered_labels(expanded(modernized(model)))
+    model = _readied(model)
     refusal: UnsupportedError | None = None
     if _plain(model) and not options.accelerated:
         try:
@@ -46,6 +46,21 @@ def prepare(model: ModelProto, options: Options) -> Core:
         if refusal is None:
             raise
     raise refusal
+
+
+def in_stages(model: ModelProto, options: Options) -> Staged:
+    """Make a model ready to run whose one native graph cannot be planned for shapes it met.
+
+    Raises
+    ------
+    UnsupportedError
+        Where some node can run nowhere.
+    """
+    return Staged(with_branches(_readied(model)), options)
+
+
+def _readied(model: ModelProto) -> ModelProto:
+    return with_numbered_labels(expanded(modernized(model)))
 
 
 def _plain(model: ModelProto) -> bool:
