@@ -1,5 +1,5 @@
 // Around LayerNormalization: the Add before it becomes its residual, and a QuantizeLinear after it, with a product by a
-// row before that, its second output.
+// row before that, its second output. A Softmax that gives reals reads bytes itself.
 #include <algorithm>
 
 #include "passes/passes.h"
@@ -79,6 +79,15 @@ bool give_bytes(Editor& edit, NodeId id) {
   return false;
 }
 
+// Not before all shapes are known: it may be part of attention until then.
+bool read_bytes(Editor& edit, NodeId id) {
+  const ValueId x = edit.node(id).inputs[0], bytes = bytes_of(edit, x);
+  if (bytes == x || !edit.value(x).static_shape() || !plain_float(edit.value(edit.node(id).outputs[0]))) return false;
+  edit.set_input(id, 0, bytes);
+  edit.prune(x);
+  return true;
+}
+
 }  // namespace
 
 bool fuse_norm(Graph& graph, const Evaluator&) {
@@ -86,7 +95,9 @@ bool fuse_norm(Graph& graph, const Evaluator&) {
   Editor edit(graph);
   bool changed = false;
   for (NodeId id = 0; id < graph.nodes.size(); ++id) {
-    if (graph.nodes[id].dead || graph.nodes[id].op != Op::LayerNormalization) continue;
+    if (graph.nodes[id].dead) continue;
+    if (graph.nodes[id].op == Op::Softmax) changed |= read_bytes(edit, id);
+    if (graph.nodes[id].op != Op::LayerNormalization) continue;
     changed |= take_residual(edit, id, same_shape);
     changed |= give_bytes(edit, id);
   }

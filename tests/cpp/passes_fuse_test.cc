@@ -185,3 +185,15 @@ TEST(fuse_residual_must_not_fire) {
   b.output(b.node(Op::Add, {conv(), b.counting<float>("c", {1, 4, 4, 2})}));
   CHECK(!apply(b.graph, fuse_residual));
 }
+
+TEST(fuse_norm_softmax_reads_bytes) {
+  for (const bool open : {false, true}) {  // with open shapes it may still become part of attention
+    Build b;
+    const ValueId x = b.dequantize(b.input("x", DType::u8, {open ? kDynamic : 4, 8}), 0.05F, 100);
+    b.output(b.node(Op::Softmax, {x}, Build::attr("axis", std::int64_t{1})));
+    apply(b.graph, lower_qdq);
+    apply(b.graph, fuse_norm);
+    apply(b.graph, remove_dead);
+    CHECK_EQ(ops(b.graph), open ? "DequantizeLinear Softmax" : "Softmax");
+  }
+}

@@ -13,6 +13,7 @@ import quaver
 from recorder import peer
 from test_operators import normal
 
+FLOAT, INT32 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT32
 rng = np.random.default_rng(20261125)
 X, SKIP, ROW = normal(2, 5, 16), normal(2, 5, 16), normal(16)
 BYTES = rng.integers(0, 256, (2, 5, 16)).astype(np.uint8)
@@ -132,10 +133,83 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any], int]
 }
 
 
+MASK = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]], np.int32)
+QKV = {"w": normal(16, 48), "b": normal(48)}
+THREE = {"q": X, "k": normal(2, 7, 16), "v": normal(2, 7, 16)}
+TABLES = {
+    "words": normal(20, 16),
+    "places": normal(9, 16),
+    "kinds": normal(2, 16),
+    "g": ROW,
+    "beta": normal(16),
+}
+TOKENS = {
+    "i": rng.integers(0, 20, (2, 5)).astype(np.int32),
+    "s": rng.integers(0, 2, (2, 5)).astype(np.int32),
+}
+
+CASES |= {
+    "attention": ("Attention", {"x": X}, QKV, {"num_heads": 4}, 1),
+    "attention masked": ("Attention", {"x": X}, {**QKV, "m": MASK}, {"num_heads": 4}, 1),
+    "attention of lengths": (
+        "Attention",
+        {"x": X},
+        {**QKV, "m": np.array([3, 5], np.int32)},
+        {"num_heads": 2},
+        1,
+    ),
+    "attention by each token": (
+        "Attention",
+        {"x": X},
+        {**QKV, "m": np.tril(np.ones((2, 5, 5), np.int32))},
+        {"num_heads": 2, "scale": 0.3},
+        1,
+    ),
+    "attention of widths": (
+        "Attention",
+        {"x": X},
+        {"w": normal(16, 40), "b": normal(40)},
+        {"num_heads": 2, "qkv_hidden_sizes": [16, 16, 8]},
+        1,
+    ),
+    "attention backwards": (
+        "Attention",
+        {"x": X},
+        QKV,
+        {"num_heads": 4, "unidirectional": 1},
+        1,
+    ),
+    "attention biased": (
+        "Attention",
+        {"x": X},
+        {**QKV, "m": None, "p": None, "s": normal(2, 4, 5, 5)},
+        {"num_heads": 4},
+        1,
+    ),
+    "attention of fed weights": ("Attention", {"x": X, **QKV}, {}, {"num_heads": 4}, 1),
+    "heads": ("MultiHeadAttention", THREE, {"b": normal(48)}, {"num_heads": 4}, 1),
+    "heads masked": (
+        "MultiHeadAttention",
+        THREE,
+        {"b": None, "m": np.array([[1] * 7, [1] * 4 + [0] * 3], np.int32)},
+        {"num_heads": 2},
+        1,
+    ),
+    "embeddings": ("EmbedLayerNormalization", TOKENS, {**TABLES, "m": MASK}, {"epsilon": 1e-6}, 2),
+    "embeddings placed": (
+        "EmbedLayerNormalization",
+        TOKENS,
+        {**TABLES, "m": MASK, "at": np.array([[4, 3, 2, 1, 0]] * 2, np.int32)},
+        {},
+        3,
+    ),
+}
+
+
 def model_of(case: str) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
     op, feeds, constants, attrs, count = CASES[case]
-    names = [*feeds, *constants]
-    tensors = [numpy_helper.from_array(a, n) for n, a in constants.items()]
+    names = [*feeds, *("" if a is None else n for n, a in constants.items())]
+    tensors = [numpy_helper.from_array(a, n) for n, a in constants.items() if a is not None]
     if op == "GatherBlockQuantized":
         table = rng.integers(0, 16, (9, 32))
         tensors = [
@@ -145,6 +219,8 @@ def model_of(case: str) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
         names = ["w", "i", "s"]
     domain = "" if op == "SimplifiedLayerNormalization" else "com.microsoft"
     outputs = ["out", "", "", "sum"][:count]
+    if op == "EmbedLayerNormalization":
+        outputs = ["out", "lengths", "sum"][:count]
     node = helper.make_node(op, names, outputs, "n", domain=domain, **attrs)
     graph = helper.make_graph(
         [node],
@@ -153,7 +229,11 @@ def model_of(case: str) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
             helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
             for n, a in feeds.items()
         ],
-        [helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, None) for n in outputs if n],
+        [
+            helper.make_tensor_value_info(n, INT32 if n == "lengths" else FLOAT, None)
+            for n in outputs
+            if n
+        ],
         tensors,
     )
     imports = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]

@@ -246,6 +246,43 @@ def test_fallback_does_not_cross_for_little() -> None:
     assert len(core.stages) == 1
 
 
+def late() -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
+    """What the core takes into its graph, and refuses only when it plans a run."""
+    random = np.random.default_rng(4)
+    nodes = [
+        helper.make_node("MatMulInteger", ["a", "b", "za", "zb"], ["p"], "product"),
+        helper.make_node("Cast", ["p"], ["y"], "real", to=FLOAT),
+    ]
+    model = model_of(
+        nodes,
+        [("a", TensorProto.UINT8, ["n", 4]), ("b", TensorProto.UINT8, [4, 3])],
+        [("y", FLOAT, None)],
+        {"za": np.array(5, np.uint8), "zb": np.array([1, 2, 3], np.uint8)},
+    )
+    sizes = {"a": (2, 4), "b": (4, 3)}
+    return model, {n: random.integers(0, 256, s).astype(np.uint8) for n, s in sizes.items()}
+
+
+def test_fallback_takes_what_is_refused_in_a_plan() -> None:
+    model, feeds = late()
+    core = check(model, feeds, {**feeds, "a": feeds["a"][:1]}, fallback="onnxruntime")
+    assert kinds(core) == ["onnxruntime:CPUExecutionProvider"]
+    assert "zero point per column" in render(report(quaver.load(model), shapes={"a": (2, 4)}))
+    with pytest.raises(quaver.UnsupportedError, match=r"'product' .*zero point per column"):
+        quaver.load(model, fallback=None).run(feeds)
+
+
+def test_fallback_rereads_a_file_only_where_it_is_the_same(tmp_path: Path) -> None:
+    model, feeds = late()
+    path = tmp_path / "late.onnx"
+    onnx.save(model, path)
+    np.testing.assert_array_equal(quaver.load(path).run(feeds)["y"], peer(model, feeds)[0])
+    loaded = quaver.load(path)
+    path.write_bytes(path.read_bytes() + b"\n")
+    with pytest.raises(quaver.UnsupportedError, match="zero point per column"):
+        loaded.run(feeds)
+
+
 def test_fallback_names() -> None:
     model = volumes()
     with pytest.raises(quaver.InputError, match="fallback='torch': expected 'onnxruntime'"):

@@ -35,7 +35,8 @@ void softmax(const SoftmaxArgs& args) {
     for (int h = 8; h > 0; h /= 2) {
       for (int l = 0; l < h; ++l) s[l] = s[l] + s[l + h];
     }
-    for (std::size_t j = 0; j < args.n; ++j) output(args, at(j), args.scratch[j] / s[0]);
+    const float factor = 1.0F / s[0];
+    for (std::size_t j = 0; j < args.n; ++j) output(args, at(j), args.scratch[j] * factor);
   }
 }
 

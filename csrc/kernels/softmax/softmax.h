@@ -4,7 +4,7 @@
 //   m    = max_j x[j]                                     x replaces y only where x > y
 //   e[j] = exp(x[j] − m)                                  the polynomial of softmax/exp.h
 //   s    = Σ e[j] in 16 lanes, as sum_f32 in reduce/reduce.h
-//   y    = e[j] / s
+//   y    = e[j] · (1 / s)
 //   c[i][j] = y, or rne(min(max(y · mul, lo), hi)) + zero for u8
 //
 // `lo` and `hi` lie in [−zero, 255 − zero]. A row with a NaN or +inf, or of -inf alone, is NaN throughout (zero's

@@ -1,4 +1,4 @@
-// Softmax as passes over a row in scratch, written for any vector width.
+// Softmax as passes over a row, written for any vector width.
 #pragma once
 
 #include "kernels/bytes_x86.h"
@@ -10,29 +10,27 @@
 namespace quaver::kernels {
 namespace {
 
-void load_row(const SoftmaxArgs& args, std::size_t i, float* __restrict x) {
-  if (!args.a_u8) {
-    const float* a = static_cast<const float*>(args.a) + i * args.n;
-    for (std::size_t j = 0; j < args.n; ++j) x[j] = a[j];
-    return;
-  }
+// Row i as reals: where it lies, or in x.
+const float* reals_of(const SoftmaxArgs& args, std::size_t i, float* __restrict x) {
+  if (!args.a_u8) return static_cast<const float*>(args.a) + i * args.n;
   const std::uint8_t* a = static_cast<const std::uint8_t*>(args.a) + i * args.n;
   const std::int32_t zero = args.a_zero;
   const float scale = args.a_scale;
   for (std::size_t j = 0; j < args.n; ++j) x[j] = static_cast<float>(a[j] - zero) * scale;
+  return x;
 }
 
-void store_row(const SoftmaxArgs& args, std::size_t i, float sum, const float* __restrict e) {
+void store_row(const SoftmaxArgs& args, std::size_t i, float factor, const float* __restrict e) {
   if (!args.c_u8) {
     float* c = static_cast<float*>(args.c) + i * args.n;
-    for (std::size_t j = 0; j < args.n; ++j) c[j] = e[j] / sum;
+    for (std::size_t j = 0; j < args.n; ++j) c[j] = e[j] * factor;
     return;
   }
   std::uint8_t* c = static_cast<std::uint8_t*>(args.c) + i * args.n;
   const float mul = args.mul, lo = args.lo, hi = args.hi;
   const std::int32_t zero = args.zero;
   for (std::size_t j = 0; j < args.n; ++j) {
-    c[j] = static_cast<std::uint8_t>(round_even(clamp_to(e[j] / sum * mul, lo, hi)) + zero);
+    c[j] = static_cast<std::uint8_t>(round_even(clamp_to(e[j] * factor * mul, lo, hi)) + zero);
   }
 }
 
@@ -129,19 +127,42 @@ void softmax_columns(const SoftmaxArgs& args) {
   for (std::size_t first = 0; first < args.columns; first += kColumns) {
     const std::size_t width = args.columns - first < kColumns ? args.columns - first : kColumns;
     for (std::size_t j = 0; j < args.n; ++j) set_row(x, j, load_columns(args, j, first, width));
-    const Native sum = exponentials(args.n, x);
-    for (std::size_t j = 0; j < args.n; ++j) store_columns(args, j, first, width, row_of(x, j) / sum);
+    const Native factor = 1.0F / exponentials(args.n, x);
+    for (std::size_t j = 0; j < args.n; ++j) store_columns(args, j, first, width, row_of(x, j) * factor);
   }
+}
+
+// e[j] = exp(x[j] − m), and their sum in 16 lanes; e may be x.
+float exponentials_of_row(const float* x, std::size_t n, float m, float* e) {
+  Native sums[kNatives] = {};
+  std::size_t j = 0;
+  for (; j + kVirtualLanes <= n; j += kVirtualLanes) {
+#pragma GCC unroll 4
+    for (std::size_t v = 0; v < kNatives; ++v) {
+      const std::size_t at = (j / kNativeLanes) + v;
+      const Native y = exp_columns(row_of(x, at) - m);
+      set_row(e, at, y);
+      sums[v] = sums[v] + y;
+    }
+  }
+  float s[kVirtualLanes];
+  __builtin_memcpy(s, sums, sizeof s);
+  for (std::size_t l = 0; j < n; ++j, ++l) {
+    e[j] = exp_negative(x[j] - m);
+    s[l] = s[l] + e[j];
+  }
+  for (std::size_t h = kVirtualLanes / 2; h > 0; h /= 2) {
+    for (std::size_t l = 0; l < h; ++l) s[l] = s[l] + s[l + h];
+  }
+  return s[0];
 }
 
 void softmax(const SoftmaxArgs& args) {
   if (args.columns > 0) return softmax_columns(args);
-  float* x = args.scratch;
   for (std::size_t i = 0; i < args.rows; ++i) {
-    load_row(args, i, x);
-    const float m = max_of(x, args.n);
-    for (std::size_t j = 0; j < args.n; ++j) x[j] = exp_negative(x[j] - m);
-    store_row(args, i, sum_of(x, args.n), x);
+    const float* x = reals_of(args, i, args.scratch);
+    const float sum = exponentials_of_row(x, args.n, max_of(x, args.n), args.scratch);
+    store_row(args, i, 1.0F / sum, args.scratch);
   }
 }
 

@@ -5,6 +5,7 @@ hold them, one for each family.
 """
 
 from quaver.convert.onnx import (  # noqa: F401 -- imported for the handlers they register
+    attention,
     axis,
     blocks,
     conv,
