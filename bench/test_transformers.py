@@ -11,11 +11,14 @@ import pytest
 
 from quaver import bench
 from tables import record
-from zoo import bert
+from zoo import bert, photos, vit
 from zoo import cache as zoo
 
 ROUNDS, SECONDS = 7, 0.1
-NETWORK = "minilm-l6"
+Feed = dict[str, np.ndarray[Any, Any]]
+
+#: Networks and tokens; pictures have as many as they have patches.
+SIZES = [("minilm-l6", 16), ("minilm-l6", 128), ("bert-base", 128), ("vit-tiny", 196)]
 
 # Runtime and model; a model named after a peer's own quantizer is made here.
 CONTENDERS = [
@@ -28,8 +31,10 @@ CONTENDERS = [
 ]
 
 
-def ids(tokens: int) -> dict[str, np.ndarray[Any, Any]]:
-    """One sentence of so many tokens."""
+def feed(network: str, tokens: int) -> Feed:
+    """One sentence of so many tokens, or one picture."""
+    if network not in bert.NETWORKS:
+        return {"input": np.random.default_rng(0).normal(size=(1, 3, 224, 224)).astype(np.float32)}
     words = np.random.default_rng(0).integers(1000, 20000, (1, tokens))
     return {
         "input_ids": words,
@@ -38,35 +43,43 @@ def ids(tokens: int) -> dict[str, np.ndarray[Any, Any]]:
     }
 
 
+def calibration(network: str) -> list[Feed]:
+    """What NNCF sees."""
+    if network in bert.NETWORKS:
+        return list(bert.NETWORKS[network].calibration(1))
+    pictures = photos.random_crops(32, vit.NORMALIZATION, seed=1)
+    return [{"input": picture[np.newaxis]} for picture in pictures]
+
+
 @cache
-def nncf_model() -> Path:
+def nncf_model(network: str) -> Path:
     """What OpenVINO's own quantizer makes of the network, kept beside the zoo's models."""
     nncf, ov = pytest.importorskip("nncf"), pytest.importorskip("openvino")
-    source = zoo.path(NETWORK)
+    source = zoo.path(network)
     made = source.with_suffix(".nncf.xml")
     if not made.exists():
-        samples = nncf.Dataset(bert.NETWORKS[NETWORK].calibration(1))
+        samples = nncf.Dataset(calibration(network))
         model = ov.Core().read_model(source)
         ov.save_model(nncf.quantize(model, samples, model_type=nncf.ModelType.TRANSFORMER), made)
     return made
 
 
-def path(suffix: str) -> str:
-    return str(nncf_model() if suffix == "nncf" else zoo.path(NETWORK + suffix))
+def path(network: str, suffix: str) -> str:
+    return str(nncf_model(network) if suffix == "nncf" else zoo.path(network + suffix))
 
 
-@pytest.mark.parametrize("tokens", [16, 128])
+@pytest.mark.parametrize(("network", "tokens"), SIZES)
 @pytest.mark.parametrize("model", ["", "-int8-quaver", "-int8-dynamic"])
-def test_minilm(model: str, tokens: int) -> None:
-    inputs = ids(tokens)
-    contest = [bench.ours(path(model), inputs, 1)]
-    contest += [bench.PEERS[runtime](path(suffix), inputs, 1) for runtime, suffix in CONTENDERS]
+def test_transformer(network: str, tokens: int, model: str) -> None:
+    inputs = feed(network, tokens)
+    contest = [bench.ours(path(network, model), inputs, 1)]
+    contest += [bench.PEERS[runtime](path(network, s), inputs, 1) for runtime, s in CONTENDERS]
     (results,) = bench._interleave([contest], ROUNDS, SECONDS)
     names = [("quaver", model), *CONTENDERS]
     for (runtime, suffix), one in zip(names, results, strict=True):
         record(
             "transformers",
-            f"{NETWORK}{suffix}, {tokens} tokens",
+            f"{network}{suffix}, {tokens} tokens",
             "1",
             runtime,
             f"{one.median_ms:.2f}",

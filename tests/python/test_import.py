@@ -514,11 +514,11 @@ def test_local_functions_are_inlined():
 def test_all_missing_operators_are_listed():
     nodes = [helper.make_node("Unique", ["x"], [f"n{i}"], f"nz{i}") for i in range(7)]
     nodes.append(helper.make_node("Relu", ["x"], ["r"]))
-    nodes.append(helper.make_node("Attention", ["x"], ["y"], domain=MICROSOFT))
+    nodes.append(helper.make_node("LongformerAttention", ["x"], ["y"], domain=MICROSOFT))
     message = re.escape(
         "2 operators are not supported:\n"
         "  Unique: 'nz0', 'nz1', 'nz2', 'nz3', 'nz4' and 2 more\n"
-        "  com.microsoft.Attention: 'Attention_y'"
+        "  com.microsoft.LongformerAttention: 'LongformerAttention_y'"
     )
     with pytest.raises(UnsupportedError, match=f"^{message}$"):
         imported(model_of(nodes, [info("x", X)], [info("y", X)]))
@@ -534,7 +534,7 @@ def refused(error, message, op, arrays, **options):
 def test_unsupported_features_name_their_node():
     volume = floats(1, 2, 4, 4, 4)
     lacking = UnsupportedError
-    refused(lacking, "3 spatial axes", "Conv", [volume, floats(2, 2, 1, 1, 1)])
+    refused(lacking, "3 spatial axes", "ConvTranspose", [volume, floats(2, 2, 1, 1, 1)])
     refused(lacking, "4 spatial axes", "MaxPool", [volume], kernel_shape=[2, 2, 2, 2])
     refused(lacking, "Indices is used", "MaxPool", [X], outputs=2, kernel_shape=[2, 2])
     refused(lacking, "axes must be constant", "ReduceSum", [X, ints(1)], fed=2)

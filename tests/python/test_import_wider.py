@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 import pytest
@@ -31,10 +33,17 @@ def check(model: onnx.ModelProto, feeds: dict[str, np.ndarray]) -> None:
     loops = any(node.op_type == "Loop" for node in model.graph.node)
     # The reference evaluator of onnx 1.23 joins what a Loop collects instead of stacking it.
     wanted = peer(model, feeds) if loops else ReferenceEvaluator(model).run(None, feeds)
-    got = quaver.load(model, threads=1).run(feeds)
+    got = quaver.load(model, threads=1, fallback=None).run(feeds)
     for array, want in zip(got.values(), wanted, strict=True):
         assert array.dtype == want.dtype
         np.testing.assert_allclose(array, want, rtol=1e-3, atol=1e-5)
+
+
+def volume(w: tuple[int, ...] = (6, 4, 3, 2, 2), *, bias: bool = True, **attrs: Any) -> Case:
+    """A convolution over three axes."""
+    x = normal(2, w[1] * attrs.get("group", 1), 6, 7, 5)
+    constants = {"w": normal(*w, scale=0.3), "b": normal(w[0]) if bias else None}
+    return Case(" ".join(["volume", *attrs]), "Conv", {"x": x}, constants, attrs)
 
 
 CASES = [
@@ -58,6 +67,11 @@ CASES = [
         {},
         {"kernel_shape": [2, 3, 2], "strides": [2, 1, 2], "pads": [1, 0, 1, 0, 1, 0]},
     ),
+    volume(pads=[1, 0, 1, 0, 1, 2], strides=[2, 1, 2]),
+    volume(dilations=[2, 1, 2]),
+    volume((8, 1, 3, 1, 2), group=4, bias=False),
+    volume(auto_pad="SAME_LOWER", strides=[2, 2, 1]),
+    volume(auto_pad="VALID"),
     Case("half products", "MatMul", {"x": X.astype(np.float16)}, {"w": normal(3, 4, scale=0.1)}),
     Case("attention", "Attention", {n: normal(1, 2, 4, 8) for n in "qkv"}, opset=23),
 ]

@@ -34,8 +34,14 @@ inline float polynomial(const float (&c)[kCount], float x) {
 // 2^n for −126 ≤ n ≤ 127.
 [[maybe_unused]] inline float power_of_two(std::uint32_t n) { return bits_to_float((n + 127U) << 23); }
 
-inline constexpr float kExp[] = {1.9875691500e-4F, 1.3981999507e-3F, 8.3334519073e-3F, 4.1665795894e-2F,
-                                 1.6666665459e-1F, 5.0000001201e-1F, 1.0F,             1.0F};
+inline constexpr float kExp[] = {1.9875691500e-4F,
+                                 1.3981999507e-3F,
+                                 8.3334519073e-3F,
+                                 4.1665795894e-2F,
+                                 1.6666665459e-1F,
+                                 5.0000001201e-1F,
+                                 1.0F,
+                                 1.0F};
 
 // x = n·ln 2 + r, |r| ≤ ln 2 / 2; e^r by the polynomial of Cephes' expf; then times 2^n in two steps, so that the
 // subnormal results are reached too.
@@ -94,8 +100,8 @@ inline constexpr float kErfNear = 0.927734375F;
 // is less than a step of any result but 0. Small negative results keep their digits.
 [[maybe_unused]] inline float gelu_f32(float x) {
   constexpr float kFar = 5.75F;
-  constexpr float kPower[] = {-1.48181813e-8F,  4.83743738e-7F, -6.74607327e-6F,  5.04796008e-5F,
-                              -1.84430595e-4F,  -2.12554223e-4F, 7.23047554e-3F, -5.26544861e-2F,
+  constexpr float kPower[] = {-1.48181813e-8F, 4.83743738e-7F,  -6.74607327e-6F, 5.04796008e-5F,
+                              -1.84430595e-4F, -2.12554223e-4F, 7.23047554e-3F,  -5.26544861e-2F,
                               -4.59140927e-1F, -1.15111566F,    -9.99999762e-1F};
   constexpr float kTwo[] = {1.32765e-3F, 9.67554e-3F, 5.550713e-2F, 2.402212e-1F, 6.9314694e-1F, 1.0000001F};
   const float a = absolute(x), g = polynomial(kPower, kFar < a ? kFar : a);

@@ -31,9 +31,7 @@ struct Lanes {
 
 enum class From { nothing, floats, bytes };
 
-inline From kind_of(const NormOperand& x) {
-  return x.f32 ? From::floats : x.u8 ? From::bytes : From::nothing;
-}
+inline From kind_of(const NormOperand& x) { return x.f32 ? From::floats : x.u8 ? From::bytes : From::nothing; }
 
 template <From kFrom>
 inline Floats reals(const NormOperand& x, std::size_t at) {
@@ -132,8 +130,8 @@ struct Finish {
 void layer_norm(const LayerNormArgs& args) {
   const std::size_t n = args.n;
   const auto size = static_cast<float>(n);
-  const Take take = kind_of(args.a) == From::floats ? taking<From::floats>(kind_of(args.r))
-                                                    : taking<From::bytes>(kind_of(args.r));
+  const Take take =
+      kind_of(args.a) == From::floats ? taking<From::floats>(kind_of(args.r)) : taking<From::bytes>(kind_of(args.r));
   Finish finish(args);
   for (std::size_t i = 0; i < args.rows; ++i) {
     float* x = args.scratch;

@@ -124,8 +124,8 @@ def _costs(
     costs = [np.inf, np.inf, np.inf]
     if is_native:
         costs[NATIVE] = _NODE / 4 + work
-    if host_of(node) is not None:
-        costs[HOST] = _NODE * 4 + work * 4
+    if (function := host_of(node)) is not None:
+        costs[HOST] = (_NODE * 4 + work * 4) * getattr(function, "slowness", 1.0)
         if node.op_type in ("If", "Loop", "Scan"):
             costs[HOST] += _BODY
     if options.provider is not None:

@@ -8,17 +8,22 @@ from quaver.convert.onnx.layout import (
     Emit,
     channels_first,
     channels_last,
+    count_axes,
     pair,
     spatial_axes,
     widened,
     window_attributes,
 )
 from quaver.convert.onnx.node import Node, handler
+from quaver.convert.onnx.volume import conv_volume
 
 
 @handler("Conv")
 def conv(node: Node) -> None:
     """Convolution of any group."""
+    if count_axes(node, 1) == 3:
+        conv_volume(node)
+        return
     emit_conv(node, (node.input(0), node.input(1), node.optional(2)), 1, node.result)
 
 

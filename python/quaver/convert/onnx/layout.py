@@ -1,6 +1,7 @@
 """Spatial operators: ONNX's channels-first tensors around the core's channels-last operators.
 
-One spatial axis is two of which the first is 1; three are not supported.
+One spatial axis is two of which the first is 1; three are taken apart, where that can be, by
+`volume` and `pool`.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ Emit = Callable[..., int]  #: Node.emit or Node.result
 
 def spatial_axes(node: Node, weights: int | None = None) -> int:
     """Return how many spatial axes a node works on: 1 or 2."""
-    axes = _count_axes(node, weights)
+    axes = count_axes(node, weights)
     if axes not in (1, 2):
         raise node.unsupported(f"it has {axes} spatial axes; Quaver takes 1 or 2")
     return axes
 
 
-def _count_axes(node: Node, weights: int | None) -> int:
+def count_axes(node: Node, weights: int | None) -> int:
+    """Return how many spatial axes a node says it has."""
     if kernel := node.ints("kernel_shape"):
         return len(kernel)
     for index in (weights, 0):

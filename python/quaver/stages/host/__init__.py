@@ -8,6 +8,7 @@ from quaver.stages.host import (  # noqa: F401 -- imported for the functions the
     control,
     elements,
     maps,
+    reference,
     regions,
     sequences,
     sizing,
