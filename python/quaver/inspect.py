@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from quaver import table
 from quaver.errors import UnsupportedError
@@ -12,6 +12,7 @@ from quaver.samples import input_shapes, random_inputs
 if TYPE_CHECKING:
     from quaver import _core
     from quaver.model import Model
+    from quaver.stages.staged import Staged
 
 _QUANTIZED = ("uint8", "int8")
 _CANDIDATE_RUNS = 5  # of each kernel that was not picked; "scalar" ones are not timed
@@ -51,11 +52,11 @@ def report(
         try:
             plan = core.inspect(chosen)
         except UnsupportedError as error:
-            core = model._in_stages(core, error)
+            core = model._in_stages(error)
     if plan is None:
         from quaver.stages import inspect  # noqa: PLC0415 -- needs onnx
 
-        return inspect.report(model, core, chosen)
+        return inspect.report(model, cast("Staged", core), chosen)
     nodes = plan_nodes(plan)
     if profile:
         _time_steps(model, nodes, random_inputs(model.inputs, chosen), profile)

@@ -78,11 +78,10 @@ class Model:
             If an input is missing, unknown, or of another dtype or shape. Nothing is cast.
         """
         given = self._ordered(arrays, named) if named else arrays
-        core = self._core
         try:
-            outputs = core.run(given)
+            outputs = self._core.run(given)
         except UnsupportedError as error:
-            outputs = self._in_stages(core, error).run(given)
+            outputs = self._in_stages(error).run(given)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def run(self, inputs: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
@@ -94,11 +93,10 @@ class Model:
             If an input is missing, unknown, or of another dtype or shape. Nothing is cast.
         """
         given = self._ordered((), inputs)
-        core = self._core
         try:
-            outputs = core.run(given)
+            outputs = self._core.run(given)
         except UnsupportedError as error:
-            outputs = self._in_stages(core, error).run(given)
+            outputs = self._in_stages(error).run(given)
         return {port.name: array for port, array in zip(self.outputs, outputs, strict=True)}
 
     def save(self, path: str | os.PathLike[str], *, packed: bool = False) -> None:
@@ -170,17 +168,17 @@ class Model:
         )
         return f"<quaver.Model ({inputs}) -> ({outputs}), {self.isa}, threads={self.threads}>"
 
-    def _in_stages(self, refused: Core, refusal: UnsupportedError) -> Core:
+    def _in_stages(self, refusal: UnsupportedError) -> Core:
         """What runs the model from now on, since its graph cannot be planned for all shapes."""
         with _STAGING:
-            if self._core is refused:
-                if self._again is None:
-                    raise refusal
+            if self._again is not None:
                 try:
                     self._core = self._again()
                 except UnsupportedError:
                     raise refusal from None
                 self._again = None
+            elif not hasattr(self._core, "stages"):  # nor has another thread just made them
+                raise refusal
             return self._core
 
     def _whole(self) -> _core.Model:
@@ -339,8 +337,8 @@ def _prepared(
         return bind_constants(proto, constants) if constants else proto
 
     core = prepare(read(), options)
-    is_open = any(None in port.shape for port in core.inputs)
-    return Model(core, (lambda: in_stages(read(), options)) if is_open else None)
+    late = not hasattr(core, "stages") and any(None in port.shape for port in core.inputs)
+    return Model(core, (lambda: in_stages(read(), options)) if late else None)
 
 
 def _stamp(source: object) -> tuple[int, int] | None:

@@ -144,8 +144,8 @@ def _projected(node: Node, widths: list[int]) -> tuple[int, int, int]:
             made.append(y)
     else:
         y = node.emit("MatMul", x, node.input(1))
-        if (row := node.optional(2)) is not None:
-            y = node.emit("Add", y, row)
+        if (added := node.optional(2)) is not None:
+            y = node.emit("Add", y, added)
         sizes = node.add_constant("widths", np.array(widths, np.int64))
         names = [f"{node.outputs[0]}/{part}" for part in "qkv"]
         made = node.emit_all("Split", y, sizes, names=names, axis=2)
@@ -154,7 +154,7 @@ def _projected(node: Node, widths: list[int]) -> tuple[int, int, int]:
 
 def _attend(node: Node, heads: int, parts: _Heads, mask: int, bias: int) -> None:
     perms = ((0, 2, 1, 3), (0, 2, 3, 1), (0, 2, 1, 3))
-    apart = []
+    apart: list[int] = []
     for value, size, perm in zip(parts.values, parts.sizes, perms, strict=True):
         shape = node.add_constant(f"heads{len(apart)}", np.array([0, 0, heads, size], np.int64))
         apart.append(node.transpose(node.emit("Reshape", value, shape), *perm))

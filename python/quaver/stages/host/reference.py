@@ -33,12 +33,12 @@ def _evaluator(node: HostNode) -> tuple[list[str], ReferenceEvaluator]:
     proto.output[:] = [name or f"unused{i}" for i, name in enumerate(node.proto.output)]
     names = [name for name in proto.input if name]
     undefined = TensorProto.UNDEFINED
-    ports = [
+    taken, made = (
         [helper.make_tensor_value_info(name, undefined, None) for name in side]
         for side in (names, proto.output)
-    ]
+    )
     opsets = [helper.make_opsetid(domain, version) for domain, version in node.opsets.items()]
-    graph = helper.make_graph([proto], "node", *ports)
+    graph = helper.make_graph([proto], "node", taken, made)
     return names, ReferenceEvaluator(helper.make_model(graph, opset_imports=opsets))
 
 
