@@ -1,88 +1,96 @@
-"""Overhead and throughput on loopback, next to what the frameworks alone can do."""
+"""Overhead and throughput on loopback, next to frameworks alone and to other servers."""
 
 from __future__ import annotations
 
 import argparse
-import socket
-import subprocess
-import sys
+import contextlib
+import statistics
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
-from overhead import clients
+from overhead import clients, environments, network, servers
+from overhead.clients import Figures
+from overhead.servers import Load
 from quaver import table
 
-FOLDER = Path(__file__).parents[1]
-WAYS = {
-    "quaver, REST": ("quaver", clients.rest),
-    "Starlette alone": ("starlette", clients.rest),
-    "quaver, gRPC": ("quaver", clients.rpc),
-    "grpc.aio alone": ("grpc.aio", clients.rpc),
-}
+
+class Rival(NamedTuple):
+    """A server that ours is measured in turn with."""
+
+    title: str
+    name: str
+    ours: Load
+    theirs: Load
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@contextmanager
-def running(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A server, from when it listens."""
-    process = subprocess.Popen(command, cwd=FOLDER, stderr=subprocess.DEVNULL)
-    try:
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except OSError:
-                if process.poll() is not None:
-                    raise
-                time.sleep(0.02)
-        time.sleep(0.3)
-        yield process
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def command_of(server: str, root: Path, rest: int, rpc: int) -> list[str]:
-    """What starts a server."""
-    if server == "quaver":
-        flags = ["--host", "127.0.0.1", "--http", str(rest), "--grpc", str(rpc), "--linger", "0"]
-        return [sys.executable, "-m", "quaver", "serve", str(root), *flags]
-    port = rpc if server == "grpc.aio" else rest
-    return [sys.executable, "-m", "overhead.peers", server, str(port)]
+RIVALS = (
+    Rival("Starlette alone", "starlette", clients.rest, clients.rest),
+    Rival("grpc.aio alone", "grpc.aio", clients.rpc, clients.rpc),
+    Rival("MLServer", "mlserver", clients.rest, clients.rest_json),
+    Rival("LitServe", "litserve", clients.rest, clients.plain_json),
+    Rival("BentoML", "bentoml", clients.rest, clients.plain_json),
+    Rival("Ray Serve", "ray", clients.rest, clients.plain_json),
+)
+_HEADERS = ["server", "clients", "answers/s", "p50 ms", "p99 ms", "ours / theirs"]
 
 
 def main() -> None:
-    """Measure all ways in turn and print a table."""
+    """Measure and print tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=5, help="in which servers take turns")
     parser.add_argument("--clients", default="1,16,64")
+    names = [rival.name for rival in RIVALS]
+    parser.add_argument(
+        "--rivals", default=",".join(names), help=f"some of {', '.join(names)}; empty for none"
+    )
+    parser.add_argument("--network", action="store_true", help="EfficientNet-Lite0, served and not")
     arguments = parser.parse_args()
-    from serving import compiled, put, simple  # noqa: PLC0415 -- of the tests
-
+    counts = [int(count) for count in arguments.clients.split(",")]
+    chosen = [rival for rival in RIVALS if rival.name in arguments.rivals.split(",")]
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        put(root, "simple", 1, compiled(simple(1)))
-        for name, (server, load) in WAYS.items():
-            rest, rpc = free_port(), free_port()
-            port = rpc if load is clients.rpc else rest
-            with running(command_of(server, root, rest, rpc), port):
-                for count in map(int, arguments.clients.split(",")):
-                    f = load(port, count, arguments.seconds)
-                    cells = [f"{f.rate:.0f}", f"{f.p50 * 1e3:.3f}", f"{f.p99 * 1e3:.3f}"]
-                    rows.append([name, str(count), *cells])
-    headers = ["server", "clients", "answers/s", "p50 ms", "p99 ms"]
-    print(table.render(headers, rows, right=range(1, 5)))
+        network.put_simple(root)
+        for rival in chosen:
+            rows += _contest(root, rival, counts, arguments.rounds, arguments.seconds)
+    if rows:
+        print(table.render(_HEADERS, rows, right=range(1, 6)))
+    if arguments.network:
+        print(network.measured(arguments.rounds, arguments.seconds))
+
+
+def _contest(
+    root: Path, rival: Rival, counts: list[int], rounds: int, seconds: float
+) -> list[list[str]]:
+    """The rows of ours and a rival, both running, asked in turn."""
+    rest, rpc, port = (servers.free_port() for _ in range(3))
+    ours = rpc if rival.ours is clients.rpc else rest
+    known = rival.name in environments.PACKAGES
+    command = (servers.framework if known else servers.limit)(rival.name, port)
+    title = f"Quaver, {'gRPC' if rival.ours is clients.rpc else 'REST'}"
+    rows = []
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(servers.running(servers.quaver(root, rest, rpc), ours, rival.ours))
+        stack.enter_context(servers.running(command, port, rival.theirs))
+        for count in counts:
+            pairs = [
+                (rival.ours(ours, count, seconds), rival.theirs(port, count, seconds))
+                for _ in range(rounds)
+            ]
+            ratio = statistics.median(mine.rate / its.rate for mine, its in pairs)
+            rows += [
+                [title, str(count), *_cells([mine for mine, _ in pairs]), f"{ratio:.2f}"],
+                [rival.title, str(count), *_cells([its for _, its in pairs]), ""],
+            ]
+    return rows
+
+
+def _cells(figures: list[Figures]) -> list[str]:
+    """The medians of rounds."""
+    rate, p50, p99 = (statistics.median(column) for column in zip(*figures, strict=True))
+    return [f"{rate:.0f}", f"{p50 * 1e3:.3f}", f"{p99 * 1e3:.3f}"]
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Closed loops of clients: each asks again when it is answered."""
+"""Closed loops of clients: each asks again when it is answered, and looks at what came."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 sys.path.append(str(Path(__file__).parents[2] / "tests" / "python"))
+
+from closed_loop import Client, run  # of the tests
 
 
 class Figures(NamedTuple):
@@ -23,14 +26,66 @@ class Figures(NamedTuple):
     p99: float
 
 
-def rest(port: int, clients: int, seconds: float) -> Figures:
-    """Ask over REST, in binary."""
-    from closed_loop import run  # noqa: PLC0415 -- of the tests
-
-    result = run(port, clients, seconds)
+def _figures(port: int, clients: int, seconds: float, make: type[Client]) -> Figures:
+    result = run(port, clients, seconds, make)
     bad = {key: n for key, n in result["counts"].items() if key != "ok"}
     assert not bad, bad
     return Figures(result["counts"]["ok"] / seconds, result["p50"], result["p99"])
+
+
+def rest(port: int, clients: int, seconds: float) -> Figures:
+    """Ask over REST, tensors in binary."""
+    return _figures(port, clients, seconds, Client)
+
+
+def rest_json(port: int, clients: int, seconds: float) -> Figures:
+    """Ask over REST, tensors as JSON."""
+    return _figures(port, clients, seconds, _Json)
+
+
+def plain_json(port: int, clients: int, seconds: float) -> Figures:
+    """Ask for /predict with two lists, answered by two lists."""
+    return _figures(port, clients, seconds, _Plain)
+
+
+class _Json(Client):
+    path = "/v2/models/simple/infer"
+
+    def __init__(self, port: int, seed: int) -> None:
+        super().__init__(port, seed)
+        body = json.dumps(self.record()).encode()
+        self.request = (
+            f"POST {self.path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        ).encode() + body
+
+    def record(self) -> dict[str, Any]:
+        """What is asked."""
+        inputs = [
+            {"name": name, "shape": [1, 16], "datatype": "INT32", "data": array.tolist()}
+            for name, array in (("INPUT0", self.a), ("INPUT1", self.b))
+        ]
+        return {"inputs": inputs}
+
+    def difference(self, answer: dict[str, Any]) -> list[int]:
+        """What is looked at in an answer."""
+        data: list[int] = answer["outputs"][1]["data"]
+        return data
+
+    def judge(self, headers: dict[bytes, bytes], body: bytes) -> tuple[str, int]:
+        right = self.difference(json.loads(body)) == (self.a - self.b).tolist()
+        return "ok" if right else "wrong", 0
+
+
+class _Plain(_Json):
+    path = "/predict"
+
+    def record(self) -> dict[str, Any]:
+        return {"a": self.a.tolist(), "b": self.b.tolist()}
+
+    def difference(self, answer: dict[str, Any]) -> list[int]:
+        data: list[int] = answer["difference"]
+        return data
 
 
 def rpc(port: int, clients: int, seconds: float) -> Figures:
@@ -52,8 +107,9 @@ async def _rpc(port: int, clients: int, seconds: float) -> Figures:
 
     async def ask(call: Any, end: float) -> None:
         while (start := time.perf_counter()) < end:
-            await call(request)
+            answer = await call(request)
             times.append(time.perf_counter() - start)
+            assert answer.raw_output_contents[1] == bytes(64)
 
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         call = channel.unary_unary(

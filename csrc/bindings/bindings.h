@@ -13,6 +13,7 @@ void bind_errors(py::module_& module);
 void bind_info(py::module_& module);
 void bind_graph(py::module_& module);
 void bind_inspect(py::module_& module);
+void bind_answer(py::module_& module);
 void bind_model(py::module_& module);
 void bind_slot(py::module_& module);
 void bind_partition(py::module_& module);

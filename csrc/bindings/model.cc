@@ -11,6 +11,7 @@
 
 #include "base/background.h"
 #include "base/error.h"
+#include "bindings/answer.h"
 #include "bindings/arrays.h"
 #include "bindings/inspect.h"
 #include "isa/cpu.h"
@@ -267,7 +268,14 @@ void bind_model(py::module_& module) {
       .def_property_readonly("outputs", [](const PyModel& self) { return self.model().outputs(); })
       .def_property_readonly("isa", [](const PyModel& self) { return name_of(best(self.model().isa())); })
       .def_property_readonly("threads", [](const PyModel& self) { return self.model().threads(); })
+      .def_property_readonly("memory", [](const PyModel& self) { return self.model().memory(); })
       .def("run", &run, py::arg("arrays"))
+      .def(
+          "answer",
+          [](const PyModel& self, const py::bytes& body, std::size_t start, const Layout& layout, const Frame& frame) {
+            return answer(self.model(), body, start, layout, frame);
+          },
+          py::arg("body"), py::arg("start"), py::arg("layout"), py::arg("frame"))
       .def("try_out", &try_out, py::arg("arrays"))
       .def("profile", &profile, py::arg("arrays"), py::arg("runs"), py::arg("kernels") = py::none())
       .def("inspect", &inspect, py::arg("shapes") = py::none())

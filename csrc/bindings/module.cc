@@ -7,6 +7,7 @@ PYBIND11_MODULE(_core, module) {
   bind_info(module);
   bind_graph(module);
   bind_inspect(module);
+  bind_answer(module);
   bind_model(module);
   bind_slot(module);
   bind_partition(module);

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "bindings/answer.h"
 #include "bindings/bindings.h"
 #include "bindings/model.h"
 
@@ -41,6 +42,17 @@ class PySlot {
   Dtypes dtypes_;
 };
 
+// By the current version: the answer and the version's number. None where there is no frame of it that fits.
+py::object answer_now(const PySlot& self, const py::bytes& body, std::size_t start, const Layout& layout,
+                      const py::dict& numbers, const py::dict& frames) {
+  const Slot::Pin pin = self.slot().pin();
+  const auto number = numbers.attr("get")(pin.version());
+  const auto frame = frames.attr("get")(number);
+  if (frame.is_none()) return py::none();
+  auto bytes = answer(*pin, body, start, layout, frame.cast<const Frame&>());
+  return bytes.is_none() ? bytes : py::make_tuple(std::move(bytes), number);
+}
+
 std::uint64_t swap(const PySlot& self, const PyModel& model, std::optional<std::uint64_t> version, double timeout) {
   const Release released;
   const std::chrono::duration<double> seconds(timeout);
@@ -61,6 +73,8 @@ void bind_slot(py::module_& module) {
       .def(
           "live", [](const PySlot& self) { return self.slot().live(); }, py::call_guard<Release>())
       .def("pin", &PySlot::pin)
+      .def("answer", &answer_now, py::arg("body"), py::arg("start"), py::arg("layout"), py::arg("numbers"),
+           py::arg("frames"))
       .def("expect_fits", &expect_fits, py::arg("model"))
       .def("swap", &swap, py::arg("model"), py::arg("version"), py::arg("timeout"))
       .def(

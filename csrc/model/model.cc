@@ -48,6 +48,11 @@ class PooledPlan final : public Plan {
     return std::make_unique<Execution>(*this, workers_);
   }
 
+  std::size_t memory() const {
+    const std::lock_guard lock(mutex_);
+    return idle_.size() * (arena_bytes() + workers_ * scratch_bytes());
+  }
+
   void give_back(std::unique_ptr<Execution> execution) const {
     const std::lock_guard lock(mutex_);
     if (idle_.size() < idle_.capacity()) idle_.push_back(std::move(execution));
@@ -219,6 +224,15 @@ const std::vector<Port>& Model::inputs() const { return state_->inputs; }
 const std::vector<Port>& Model::outputs() const { return state_->outputs; }
 IsaSet Model::isa() const { return state_->isa; }
 unsigned Model::threads() const { return state_->threads; }
+
+std::size_t Model::memory() const {
+  std::size_t bytes = 0;
+  for (const Value& value : state_->graph.values) bytes += value.constant() ? value.data->size() : 0;
+  state_->cache->each([&](PackCache::Source, const std::string&, const Blob& block) { bytes += block.size(); });
+  const std::lock_guard lock(state_->mutex);
+  for (const State::Entry& entry : state_->plans) bytes += entry.plan->memory();
+  return bytes;
+}
 
 std::shared_ptr<const Plan> Model::plan(std::span<const Dims> shapes) {
   State& state = *state_;

@@ -50,6 +50,8 @@ class Model {
   const std::vector<Port>& outputs() const;
   IsaSet isa() const;
   unsigned threads() const;
+  // Bytes: the constants, also where other models share them, what was packed of them, and the arenas of idle runs.
+  std::size_t memory() const;
 
   // The plan for these input shapes: made on first use, kept with the few most recently used.
   // Throws Error(invalid_input) naming input, expected and given shape where they don't fit the model.

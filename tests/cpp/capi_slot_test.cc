@@ -1,9 +1,15 @@
+#include <unistd.h>
+
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/error.h"
 #include "cpp/check.h"
+#include "model/file.h"
 #include "model/model.h"
 #include "quaver.h"
 
@@ -11,18 +17,23 @@ namespace {
 
 using namespace quaver;
 
-// y = x + step over [2], as C loads it; freed with the test.
+// y = x + step over [2].
+std::shared_ptr<Model> adder(float step, std::int64_t size = 2) {
+  Graph g;
+  const ValueId x = g.add_value("x", DType::f32, {size});
+  const ValueId b = g.add_constant("b", DType::f32, {1}, Blob::of(std::span<const float>(&step, 1)));
+  const ValueId y = g.add_value("y", DType::f32, {size});
+  g.add_node(Op::Add, "add", {x, b}, {y});
+  g.inputs = {x};
+  g.outputs = {y};
+  return Model::from_graph(std::move(g), {1, {}});
+}
+
+// It, as C loads it; freed with the test.
 class Loaded {
  public:
   explicit Loaded(float step, std::int64_t size = 2) {
-    Graph g;
-    const ValueId x = g.add_value("x", DType::f32, {size});
-    const ValueId b = g.add_constant("b", DType::f32, {1}, Blob::of(std::span<const float>(&step, 1)));
-    const ValueId y = g.add_value("y", DType::f32, {size});
-    g.add_node(Op::Add, "add", {x, b}, {y});
-    g.inputs = {x};
-    g.outputs = {y};
-    const auto bytes = Model::from_graph(std::move(g), {1, {}})->serialize();
+    const auto bytes = adder(step, size)->serialize();
     const quaver_options one = {1, nullptr};
     CHECK_EQ(static_cast<int>(quaver_load_memory(bytes.data(), bytes.size(), &one, &model_)), 0);
   }
@@ -32,6 +43,23 @@ class Loaded {
 
  private:
   quaver_model* model_ = nullptr;
+};
+
+// A file of what makes the adder of one step out of another's; removed with the test.
+class DeltaFile {
+ public:
+  DeltaFile(float from, float to) {
+    const auto bytes = write_delta(adder(from)->graph(), adder(to)->graph());
+    std::ofstream file(path_, std::ios::binary);
+    file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    CHECK(file.good());
+  }
+  ~DeltaFile() { std::filesystem::remove(path_); }
+  DeltaFile(const DeltaFile&) = delete;
+  const char* path() const { return path_.c_str(); }
+
+ private:
+  std::string path_ = std::filesystem::temp_directory_path() / text("quaver_capi_", ::getpid(), ".qdelta");
 };
 
 class Slotted {
@@ -114,6 +142,35 @@ TEST(capi_slot_refuses) {
   CHECK_EQ(quaver_slot_version(nullptr), 0u);
   CHECK(answer(slot) == std::pair(11.0f, std::uint64_t{1}));
   quaver_slot_free(nullptr);
+}
+
+TEST(capi_slot_takes_what_a_delta_makes) {
+  const Loaded first(1);
+  const DeltaFile delta(1, 5);
+  quaver_slot* slot = nullptr;
+  CHECK(quaver_slot_create(first, nullptr, &slot) == QUAVER_OK);
+  quaver_model* next = nullptr;
+  CHECK(quaver_update(first, delta.path(), &next) == QUAVER_OK);
+  std::uint64_t version = 0;
+  CHECK(quaver_slot_swap(slot, next, 0, &version) == QUAVER_OK);
+  quaver_free(next);
+  CHECK(answer(slot) == std::pair(15.0f, std::uint64_t{2}));
+  CHECK(quaver_slot_rollback(slot, nullptr) == QUAVER_OK);
+  CHECK(answer(slot) == std::pair(11.0f, std::uint64_t{1}));
+  quaver_slot_free(slot);
+}
+
+TEST(capi_update_refuses) {
+  const Loaded first(1), other(2);
+  const DeltaFile delta(1, 5);
+  quaver_model* const some = first;
+  quaver_model* next = some;
+  check_fails(quaver_update(other, delta.path(), &next), QUAVER_INVALID_INPUT, "made for the model");
+  CHECK(next == nullptr);
+  check_fails(quaver_update(first, "/none/update.qdelta", &next), QUAVER_IO, "/none/update.qdelta");
+  check_fails(quaver_update(nullptr, delta.path(), &next), QUAVER_INVALID_INPUT, "base is NULL");
+  check_fails(quaver_update(first, nullptr, &next), QUAVER_INVALID_INPUT, "path is NULL");
+  check_fails(quaver_update(first, delta.path(), nullptr), QUAVER_INVALID_INPUT, "model is NULL");
 }
 
 TEST(capi_slot_runs_while_it_swaps) {

@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -75,13 +76,16 @@ class Client:
         return "ok", version
 
 
-def run(port: int, clients: int, seconds: float) -> dict[str, Any]:
+def run(
+    port: int, clients: int, seconds: float, make: Callable[[int, int], Client] = Client
+) -> dict[str, Any]:
+    """Let so many clients ask; `make` gives each, of a port and a seed."""
     counts: Counter[str] = Counter()
     versions: Counter[int] = Counter()
     times: list[float] = []
     selector = selectors.DefaultSelector()
     for seed in range(clients):
-        client = Client(port, seed)
+        client = make(port, seed)
         selector.register(client.socket, selectors.EVENT_READ, client)
         client.send()
     end = time.perf_counter() + seconds

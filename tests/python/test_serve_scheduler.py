@@ -38,7 +38,7 @@ class Fake:
         return [arrays[0] * 2], 1
 
     async def ask(self, scheduler: Scheduler, row: np.ndarray = ROW, **more: Any) -> Any:
-        return await scheduler.run(self.model, Job(self, [row], **more), (row.shape,))
+        return await scheduler.run(self.model, Job(self, [row], **more))
 
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:

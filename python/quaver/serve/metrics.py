@@ -91,6 +91,7 @@ def _by_version(items: list[tuple[tuple[str, int], Any]]) -> Iterator[Metric]:
         "batch": HistogramMetricFamily("quaver_batch_rows", "Rows of runs", labels=labels),
     }
     for (model, version), stats in items:
+        stats.settle()
         values = [model, str(version)]
         for name, counter in counters.items():
             counter.add_metric(values, getattr(stats, name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import signal
 import ssl
 import time
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from quaver.serve.http.connection import Connection
 
 _BACKLOG = 4096
+_GARBAGE = 10_000  # objects
 
 
 class Server:
@@ -64,6 +66,7 @@ class Server:
             ready=self._service.ready,
             seconds=round(time.perf_counter() - started, 3),
         )
+        _spare_collector()
         watcher = None
         if self._settings.watch:
             watcher = asyncio.create_task(watch(self._service.repository, self._settings))
@@ -206,6 +209,16 @@ def serve(settings: Settings) -> None:
 
 async def _serve(settings: Settings) -> None:
     await Server(settings).run()
+
+
+def _spare_collector() -> None:
+    """What was made up to now lives as long as the server: no search for garbage goes through it.
+
+    And requests leave little of it: Python's usual limit would have it searched for every few.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE, 10, 10)
 
 
 def _raise_file_limit() -> None:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 import quaver
@@ -22,6 +21,7 @@ from quaver.serve.models.repository import Repository
 from quaver.serve.models.served import ServedModel
 from quaver.serve.options import Tracing
 from quaver.serve.protocol.datatypes import array_from, buffer_of, datatype_of, dtype_of
+from quaver.serve.protocol.known import Known
 from quaver.serve.protocol.request import (
     InferRequest,
     InferResponse,
@@ -33,7 +33,7 @@ from quaver.serve.protocol.request import (
 )
 from quaver.serve.settings import Settings
 from quaver.serve.shared_memory import Regions
-from quaver.serve.stats import Stats
+from quaver.serve.stats import Note, Stats
 
 _now = time.perf_counter_ns
 
@@ -110,7 +110,7 @@ class Service:
                 numbers.add((model.name, model.settings.labels.get(version) or int(version)))
             else:
                 numbers |= {(model.name, number) for number in model.versions}
-        return [self.stats.of(*key).record(*key) for key in sorted(numbers)]
+        return [self.stats.of(*key).record(*key, 0) for key in sorted(numbers)]
 
     def expect_control(self) -> None:
         """Raise ServeError where clients may not load and unload."""
@@ -158,6 +158,11 @@ class Service:
             raise ServeError(429, f"{self.active} requests are under way: try again later")
         self.active += 1
 
+    @property
+    def has_room(self) -> bool:
+        """Whether `enter` would let a request in."""
+        return not self.draining and self.active < self.settings.max_requests
+
     def leave(self) -> None:
         """Count a request out."""
         self.active -= 1
@@ -191,19 +196,69 @@ class Service:
         try:
             arrays = self._arrays(model, request.inputs)
             wanted = _wanted(model, request.outputs)
-            outputs, version = await self.run(
-                model,
-                request.version,
-                arrays,
-                request.parameters,
-                started=started,
-                deadline=deadline,
-                guard=guard,
-            )
-            return self._response(model, request, outputs, version, wanted)
+            job = Job(model.track(request.version), arrays, started=started)
+            outputs, version = await self._run(model, job, request.parameters, deadline, guard)
+            response = self._response(model, request, outputs, version, wanted)
         except ServeError:
-            self.stats.of(model.name, model.default).failed(_now() - started)
+            self._count_failure(model, started)
             raise
+        self._count_run(model, version, job)
+        return response
+
+    def answer_now(
+        self,
+        model: ServedModel,
+        known: Known,
+        body: bytes,
+        start: int,
+        *,
+        version: str,
+        started: int,
+    ) -> tuple[bytes, int] | None:
+        """Answer a request that is known, at once, if its run is known to be short.
+
+        None where it has to wait, for its turn or for what `enter` says.
+
+        Parameters
+        ----------
+        model
+            The model.
+        known
+            What is known of the request.
+        body, start
+            The request, and where its head ends.
+        version
+            The version asked for; empty for the current one.
+        started
+            When it came, in nanoseconds of `time.perf_counter_ns`.
+
+        Returns
+        -------
+        tuple
+            The answer's bytes, and the number of the version that gave it.
+
+        Raises
+        ------
+        ServeError
+            If it fails.
+        """
+        if known.urgent or not self.has_room:
+            return None
+        runs = self.scheduler.brief(model.name, known.shapes)
+        if runs is None:
+            return None
+        ready = _now()
+        try:
+            answered = model.track(version).answer(body, start, known.layout, known.frames)
+        except Exception as error:
+            self._count_failure(model, started)
+            raise _refusal(error) from error
+        if answered is not None:
+            now = _now()
+            runs.record(now - ready)
+            note = (now - started, ready - started, 0, now - ready, known.rows, known.rows)
+            self._count(model, answered[1], note, known.shapes, started)
+        return answered
 
     async def run(
         self,
@@ -216,36 +271,63 @@ class Service:
         deadline: float | None = None,
         guard: Guard | None = None,
     ) -> Outcome:
-        """Run a model on arrays that fit it, in its order; give the outputs and the version."""
-        track = model.track(version)
-        job = Job(track, arrays)
+        """Run a model on arrays that fit it, in its order; otherwise as `infer`."""
+        try:
+            job = Job(model.track(version), arrays, started=started)
+            outcome = await self._run(model, job, parameters, deadline, guard)
+        except ServeError:
+            self._count_failure(model, started)
+            raise
+        self._count_run(model, outcome[1], job)
+        return outcome
+
+    async def _run(
+        self,
+        model: ServedModel,
+        job: Job,
+        parameters: Parameters,
+        deadline: float | None,
+        guard: Guard | None,
+    ) -> Outcome:
         if parameters:
             job.priority = count_of(parameters, "priority") or DEFAULT_PRIORITY
             timeout = count_of(parameters, "timeout")
             if timeout:
-                passed = (_now() - started) / 1e9
+                passed = (_now() - job.started) / 1e9
                 due = asyncio.get_running_loop().time() - passed + timeout / 1e6
                 deadline = due if deadline is None else min(deadline, due)
-        shapes = tuple([array.shape for array in arrays])
         try:
             outcome = None
             if deadline is None or asyncio.get_running_loop().time() < deadline:
-                outcome = self.scheduler.run_now(model, job, shapes)
+                outcome = self.scheduler.run_now(model, job)
             if outcome is None:
                 job.deadline = deadline
-                waiting = self.scheduler.run(model, job, shapes)
+                waiting = self.scheduler.run(model, job)
                 outcome = await (guard(waiting) if guard else waiting)
-        except ServeError:
-            raise
-        except Error as error:
-            raise bad_request(str(error)) from error
-        except MemoryError as error:
-            raise ServeError(503, "there is not enough memory for this request") from error
-        total = _now() - started
-        self.stats.of(model.name, outcome[1]).succeeded(job.rows, job.cost, total)
-        if self.tracing.active and self.tracing.wants(model.name):
-            _trace(model.name, outcome[1], job, started, total)
+        except Exception as error:
+            raise _refusal(error) from error
         return outcome
+
+    def _count_run(self, model: ServedModel, version: int, job: Job) -> None:
+        total = _now() - job.started
+        ready = job.enqueued - job.started + job.gathered
+        note = Note(total, ready, job.waited, job.computed, job.rows, job.batch)
+        self._count(model, version, note, job.shapes, job.started)
+
+    def _count(
+        self,
+        model: ServedModel,
+        version: int,
+        note: tuple[int, ...],
+        shapes: tuple[Any, ...],
+        started: int,
+    ) -> None:
+        self.stats.of(model.name, version).succeeded(note)
+        if self.tracing.active and self.tracing.wants(model.name):
+            _trace(model.name, version, Note(*note), shapes, started)
+
+    def _count_failure(self, model: ServedModel, started: int) -> None:
+        self.stats.of(model.name, model.default).failed(_now() - started)
 
     def _arrays(self, model: ServedModel, inputs: Sequence[Tensor]) -> list[NDArray[Any]]:
         """The inputs in the model's order."""
@@ -309,16 +391,25 @@ def _wanted(model: ServedModel, asked: Sequence[Wanted]) -> list[tuple[int, Want
     return [(places[want.name], want) for want in asked]
 
 
-def _trace(model: str, version: int, job: Job, started: int, total: int) -> None:
-    queue, compute, _ = job.cost
+def _refusal(error: Exception) -> Exception:
+    """What the client is told where a run fails."""
+    if isinstance(error, Error) and not isinstance(error, ServeError):
+        return bad_request(str(error))
+    if isinstance(error, MemoryError):
+        return ServeError(503, "there is not enough memory for this request")
+    return error
+
+
+def _trace(model: str, version: int, note: Note, shapes: tuple[Any, ...], started: int) -> None:
     logs.event(
         "error" if not logs.enabled("info") else "info",
         "trace",
         model=model,
         version=version,
         started_ns=started,
-        queue_ns=queue,
-        compute_ns=compute,
-        total_ns=total,
-        shapes=[list(np.shape(a)) for a in job.arrays],
+        input_ns=note.input,
+        queue_ns=note.queue,
+        compute_ns=note.compute,
+        total_ns=note.total,
+        shapes=shapes,
     )

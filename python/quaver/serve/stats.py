@@ -1,14 +1,16 @@
 """What is counted. Both the protocol's statistics and the metrics are made of it.
 
-Counting happens for every request, so it is a few additions to plain numbers, all on the event
-loop's thread.
+All of it happens on the event loop's thread. A request is only noted; notes are counted when there
+are many, and when somebody asks.
 """
 
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 #: Upper ends of the histograms' buckets: seconds, and rows.
 SECONDS = (
@@ -28,6 +30,7 @@ SECONDS = (
     2.5,
     10,
 )
+_NOTES = 256  # of requests, before they are counted
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
@@ -37,84 +40,117 @@ class Histogram:
     __slots__ = ("bounds", "counts", "total")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
+        self.bounds = np.array(bounds)
+        self.counts = np.zeros(len(bounds) + 1, np.int64)
         self.total = 0.0
 
-    def add(self, value: float) -> None:
-        """Count a value."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
+    def add(self, values: NDArray[Any]) -> None:
+        """Count values."""
+        places = np.searchsorted(self.bounds, values)
+        self.counts += np.bincount(places, minlength=len(self.counts))
+        self.total += float(values.sum())
 
     def buckets(self) -> list[tuple[str, float]]:
         """As Prometheus has them: upper end and the count of all values up to it."""
-        rows, count = [], 0
-        for bound, more in zip((*self.bounds, "+Inf"), self.counts, strict=True):
-            count += more
-            rows.append((str(bound), float(count)))
-        return rows
+        ends = [*(f"{bound:g}" for bound in self.bounds), "+Inf"]
+        return list(zip(ends, np.cumsum(self.counts, dtype=float).tolist(), strict=True))
+
+
+class Note(NamedTuple):
+    """A request that was answered: nanoseconds by stage, and rows."""
+
+    total: int
+    """From when it was there to when its answer was."""
+    input: int
+    queue: int
+    compute: int
+    rows: int
+    """Its own."""
+    batch: int
+    """Those of its run; 0 where they are counted for another request of the same run."""
+
+
+class Stages:
+    """Nanoseconds by stage of so many requests."""
+
+    __slots__ = ("compute", "count", "input", "output", "queue", "total")
+
+    def __init__(self) -> None:
+        self.count = self.total = self.input = self.queue = self.compute = self.output = 0
+
+    def add(self, notes: NDArray[np.int64]) -> None:
+        """Count notes, one a row."""
+        total, ready, queue, compute, *_ = notes.sum(0).tolist()
+        self.count += len(notes)
+        self.total += total
+        self.input += ready
+        self.queue += queue
+        self.compute += compute
+        self.output += total - ready - queue - compute
+
+    def record(self) -> dict[str, Any]:
+        """The stages of computing, as the protocol has them."""
+        return {
+            "compute_input": _duration(self.count, self.input),
+            "compute_infer": _duration(self.count, self.compute),
+            "compute_output": _duration(self.count, self.output),
+        }
 
 
 class VersionStats:
     """Of one version of a model."""
 
     def __init__(self) -> None:
-        self.success = 0
-        self.success_ns = 0
-        self.queue_ns = 0
-        self.compute_ns = 0
+        self.stages = Stages()
         self.failures = 0
         self.failure_ns = 0
         self.rows = 0
         self.executions = 0
         self.last = 0.0
-        self.batches: dict[int, list[int]] = {}
+        self.batches: dict[int, Stages] = {}
         self.latency = Histogram(SECONDS)
         self.queue = Histogram(SECONDS)
         self.compute = Histogram(SECONDS)
         self.batch = Histogram(ROWS)
+        self._notes: list[tuple[int, ...]] = []
 
-    def succeeded(self, rows: int, cost: tuple[int, int, int], total_ns: int) -> None:
-        """Count a request that was answered.
+    @property
+    def success(self) -> int:
+        """Requests that were answered."""
+        return self.stages.count
 
-        Parameters
-        ----------
-        rows
-            Its own.
-        cost
-            As of `batching.job.Job`.
-        total_ns
-            From when it was there to when its answer was.
-        """
-        queue_ns, compute_ns, batch = cost
-        self.success += 1
-        self.success_ns += total_ns
-        self.queue_ns += queue_ns
-        self.compute_ns += compute_ns
-        self.rows += rows
+    def succeeded(self, note: tuple[int, ...]) -> None:
+        """Count a request that was answered: a `Note`, or a plain tuple of the same."""
         self.last = time.time()
-        self.latency.add(total_ns / 1e9)
-        self.queue.add(queue_ns / 1e9)
-        if batch:
-            self.executions += 1
-            self.compute.add(compute_ns / 1e9)
-            self.batch.add(batch)
-            entry = self.batches.setdefault(batch, [0, 0])
-            entry[0] += 1
-            entry[1] += compute_ns
+        self._notes.append(note)
+        if len(self._notes) >= _NOTES:
+            self.settle()
+
+    def settle(self) -> None:
+        """Count what was only noted so far."""
+        if not self._notes:
+            return
+        notes, self._notes = np.array(self._notes, np.int64), []
+        self.stages.add(notes)
+        total, _, queue, _, rows, batch = notes.T
+        self.rows += int(rows.sum())
+        self.latency.add(total / 1e9)
+        self.queue.add(queue / 1e9)
+        runs = notes[batch > 0]
+        self.executions += len(runs)
+        self.compute.add(runs[:, 3] / 1e9)
+        self.batch.add(runs[:, 5])
+        for size in np.unique(runs[:, 5]).tolist():
+            self.batches.setdefault(size, Stages()).add(runs[runs[:, 5] == size])
 
     def failed(self, total_ns: int) -> None:
         """Count a request that was not."""
         self.failures += 1
         self.failure_ns += total_ns
 
-    def record(self, model: str, version: int) -> dict[str, Any]:
-        """As the protocol has them."""
-        both = self.success
-
-        def duration(count: int, ns: int) -> dict[str, int]:
-            return {"count": count, "ns": ns}
-
+    def record(self, model: str, version: int, memory: int) -> dict[str, Any]:
+        """As the protocol has them; `memory` is the version's, in bytes."""
+        self.settle()
         return {
             "name": model,
             "version": str(version),
@@ -122,26 +158,23 @@ class VersionStats:
             "inference_count": self.rows,
             "execution_count": self.executions,
             "inference_stats": {
-                "success": duration(both, self.success_ns),
-                "fail": duration(self.failures, self.failure_ns),
-                "queue": duration(both, self.queue_ns),
-                "compute_input": duration(both, 0),
-                "compute_infer": duration(both, self.compute_ns),
-                "compute_output": duration(both, 0),
-                "cache_hit": duration(0, 0),
-                "cache_miss": duration(0, 0),
+                "success": _duration(self.success, self.stages.total),
+                "fail": _duration(self.failures, self.failure_ns),
+                "queue": _duration(self.success, self.stages.queue),
+                **self.stages.record(),
+                "cache_hit": _duration(0, 0),
+                "cache_miss": _duration(0, 0),
             },
             "batch_stats": [
-                {
-                    "batch_size": size,
-                    "compute_input": duration(count, 0),
-                    "compute_infer": duration(count, ns),
-                    "compute_output": duration(count, 0),
-                }
-                for size, (count, ns) in sorted(self.batches.items())
+                {"batch_size": size, **stages.record()}
+                for size, stages in sorted(self.batches.items())
             ],
-            "memory_usage": [],
+            "memory_usage": [{"type": "CPU", "id": 0, "byte_size": memory}],
         }
+
+
+def _duration(count: int, ns: int) -> dict[str, int]:
+    return {"count": count, "ns": ns}
 
 
 class Stats:
@@ -171,4 +204,4 @@ class Stats:
     def swapped(self, model: str, outcome: str, seconds: float) -> None:
         """Count an exchange of versions."""
         self.swaps[model, outcome] = self.swaps.get((model, outcome), 0) + 1
-        self.swap_seconds.setdefault(model, Histogram(SECONDS)).add(seconds)
+        self.swap_seconds.setdefault(model, Histogram(SECONDS)).add(np.array([seconds]))

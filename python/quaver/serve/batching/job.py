@@ -21,11 +21,25 @@ _LOOK_AHEAD = 256
 
 
 class Job:
-    """A run that was asked for."""
+    """A run that was asked for.
+
+    Parameters
+    ----------
+    track
+        Where it is to run.
+    arrays
+        The model's inputs.
+    priority
+        1 is the most urgent.
+    deadline
+        When it is too late to begin, in seconds of the loop's clock.
+    started
+        When the request came, in nanoseconds of `time.perf_counter_ns`.
+    """
 
     __slots__ = (
-        "arrays", "cost", "deadline", "enqueued", "future", "key", "number", "priority", "queued",
-        "rows", "track",
+        "arrays", "batch", "computed", "deadline", "enqueued", "future", "gathered", "key",
+        "number", "priority", "queued", "rows", "shapes", "started", "track", "waited",
     )  # fmt: skip
 
     def __init__(
@@ -34,19 +48,24 @@ class Job:
         arrays: Sequence[NDArray[Any]],
         priority: int = DEFAULT_PRIORITY,
         deadline: float | None = None,
+        started: int = 0,
     ) -> None:
         self.track = track
         self.arrays = arrays
         self.priority = priority
         self.deadline = deadline
-        self.rows = arrays[0].shape[0] if arrays and arrays[0].ndim else 1
+        self.started = started
+        self.shapes = tuple([array.shape for array in arrays])
+        self.rows: int = self.shapes[0][0] if self.shapes and self.shapes[0] else 1
         self.key: Any = None
-        self.enqueued = 0
         self.number = 0
         self.queued = False
-        self.cost = (0, 0, self.rows)
-        """Nanoseconds it waited and ran, and the rows it ran with; no rows where they were
-        counted for another request of the same run."""
+        self.enqueued = 0
+        """When its inputs were ready."""
+        self.waited = self.gathered = self.computed = 0
+        """Nanoseconds until it ran, to put its inputs to those of others, and of the run."""
+        self.batch = self.rows
+        """The rows of the run; 0 where they are counted for another request of the same run."""
         self.future: asyncio.Future[Outcome]
 
 
@@ -82,9 +101,9 @@ class Lane:
         """What requests that may run together have in common; None for one that runs alone."""
         if self.model.alone or self.sizes[-1] == 1 or not 0 < job.rows < self.sizes[-1]:
             return None
-        if any(array.shape[0] != job.rows for array in job.arrays):
+        if any(shape[0] != job.rows for shape in job.shapes):
             return None
-        return id(job.track), *(array.shape[1:] for array in job.arrays)
+        return id(job.track), *(shape[1:] for shape in job.shapes)
 
     def drop(self, job: Job) -> None:
         """Let a request no longer wait."""

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quaver.serve.batching.job import Job, Lane, Outcome
-from quaver.serve.batching.timing import Timing
+from quaver.serve.batching.timing import Runs, Timing
 from quaver.serve.errors import ServeError
 from quaver.serve.models.served import ServedModel
 
@@ -61,32 +61,30 @@ class Scheduler:
         for _ in self._threads:
             self._tasks.put(None)
 
-    def run_now(self, model: ServedModel, job: Job, shapes: Any) -> Outcome | None:
-        """Run a short request on this thread; None if it is not known to be short.
+    def brief(self, model: str, shapes: Any) -> Runs | None:
+        """The runs of a model on such shapes, if they may be done at once, on this thread.
 
-        Parameters
-        ----------
-        model
-            The model.
-        job
-            The run.
-        shapes
-            What tells runs of other lengths apart.
+        They are known to be short, and nobody waits for the model; who runs one, records it.
         """
-        timing = self._timings.get(model.name)
-        if timing is None or not timing.brief(shapes):
+        timing = self._timings.get(model)
+        if timing is None:
             return None
-        lane = self._lanes.get(model.name)
-        if lane is not None and lane.waiting:
+        runs = timing.of(shapes)
+        lane = self._lanes.get(model)
+        return runs if runs.brief and (lane is None or not lane.waiting) else None
+
+    def run_now(self, model: ServedModel, job: Job) -> Outcome | None:
+        """Run a short request on this thread; None if it is not known to be short."""
+        runs = self.brief(model.name, job.shapes)
+        if runs is None:
             return None
-        start = _now()
+        job.enqueued = _now()
         outcome = job.track.run(job.arrays)
-        took = _now() - start
-        timing.record(shapes, took)
-        job.cost = (0, took, job.rows)
+        job.computed = _now() - job.enqueued
+        runs.record(job.computed)
         return outcome
 
-    async def run(self, model: ServedModel, job: Job, shapes: Any) -> Outcome:
+    async def run(self, model: ServedModel, job: Job) -> Outcome:
         """Run a request when its turn comes.
 
         Raises
@@ -114,7 +112,7 @@ class Scheduler:
             lane.drop(job)
             if timer is not None:
                 timer.cancel()
-        self._timings.setdefault(model.name, Timing()).record(shapes, job.cost[1])
+        self._timings.setdefault(model.name, Timing()).of(job.shapes).record(job.computed)
         return outcome
 
     def _lane(self, model: ServedModel) -> Lane:
@@ -172,12 +170,12 @@ class Scheduler:
             outcomes: list[Outcome] | None = None
             error: BaseException | None = None
             try:
-                outcomes = _run(jobs)
+                outcomes = _run(jobs, start)
             except BaseException as raised:
                 error = raised
             took = _now() - start
             try:
-                finish = functools.partial(self._finish, start=start, took=took)
+                finish = functools.partial(self._finish, took=took)
                 self._loop.call_soon_threadsafe(finish, lane, jobs, outcomes, error)
             except RuntimeError:  # the loop is closed
                 return
@@ -190,21 +188,18 @@ class Scheduler:
         outcomes: list[Outcome] | None,
         error: BaseException | None,
         *,
-        start: int,
         took: int,
     ) -> None:
         self._idle += 1
         lane.running -= 1
         lane.clock += (took - lane.estimate) / lane.model.settings.weight
         lane.estimate = took
-        rows = sum(job.rows for job in jobs)
         self._dispatch()
         if error is not None and len(jobs) > 1:
             self._again(lane, jobs)
             return
         for at, job in enumerate(jobs):
             job.arrays = ()
-            job.cost = (start - job.enqueued, took, 0 if at else rows)
             if not job.future.done():
                 if error is not None:
                     job.future.set_exception(error)
@@ -220,16 +215,30 @@ class Scheduler:
         self._dispatch()
 
 
-def _run(jobs: Sequence[Job]) -> list[Outcome]:
+def _run(jobs: Sequence[Job], start: int) -> list[Outcome]:
     """Run requests of the same shapes together; give each its rows."""
+    first = jobs[0]
     if len(jobs) == 1:
-        return [jobs[0].track.run(jobs[0].arrays)]
+        outcome = first.track.run(first.arrays)
+        _note(jobs, start, start)
+        return [outcome]
     arrays = [np.concatenate(parts) for parts in zip(*(job.arrays for job in jobs), strict=True)]
-    outputs, version = jobs[0].track.run(arrays)
+    gathered = _now()
+    outputs, version = first.track.run(arrays)
+    _note(jobs, start, gathered)
     results: list[Outcome] = []
-    first = 0
+    row = 0
     for job in jobs:
-        rows: list[NDArray[Any]] = [output[first : first + job.rows] for output in outputs]
+        rows: list[NDArray[Any]] = [output[row : row + job.rows] for output in outputs]
         results.append((rows, version))
-        first += job.rows
+        row += job.rows
     return results
+
+
+def _note(jobs: Sequence[Job], start: int, gathered: int) -> None:
+    """Write down of each what its run took, which has ended just now."""
+    computed = _now() - gathered
+    for job in jobs:
+        job.waited, job.gathered, job.computed = start - job.enqueued, gathered - start, computed
+        job.batch = 0
+    jobs[0].batch = sum(job.rows for job in jobs)

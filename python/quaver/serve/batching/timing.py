@@ -10,21 +10,39 @@ _TRIALS = 3
 _MOST = 64
 
 
-class Timing:
-    """Of one model, by the shapes of the inputs: how long its last runs took at best."""
+class Runs:
+    """Runs of one model on inputs of the same shapes: how long the last ones took at best."""
+
+    __slots__ = ("best", "count")
 
     def __init__(self) -> None:
-        self._best: dict[Any, tuple[int, int]] = {}
+        self.best = _HOP
+        self.count = 0
 
-    def brief(self, key: Any) -> bool:
-        """Whether runs of these shapes are known to be short."""
-        best, count = self._best.get(key, (_HOP, 0))
-        return best < _HOP and count >= _TRIALS
+    @property
+    def brief(self) -> bool:
+        """Whether they are known to be short."""
+        return self.best < _HOP and self.count >= _TRIALS
 
-    def record(self, key: Any, nanoseconds: int) -> None:
+    def record(self, nanoseconds: int) -> None:
         """Learn from a run. What happens besides only makes one longer, so the best counts."""
-        if key not in self._best and len(self._best) >= _MOST:
-            self._best.clear()
-        best, count = self._best.get(key, (nanoseconds, 0))
         # A slow drift upwards, so that a model that grew slower is noticed.
-        self._best[key] = (min(nanoseconds, best + (best >> 4) + 1), count + 1)
+        drifted = self.best + (self.best >> 4) + 1 if self.count else nanoseconds
+        self.best = min(nanoseconds, drifted)
+        self.count += 1
+
+
+class Timing:
+    """Of one model: its runs by the shapes of their inputs."""
+
+    def __init__(self) -> None:
+        self._runs: dict[Any, Runs] = {}
+
+    def of(self, shapes: Any) -> Runs:
+        """Runs on inputs of these shapes; made when they are first asked for."""
+        runs = self._runs.get(shapes)
+        if runs is None:
+            if len(self._runs) >= _MOST:
+                self._runs.clear()
+            runs = self._runs[shapes] = Runs()
+        return runs

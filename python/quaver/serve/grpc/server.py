@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc import aio
 
 from quaver.serve import logs
 from quaver.serve.auth import Tokens
 from quaver.serve.errors import ServeError
 from quaver.serve.grpc.calls import Calls
-from quaver.serve.protocol import grpc_tensors
+from quaver.serve.grpc.infer import Infer
+from quaver.serve.protocol.grpc_tensors import framed
 from quaver.serve.protocol.proto import METHODS, PACKAGE, messages
 from quaver.serve.service import Service
 
@@ -23,7 +26,9 @@ SERVICE = f"{PACKAGE}.GRPCInferenceService"
 
 _now = time.perf_counter_ns
 _FRAME = 4 << 20  # what a message has beside its tensors
+_WINDOW = 1 << 20
 _HEALTH_SECONDS = 0.25
+_INFER_RESPONSE = 2 << 3 | 2  # the field of a ModelStreamInferResponse
 _FOREVER = 1e8  # seconds; gRPC gives such a number where a client sets no deadline
 
 
@@ -46,6 +51,7 @@ class GrpcServer:
         self._messages = messages()
         self._health: Any = None
         self._health_task: asyncio.Task[None] | None = None
+        self._infer = Infer(service)
         self._stats = service.stats
         self._server = aio.server(
             options=[
@@ -53,8 +59,10 @@ class GrpcServer:
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),
                 ("grpc.http2.min_ping_interval_without_data_ms", 5000),
+                # Its pings, one with each request, cost more than a window that is large at once.
+                ("grpc.http2.bdp_probe", 0),
+                ("grpc.http2.lookahead_bytes", _WINDOW),
             ],
-            maximum_concurrent_rpcs=settings.max_requests,
         )
         self._server.add_generic_rpc_handlers((self._handlers(),))
 
@@ -79,25 +87,18 @@ class GrpcServer:
     def _handlers(self) -> grpc.GenericRpcHandler:
         handlers = {name: self._unary(name, getattr(self._calls, name)) for name in METHODS
                     if name != "ModelInfer"}  # fmt: skip
-        handlers["ModelInfer"] = self._unary("ModelInfer", self._model_infer, plain=False)
-        handlers["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(
-            self._stream,
-            self._messages["ModelInferRequest"].FromString,
-            self._messages["ModelStreamInferResponse"].SerializeToString,
-        )
+        # These take and give bytes.
+        handlers["ModelInfer"] = grpc.unary_unary_rpc_method_handler(self._model_infer)
+        handlers["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(self._stream)
         return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
-    def _unary(
-        self, name: str, call: Callable[..., Awaitable[Any]], plain: bool = True
-    ) -> grpc.RpcMethodHandler:
+    def _unary(self, name: str, call: Callable[[Any], Awaitable[Any]]) -> grpc.RpcMethodHandler:
         async def answer(request: Any, context: Any) -> Any:
             try:
                 self._expect_token(context)
-                return await (call(request) if plain else call(request, context))
-            except ServeError as error:
-                self._stats.error("grpc", error.grpc_status)
-                code = getattr(grpc.StatusCode, error.grpc_status)
-                await context.abort(code, str(error))
+                return await call(request)
+            except Exception as error:
+                await self._refuse(context, error)
 
         return grpc.unary_unary_rpc_method_handler(
             answer,
@@ -111,44 +112,78 @@ class GrpcServer:
             if not self._tokens.accept(given):
                 raise ServeError(401, "a valid token is needed: authorization: Bearer")
 
-    async def _model_infer(self, message: Any, context: Any) -> Any:
-        started = _now()
-        left = context.time_remaining()
-        deadline = None
-        if left is not None and left < _FOREVER:
-            deadline = asyncio.get_running_loop().time() + left
-        return await self._infer(message, started, deadline)
+    async def _refuse(self, context: Any, error: Exception) -> NoReturn:
+        refusal = self._refusal(error)
+        await context.abort(getattr(grpc.StatusCode, refusal.grpc_status), str(refusal))
+        raise AssertionError("an aborted call goes on")
 
-    async def _infer(self, message: Any, started: int, deadline: float | None) -> Any:
-        service = self._service
-        self._stats.bytes_in["grpc"] += sum(map(len, message.raw_input_contents))
-        service.enter()
+    def _refusal(self, error: Exception) -> ServeError:
+        """What the client is told of an error; of a bug no more than that."""
+        if not isinstance(error, ServeError):
+            logs.event("error", "bug", error=f"{type(error).__name__}: {error}")
+            error = ServeError(500, "an error inside the server")
+        self._stats.error("grpc", error.grpc_status)
+        return error
+
+    async def _model_infer(self, data: bytes, context: Any) -> bytes:
+        started = _now()
         try:
-            request = grpc_tensors.parse(message)
-            response = await service.infer(request, started, deadline)
-            answer = grpc_tensors.render(response)
-        finally:
-            service.leave()
-        self._stats.bytes_out["grpc"] += sum(map(len, answer.raw_output_contents))
+            self._expect_token(context)
+            answer = self._infer.now(data, started)
+            if answer is None:
+                left = context.time_remaining()
+                bounded = left is not None and left < _FOREVER
+                answer = await self._infer(data, started, left if bounded else None)
+        except Exception as error:
+            self._log(data, getattr(error, "grpc_status", "INTERNAL"), started)
+            await self._refuse(context, error)
         if logs.enabled("debug"):
-            _log(request, started)
+            self._log(data, "OK", started)
         return answer
 
-    async def _stream(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+    async def _stream(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
         """Answer a stream of requests in their order; an error is an answer, and no end."""
-        response = self._messages["ModelStreamInferResponse"]
         try:
             self._expect_token(context)
         except ServeError as error:
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
-        async for message in requests:
+            await self._refuse(context, error)
+        async for data in requests:
+            started = _now()
             try:
-                answer = response(infer_response=await self._infer(message, _now(), None))
-            except ServeError as error:
-                self._stats.error("grpc", error.grpc_status)
-                answer = response(error_message=str(error))
-                answer.infer_response.id = message.id
-            yield answer
+                answer = self._infer.now(data, started) or await self._infer(data, started)
+            except Exception as error:
+                refusal = self._refusal(error)
+                self._log(data, refusal.grpc_status, started)
+                yield self._stream_error(data, refusal)
+            else:
+                self._log(data, "OK", started)
+                yield framed(_INFER_RESPONSE, len(answer)) + answer
+
+    def _stream_error(self, data: bytes, error: ServeError) -> bytes:
+        answer = self._messages["ModelStreamInferResponse"](error_message=str(error))
+        answer.infer_response.id = self._request(data).id
+        encoded: bytes = answer.SerializeToString()
+        return encoded
+
+    def _request(self, data: bytes) -> Any:
+        message = self._messages["ModelInferRequest"]()
+        with contextlib.suppress(DecodeError):
+            message.ParseFromString(data)
+        return message
+
+    def _log(self, data: bytes, status: str, started: int) -> None:
+        if logs.enabled("debug"):
+            request = self._request(data)
+            logs.event(
+                "debug",
+                "request",
+                protocol="grpc",
+                id=request.id,
+                model=request.model_name[:200],
+                version=request.model_version[:50],
+                status=status,
+                ms=round((_now() - started) / 1e6, 3),
+            )
 
     def _add_health(self) -> None:
         from grpc_health.v1 import health, health_pb2_grpc  # noqa: PLC0415
@@ -174,16 +209,3 @@ class GrpcServer:
 
 def _bytes(path: Path) -> bytes:
     return path.read_bytes()
-
-
-def _log(request: Any, started: int) -> None:
-    logs.event(
-        "debug",
-        "request",
-        protocol="grpc",
-        id=request.id,
-        model=request.model,
-        version=request.version,
-        status="OK",
-        ms=round((_now() - started) / 1e6, 3),
-    )

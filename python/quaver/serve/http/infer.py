@@ -7,16 +7,14 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
-import numpy as np
-
 from quaver.serve import logs
 from quaver.serve.batching.job import Outcome
 from quaver.serve.errors import ServeError
 from quaver.serve.http.bodies import Bodies, Receive, pack
-from quaver.serve.http.known import Known, remember
 from quaver.serve.models.served import ServedModel
 from quaver.serve.protocol import rest
 from quaver.serve.protocol.datatypes import Buffer
+from quaver.serve.protocol.known import LONGEST, Known, remember
 from quaver.serve.service import Service
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -94,10 +92,11 @@ class Infer:
         length = rest.header_length(given.get(_LENGTH), body)
         model = self._service.repository.get(name)
         head = b""
+        seen: dict[bytes, Known] = model.wire["http"]
         if length:
             head = body[:length]
-            known = model.wire.get(head)
-            if known is not None and len(body) == length + known.size:
+            known = seen.get(head)
+            if known is not None and known.fits(body, length):
                 return await self._answer_known(
                     known, model, version, body, length=length, receive=receive, started=started
                 )
@@ -106,8 +105,10 @@ class Infer:
         else:
             request = rest.parse(name, version, body, length)
         response = await self._service.infer(request, started, guard=_Guard(receive))
-        if head:
-            remember(model, head, request)
+        if head and len(head) <= LONGEST:
+            known = rest.known_of(request, model.inputs, model.outputs)
+            if known is not None:
+                remember(seen, head, known)
         return rest.render(response, request.parameters)
 
     async def _answer_known(
@@ -121,22 +122,17 @@ class Infer:
         receive: Receive,
         started: int,
     ) -> tuple[list[Buffer], int | None]:
-        outputs, number = await self._service.run(
-            model,
-            version,
-            known.arrays(body, length),
-            known.parameters,
-            started=started,
-            guard=_Guard(receive),
+        answered = self._service.answer_now(
+            model, known, body, length, version=version, started=started
         )
-        head = known.head(number, outputs)
-        parts: list[Buffer] = [head]
-        parts += [_bytes(outputs[at]) for at in known.outputs]
-        return parts, len(head)
-
-
-def _bytes(array: np.ndarray[Any, Any]) -> bytes:
-    return array.tobytes()
+        if answered is not None:
+            return [answered[0]], known.heads[answered[1]]
+        arrays = known.arrays(body, length)
+        outputs, number = await self._service.run(
+            model, version, arrays, known.parameters, started=started, guard=_Guard(receive)
+        )
+        answer, head_length = known.answer(number, outputs)
+        return [answer], head_length
 
 
 class _Guard:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 from queue import SimpleQueue
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from numpy.typing import ArrayLike, NDArray
 
@@ -15,6 +15,9 @@ from quaver.serve.models.folder import Stamp
 from quaver.serve.settings import ModelSettings
 from quaver.slot import Slot
 
+if TYPE_CHECKING:
+    from quaver import _core
+
 Arrays = list[NDArray[Any]]
 
 
@@ -23,6 +26,25 @@ class Track(Protocol):
 
     def run(self, arrays: Sequence[ArrayLike]) -> tuple[Arrays, int]:
         """Run once; give the outputs and the version's number."""
+        ...
+
+    def answer(
+        self, body: bytes, start: int, layout: _core.Layout, frames: dict[int, _core.Frame]
+    ) -> tuple[bytes, int] | None:
+        """Run once on inputs in a body, straight into an answer; give it and the version's number.
+
+        Parameters
+        ----------
+        body
+            Bytes that the inputs are among.
+        start
+            Where what `layout` tells of begins.
+        layout
+            Where the inputs lie.
+        frames
+            Of the answer, by the version's number. Where there is none that fits, the result is
+            None, and nothing was run.
+        """
         ...
 
 
@@ -40,14 +62,25 @@ class Fixed:
         """Run once; give the outputs and the version's number."""
         return self.model._core.run(arrays), self.number
 
+    def answer(
+        self, body: bytes, start: int, layout: _core.Layout, frames: dict[int, _core.Frame]
+    ) -> tuple[bytes, int] | None:
+        """Run once on inputs in a body, straight into an answer."""
+        frame = frames.get(self.number)
+        if frame is None:
+            return None
+        answer = self.model._whole().answer(body, start, layout, frame)
+        return (answer, self.number) if answer is not None else None
+
 
 class Current:
     """The version that is current in a slot when a run begins."""
 
-    __slots__ = ("_pin", "numbers")
+    __slots__ = ("_answer", "_pin", "numbers")
 
     def __init__(self, slot: Slot) -> None:
         self._pin = slot._core.pin
+        self._answer = slot._core.answer
         self.numbers: dict[int, int] = {}
         """The versions' numbers by those that they have in the slot."""
 
@@ -58,6 +91,12 @@ class Current:
             return core.run(arrays), self.numbers[version]
         finally:
             del core  # else the traceback of an error would hold the version
+
+    def answer(
+        self, body: bytes, start: int, layout: _core.Layout, frames: dict[int, _core.Frame]
+    ) -> tuple[bytes, int] | None:
+        """Run once on inputs in a body, straight into an answer."""
+        return self._answer(body, start, layout, self.numbers, frames)
 
 
 class Failure(NamedTuple):
@@ -90,8 +129,8 @@ class ServedModel:
         self.pending: set[int] = set()
         """Versions whose files are still changing."""
         self.unloaded = False
-        self.wire: dict[Any, Any] = {}
-        """What a protocol keeps of the requests it has seen."""
+        self.wire = _wire()
+        """What each protocol keeps of the requests it has seen."""
         self._ended = ended
         self._slot: Slot | None = None
 
@@ -189,5 +228,9 @@ class ServedModel:
         slot, self._slot = self._slot, None
         self.current, self.default, self.versions = None, 0, {}
         self.stamps.clear()
-        self.wire = {}
+        self.wire = _wire()
         del slot
+
+
+def _wire() -> dict[str, dict[bytes, Any]]:
+    return {"http": {}, "grpc": {}}

@@ -6,6 +6,7 @@ A tensor's bytes are its elements in row-major order, little endian. An element 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -35,11 +36,13 @@ _NAMES = {
 }
 _DTYPES = {name: np.dtype(dtype) for dtype, name in _NAMES.items() if name not in ("BF16", "BYTES")}
 DATATYPES = tuple(_NAMES.values())
+_PLAIN = frozenset(_NAMES) - {"bfloat16", "object"}
 
 _MAX_RANK = 32
 _MAX_ELEMENTS = 2**48  # far above any body, far below what overflows
 
 
+@functools.cache
 def datatype_of(dtype: np.dtype[Any]) -> str:
     """The protocol's name of a dtype."""
     return _NAMES[dtype.name]
@@ -64,6 +67,12 @@ def dtype_of(datatype: object) -> np.dtype[Any]:
             dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
             return dtype
     raise bad_request(f"datatype {datatype!r} is none of {', '.join(DATATYPES)}")
+
+
+@functools.cache
+def is_plain(dtype: np.dtype[Any]) -> bool:
+    """Whether an array's memory is its bytes in the protocol, for all that read memory."""
+    return dtype.name in _PLAIN
 
 
 def checked_shape(name: str, shape: object) -> tuple[int, ...]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from quaver.model import Port
 from quaver.serve.errors import bad_request
 from quaver.serve.protocol.datatypes import (
     array_from,
@@ -16,6 +18,7 @@ from quaver.serve.protocol.datatypes import (
     datatype_of,
     dtype_of,
 )
+from quaver.serve.protocol.known import Known, Pieces, may_be_known
 from quaver.serve.protocol.proto import messages
 from quaver.serve.protocol.request import InferRequest, InferResponse, Parameters, Tensor, Wanted
 
@@ -35,6 +38,12 @@ _CONTENTS = {
     "BYTES": "bytes_contents",
 }
 _IN_SHARED_MEMORY = "shared_memory_region"
+
+_MODEL_NAME = 1 << 3 | 2
+_HEAD = bytes(number << 3 | 2 for number in range(1, 7))
+"""Tags of a ModelInferRequest's fields before raw_input_contents."""
+_RAW_INPUT = 7 << 3 | 2
+_RAW_OUTPUT = 6 << 3 | 2
 
 
 def parse(message: Any) -> InferRequest:
@@ -106,8 +115,18 @@ def parameters_of(entries: Any) -> Parameters:
     }
 
 
-def render(response: InferResponse) -> Any:
-    """The answer as a ModelInferResponse."""
+def render(response: InferResponse) -> bytes:
+    """The answer as the bytes of a ModelInferResponse."""
+    message = _message(response)
+    for output in response.outputs:
+        if _IN_SHARED_MEMORY not in output.wanted.parameters:
+            message.raw_output_contents.append(bytes(buffer_of(output.array)))
+    data: bytes = message.SerializeToString()
+    return data
+
+
+def _message(response: InferResponse) -> Any:
+    """An answer without its tensors' bytes."""
     message = messages()["ModelInferResponse"](
         model_name=response.model, model_version=str(response.version), id=response.id
     )
@@ -123,6 +142,82 @@ def render(response: InferResponse) -> Any:
             for key in ("shared_memory_byte_size", "shared_memory_offset"):
                 if key in given:
                     item.parameters[key].int64_param = given[key]
-        else:
-            message.raw_output_contents.append(bytes(buffer_of(output.array)))
     return message
+
+
+# A message's bytes: each field is a tag, a length and as many bytes; the tensors' come last.
+
+
+def head_length(data: bytes) -> int:
+    """Where the raw tensors of a ModelInferRequest begin; 0 where there are none.
+
+    Also 0 where it is not written as usual, which only means that nothing of it is known.
+    """
+    at, last = 0, len(data) - 1
+    while at < last:
+        tag = data[at]
+        if tag == _RAW_INPUT:
+            return at
+        if tag not in _HEAD:
+            return 0
+        size = data[at + 1]
+        at += 2
+        if size >= 0x80:
+            size, at = _length(data, at - 1)
+        at += size
+    return 0
+
+
+def first_name(head: bytes) -> str:
+    """The model's name where a head begins with one of a usual length."""
+    return head[2 : 2 + head[1]].decode("latin-1") if head and head[0] == _MODEL_NAME else ""
+
+
+def known_of(
+    request: InferRequest, inputs: Sequence[Port], outputs: Sequence[Port], tail: bytes
+) -> Known | None:
+    """What to keep of a request whose raw tensors are `tail`; None if it is not a plain one."""
+    gaps = _gaps(tail)
+    if len(gaps) != len(request.inputs) or not may_be_known(request, outputs, binary=True):
+        return None
+    return Known(request, inputs, outputs, gaps, _pieces)
+
+
+def _gaps(tail: bytes) -> list[bytes]:
+    """Tag and length of each raw tensor; none where there is something else among them."""
+    gaps, at = [], 0
+    while at < len(tail):
+        size, start = _length(tail, at + 1)
+        if tail[at] != _RAW_INPUT:
+            return []
+        gaps.append(tail[at:start])
+        at = start + size
+    return gaps
+
+
+def _pieces(response: InferResponse) -> Pieces:
+    first = _message(response).SerializeToString()
+    tags = [framed(_RAW_OUTPUT, output.array.nbytes) for output in response.outputs]
+    return (first + tags[0], *tags[1:])
+
+
+def framed(tag: int, size: int) -> bytes:
+    """Tag and length of a field of so many bytes."""
+    out = bytearray([tag])
+    while size >= 0x80:
+        out.append(size & 0x7F | 0x80)
+        size >>= 7
+    out.append(size)
+    return bytes(out)
+
+
+def _length(data: bytes, at: int) -> tuple[int, int]:
+    """A length, and where what it is of begins."""
+    size, shift = 0, 0
+    while at < len(data):
+        size |= (data[at] & 0x7F) << shift
+        at += 1
+        if data[at - 1] < 0x80:
+            break
+        shift += 7
+    return size, at

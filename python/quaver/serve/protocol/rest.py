@@ -24,6 +24,7 @@ from quaver.serve.protocol.datatypes import (
     dtype_of,
 )
 from quaver.serve.protocol.json_tensors import array_from_json, json_of
+from quaver.serve.protocol.known import Known, Pieces, may_be_known
 from quaver.serve.protocol.request import (
     InferRequest,
     InferResponse,
@@ -189,6 +190,21 @@ def render(response: InferResponse, parameters: Parameters) -> tuple[list[Buffer
         body["id"] = response.id
     head = orjson.dumps(body | {"outputs": records})
     return [head, *binaries], len(head) if binaries else None
+
+
+def known_of(
+    request: InferRequest, inputs: Sequence[Port], outputs: Sequence[Port]
+) -> Known | None:
+    """What to keep of a request that had a header length; None if it is not of the plain kind."""
+    binary = flag_of(request.parameters, "binary_data_output", False)
+    if not may_be_known(request, outputs, binary):
+        return None
+
+    def pieces(response: InferResponse) -> Pieces:
+        head = render(response, request.parameters)[0][0]
+        return (bytes(head), *[b""] * (len(response.outputs) - 1))
+
+    return Known(request, inputs, outputs, [b""] * len(request.inputs), pieces)
 
 
 def _output(output: Output, binary: bool) -> tuple[dict[str, Any], Buffer | None]:

@@ -1,0 +1,81 @@
+"""The servers that are measured, each a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from overhead import clients, environments
+from overhead.clients import Figures
+
+FOLDER = Path(__file__).parents[1]
+_START_SECONDS = 120
+
+Load = Callable[[int, int, float], Figures]
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def quaver(root: Path, rest: int, rpc: int, *flags: str) -> list[str]:
+    """The command of Quaver's server."""
+    where = ["--host", "127.0.0.1", "--http", str(rest), "--grpc", str(rpc), "--linger", "0"]
+    return [sys.executable, "-m", "quaver", "serve", str(root), *where, *flags]
+
+
+def limit(name: str, port: int) -> list[str]:
+    """The command of a framework that Quaver is built of, alone (`limits`)."""
+    return [sys.executable, "-m", "overhead.limits", name, str(port)]
+
+
+def framework(name: str, port: int) -> list[str]:
+    """The command of a serving framework, in its own environment."""
+    return [str(environments.python_of(name)), "-m", "overhead.frameworks", name, str(port)]
+
+
+@contextmanager
+def running(command: list[str], port: int, load: Load = clients.rest) -> Iterator[int]:
+    """A server, from when it answers; give its process."""
+    process = subprocess.Popen(
+        command,
+        cwd=FOLDER,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        _wait(process, port, load)
+        yield process.pid
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        with contextlib.suppress(ProcessLookupError):  # processes of its own that outlive it
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, load: Load) -> None:
+    end = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            load(port, 1, 0.1)
+        except Exception:
+            if process.poll() is not None or time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+        else:
+            return

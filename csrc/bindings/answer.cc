@@ -1,0 +1,113 @@
+// _core.Layout and _core.Frame: what is known of requests that look alike, and of their answers.
+#include "bindings/answer.h"
+
+#include <cstring>
+#include <memory>
+#include <utility>
+
+#include "base/error.h"
+#include "bindings/arrays.h"
+#include "bindings/model.h"
+
+namespace quaver::bindings {
+namespace {
+
+std::vector<Dims> shapes_of(const std::vector<py::iterable>& given) {
+  std::vector<Dims> shapes;
+  for (const py::iterable& shape : given) shapes.push_back(dims_of(shape));
+  return shapes;
+}
+
+Layout make_layout(const std::vector<py::iterable>& shapes, std::vector<std::size_t> offsets) {
+  if (shapes.size() != offsets.size()) fail(Status::invalid_input, "each input needs a shape and an offset");
+  return {shapes_of(shapes), std::move(offsets)};
+}
+
+Frame make_frame(std::vector<std::string> pieces, std::vector<std::size_t> outputs,
+                 const std::vector<py::iterable>& shapes) {
+  if (pieces.size() != outputs.size() || shapes.size() != outputs.size()) {
+    fail(Status::invalid_input, "each output of an answer needs a piece before it and a shape");
+  }
+  return {std::move(pieces), std::move(outputs), shapes_of(shapes)};
+}
+
+std::size_t bytes_of(const Port& port, const Dims& shape) {
+  return static_cast<std::size_t>(count(shape)) * size_of(port.dtype);
+}
+
+std::vector<const void*> inputs_in(const Model& model, const py::bytes& body, std::size_t start, const Layout& layout) {
+  const auto size = static_cast<std::size_t>(PyBytes_GET_SIZE(body.ptr()));
+  const char* const data = PyBytes_AS_STRING(body.ptr());
+  std::vector<const void*> in;
+  in.reserve(layout.offsets.size());
+  for (std::size_t i = 0; i < layout.offsets.size(); ++i) {
+    const std::size_t first = start + layout.offsets[i];
+    if (i >= model.inputs().size() || first + bytes_of(model.inputs()[i], layout.shapes[i]) > size) {
+      fail(Status::invalid_input, "the body has ", size, " bytes, input ", i, " ends after them");
+    }
+    in.push_back(data + first);
+  }
+  return in;
+}
+
+// Memory for the outputs that are not asked for.
+class Spare {
+ public:
+  void* take(std::size_t bytes) {
+    buffers_.push_back(std::make_unique<std::byte[]>(bytes));
+    return buffers_.back().get();
+  }
+
+ private:
+  std::vector<std::unique_ptr<std::byte[]>> buffers_;
+};
+
+bool gives(const Plan& plan, const Frame& frame) {
+  for (std::size_t i = 0; i < frame.outputs.size(); ++i) {
+    if (plan.graph().value(plan.graph().outputs[frame.outputs[i]]).shape != frame.shapes[i]) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+py::object answer(Model& model, const py::bytes& body, std::size_t start, const Layout& layout, const Frame& frame) {
+  const auto& ports = model.outputs();
+  const auto in = inputs_in(model, body, start, layout);
+  std::size_t size = 0;
+  for (std::size_t i = 0; i < frame.outputs.size(); ++i) {
+    if (frame.outputs[i] >= ports.size()) fail(Status::invalid_input, "there is no output ", frame.outputs[i]);
+    size += frame.pieces[i].size() + bytes_of(ports[frame.outputs[i]], frame.shapes[i]);
+  }
+  auto bytes = py::reinterpret_steal<py::object>(PyBytes_FromStringAndSize(nullptr, static_cast<py::ssize_t>(size)));
+  if (!bytes) throw py::error_already_set();
+  char* at = PyBytes_AS_STRING(bytes.ptr());
+  std::vector<void*> out(ports.size(), nullptr);
+  for (std::size_t i = 0; i < frame.outputs.size(); ++i) {
+    std::memcpy(at, frame.pieces[i].data(), frame.pieces[i].size());
+    at += frame.pieces[i].size();
+    out[frame.outputs[i]] = at;
+    at += bytes_of(ports[frame.outputs[i]], frame.shapes[i]);
+  }
+  bool given = false;
+  {
+    const Release released;
+    const auto plan = model.plan(layout.shapes);
+    given = gives(*plan, frame);
+    Spare spare;
+    for (std::size_t i = 0; given && i < out.size(); ++i) {
+      if (!out[i]) out[i] = spare.take(bytes_of(ports[i], plan->graph().value(plan->graph().outputs[i]).shape));
+    }
+    if (given) model.run(*plan, in, out);
+  }
+  return given ? bytes : py::none();
+}
+
+void bind_answer(py::module_& module) {
+  py::class_<Layout>(module, "Layout", "Where a model's inputs lie after the head of a body.")
+      .def(py::init(&make_layout), py::arg("shapes"), py::arg("offsets"));
+  py::class_<Frame>(module, "Frame", "An answer's bytes before each of its tensors.")
+      .def(py::init(&make_frame), py::arg("pieces"), py::arg("outputs"), py::arg("shapes"));
+}
+
+}  // namespace quaver::bindings

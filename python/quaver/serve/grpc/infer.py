@@ -1,0 +1,103 @@
+"""The way of a request to run a model, from a message's bytes to those of its answer."""
+
+from __future__ import annotations
+
+import asyncio
+
+from google.protobuf.message import DecodeError
+
+from quaver.serve.errors import bad_request
+from quaver.serve.models.served import ServedModel
+from quaver.serve.protocol import grpc_tensors
+from quaver.serve.protocol.known import LONGEST, Known, remember
+from quaver.serve.protocol.proto import messages
+from quaver.serve.protocol.request import InferRequest
+from quaver.serve.service import Service
+
+
+class Infer:
+    """Answers requests to run a model."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._repository = service.repository
+        self._bytes_in = service.stats.bytes_in
+        self._bytes_out = service.stats.bytes_out
+        self._message = messages()["ModelInferRequest"].FromString
+
+    def now(self, data: bytes, started: int) -> bytes | None:
+        """As calling it, where the request is known and its run short; otherwise None."""
+        model, known, end = self._look_up(data)
+        if model is None or known is None:
+            return None
+        answered = self._service.answer_now(
+            model, known, data, end, version=known.version, started=started
+        )
+        if answered is None:
+            return None
+        self._bytes_in["grpc"] += len(data)
+        self._bytes_out["grpc"] += len(answered[0])
+        return answered[0]
+
+    def _look_up(self, data: bytes) -> tuple[ServedModel | None, Known | None, int]:
+        """The model that a message names and what is known of its head, and where that ends."""
+        end = grpc_tensors.head_length(data)
+        head = data[:end]
+        model = self._repository.models.get(grpc_tensors.first_name(head))
+        known = model.wire["grpc"].get(head) if model is not None else None
+        return model, known if known is not None and known.fits(data, end) else None, end
+
+    async def __call__(self, data: bytes, started: int, left: float | None = None) -> bytes:
+        """Answer a ModelInferRequest with a ModelInferResponse, both as bytes.
+
+        Parameters
+        ----------
+        data
+            The request.
+        started
+            When it came, in nanoseconds of `time.perf_counter_ns`.
+        left
+            Seconds until it is too late to begin; None for any.
+
+        Raises
+        ------
+        ServeError
+            If it is refused or fails.
+        """
+        deadline = None if left is None else asyncio.get_running_loop().time() + left
+        self._bytes_in["grpc"] += len(data)
+        self._service.enter()
+        try:
+            answer = await self._answer(data, started, deadline)
+        finally:
+            self._service.leave()
+        self._bytes_out["grpc"] += len(answer)
+        return answer
+
+    async def _answer(self, data: bytes, started: int, deadline: float | None) -> bytes:
+        model, known, end = self._look_up(data)
+        if model is not None and known is not None:
+            outputs, number = await self._service.run(
+                model,
+                known.version,
+                known.arrays(data, end),
+                known.parameters,
+                started=started,
+                deadline=deadline,
+            )
+            return known.answer(number, outputs)[0]
+        request = self._parsed(data)
+        seen = model.wire["grpc"] if model is not None else {}
+        response = await self._service.infer(request, started, deadline)
+        if model is not None and model.name == request.model and 0 < end <= LONGEST:
+            known = grpc_tensors.known_of(request, model.inputs, model.outputs, data[end:])
+            if known is not None:
+                remember(seen, data[:end], known)
+        return grpc_tensors.render(response)
+
+    def _parsed(self, data: bytes) -> InferRequest:
+        try:
+            message = self._message(data)
+        except DecodeError as error:
+            raise bad_request(f"the message is no ModelInferRequest: {error}") from error
+        return grpc_tensors.parse(message)
