@@ -9,10 +9,11 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from overhead import clients, environments, network, servers
+from overhead import clients, environments, network, servers, start, swaps
 from overhead.clients import Figures
 from overhead.servers import Load
 from quaver import table
+from serving import compiled, put, simple  # of the tests
 
 
 class Rival(NamedTuple):
@@ -46,19 +47,25 @@ def main() -> None:
         "--rivals", default=",".join(names), help=f"some of {', '.join(names)}; empty for none"
     )
     parser.add_argument("--network", action="store_true", help="EfficientNet-Lite0, served and not")
+    parser.add_argument("--swaps", action="store_true", help="versions exchanged under load")
+    parser.add_argument("--start", action="store_true", help="time and memory of a start")
     arguments = parser.parse_args()
     counts = [int(count) for count in arguments.clients.split(",")]
     chosen = [rival for rival in RIVALS if rival.name in arguments.rivals.split(",")]
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        network.put_simple(root)
+        put(root, "simple", 1, compiled(simple(1)))
         for rival in chosen:
             rows += _contest(root, rival, counts, arguments.rounds, arguments.seconds)
-    if rows:
-        print(table.render(_HEADERS, rows, right=range(1, 6)))
+        if rows:
+            print(table.render(_HEADERS, rows, right=range(1, 6)))
+        if arguments.start:
+            print(start.measured(root, arguments.rounds))
     if arguments.network:
         print(network.measured(arguments.rounds, arguments.seconds))
+    if arguments.swaps:
+        print(swaps.measured(arguments.rounds, arguments.seconds))
 
 
 def _contest(

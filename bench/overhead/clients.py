@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import time
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-
-sys.path.append(str(Path(__file__).parents[2] / "tests" / "python"))
 
 from closed_loop import Client, run  # of the tests
 
@@ -26,7 +22,8 @@ class Figures(NamedTuple):
     p99: float
 
 
-def _figures(port: int, clients: int, seconds: float, make: type[Client]) -> Figures:
+def figures(port: int, clients: int, seconds: float, make: type[Client]) -> Figures:
+    """Let clients of a kind ask; all answers must be right."""
     result = run(port, clients, seconds, make)
     bad = {key: n for key, n in result["counts"].items() if key != "ok"}
     assert not bad, bad
@@ -35,17 +32,17 @@ def _figures(port: int, clients: int, seconds: float, make: type[Client]) -> Fig
 
 def rest(port: int, clients: int, seconds: float) -> Figures:
     """Ask over REST, tensors in binary."""
-    return _figures(port, clients, seconds, Client)
+    return figures(port, clients, seconds, Client)
 
 
 def rest_json(port: int, clients: int, seconds: float) -> Figures:
     """Ask over REST, tensors as JSON."""
-    return _figures(port, clients, seconds, _Json)
+    return figures(port, clients, seconds, _Json)
 
 
 def plain_json(port: int, clients: int, seconds: float) -> Figures:
     """Ask for /predict with two lists, answered by two lists."""
-    return _figures(port, clients, seconds, _Plain)
+    return figures(port, clients, seconds, _Plain)
 
 
 class _Json(Client):
@@ -72,7 +69,7 @@ class _Json(Client):
         data: list[int] = answer["outputs"][1]["data"]
         return data
 
-    def judge(self, headers: dict[bytes, bytes], body: bytes) -> tuple[str, int]:
+    def judge(self, _: dict[bytes, bytes], body: bytes) -> tuple[str, int]:
         right = self.difference(json.loads(body)) == (self.a - self.b).tolist()
         return "ok" if right else "wrong", 0
 

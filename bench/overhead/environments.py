@@ -1,4 +1,4 @@
-"""Environments of serving frameworks, whose dependencies agree neither with ours nor each other's."""
+"""Environments of serving frameworks: their dependencies agree neither with ours nor theirs."""
 
 from __future__ import annotations
 

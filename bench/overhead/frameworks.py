@@ -16,20 +16,10 @@ def mlserver(port: int) -> None:
     """Serve by MLServer, without its processes for parallel inference, which take longer."""
     import asyncio  # noqa: PLC0415 -- each loads what it needs
 
-    import numpy as np  # noqa: PLC0415
     import uvloop  # noqa: PLC0415
-    from mlserver import MLModel, MLServer, ModelSettings, Settings  # noqa: PLC0415
-    from mlserver.codecs import NumpyCodec  # noqa: PLC0415
-    from mlserver.types import InferenceRequest, InferenceResponse  # noqa: PLC0415
+    from mlserver import MLServer, ModelSettings, Settings  # noqa: PLC0415
 
-    class Simple(MLModel):
-        async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-            a, b = (NumpyCodec.decode_input(each).astype(np.int32) for each in payload.inputs)
-            outputs = [
-                NumpyCodec.encode_output("OUTPUT0", a + b),
-                NumpyCodec.encode_output("OUTPUT1", a - b),
-            ]
-            return InferenceResponse(model_name=self.name, outputs=outputs)
+    from overhead.ml import Simple  # noqa: PLC0415
 
     settings = Settings(
         host="127.0.0.1",
@@ -53,14 +43,10 @@ def litserve(port: int) -> None:
     """Serve by LitServe."""
     import litserve as ls  # noqa: PLC0415
 
-    server = ls.LitServer(_lit_api(), accelerator="cpu", workers_per_device=1)
-    server.run(host="127.0.0.1", port=port, generate_client_file=False, log_level="error")
-
-
-def _lit_api() -> Any:
     from overhead.lit import Simple  # noqa: PLC0415
 
-    return Simple()
+    server = ls.LitServer(Simple(), accelerator="cpu", workers_per_device=1)
+    server.run(host="127.0.0.1", port=port, generate_client_file=False, log_level="error")
 
 
 def bentoml(port: int) -> None:

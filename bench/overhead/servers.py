@@ -20,6 +20,8 @@ FOLDER = Path(__file__).parents[1]
 _START_SECONDS = 120
 
 Load = Callable[[int, int, float], Figures]
+Probe = Callable[[int, int, float], object]
+"""Asks a server; fails where it does not answer yet."""
 
 
 def free_port() -> int:
@@ -47,7 +49,7 @@ def framework(name: str, port: int) -> list[str]:
 
 
 @contextmanager
-def running(command: list[str], port: int, load: Load = clients.rest) -> Iterator[int]:
+def running(command: list[str], port: int, probe: Probe = clients.rest) -> Iterator[int]:
     """A server, from when it answers; give its process."""
     process = subprocess.Popen(
         command,
@@ -57,7 +59,7 @@ def running(command: list[str], port: int, load: Load = clients.rest) -> Iterato
         start_new_session=True,
     )
     try:
-        _wait(process, port, load)
+        _wait(process, port, probe)
         yield process.pid
     finally:
         process.terminate()
@@ -68,14 +70,17 @@ def running(command: list[str], port: int, load: Load = clients.rest) -> Iterato
         process.wait()
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, load: Load) -> None:
+def _wait(process: subprocess.Popen[bytes], port: int, probe: Probe) -> None:
     end = time.monotonic() + _START_SECONDS
-    while True:
-        try:
-            load(port, 1, 0.1)
-        except Exception:
-            if process.poll() is not None or time.monotonic() > end:
-                raise
-            time.sleep(0.05)
-        else:
-            return
+    while not _answers(port, probe):
+        if process.poll() is not None or time.monotonic() > end:
+            raise RuntimeError(f"{process.args} gives no answer")
+        time.sleep(0.01)
+
+
+def _answers(port: int, probe: Probe) -> bool:
+    try:
+        probe(port, 1, 0.1)
+    except (OSError, AssertionError, ValueError):
+        return False
+    return True

@@ -1,8 +1,10 @@
 // _core.Layout and _core.Frame: what is known of requests that look alike, and of their answers.
 #include "bindings/answer.h"
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "base/error.h"
@@ -14,7 +16,10 @@ namespace {
 
 std::vector<Dims> shapes_of(const std::vector<py::iterable>& given) {
   std::vector<Dims> shapes;
-  for (const py::iterable& shape : given) shapes.push_back(dims_of(shape));
+  for (const py::iterable& shape : given) {
+    shapes.push_back(dims_of(shape));
+    if (!is_static(shapes.back())) fail(Status::invalid_input, "shapes must be fixed, got ", to_string(shapes.back()));
+  }
   return shapes;
 }
 
@@ -28,6 +33,9 @@ Frame make_frame(std::vector<std::string> pieces, std::vector<std::size_t> outpu
   if (pieces.size() != outputs.size() || shapes.size() != outputs.size()) {
     fail(Status::invalid_input, "each output of an answer needs a piece before it and a shape");
   }
+  if (std::set(outputs.begin(), outputs.end()).size() != outputs.size()) {
+    fail(Status::invalid_input, "an answer has each output at most once");
+  }
   return {std::move(pieces), std::move(outputs), shapes_of(shapes)};
 }
 
@@ -36,16 +44,20 @@ std::size_t bytes_of(const Port& port, const Dims& shape) {
 }
 
 std::vector<const void*> inputs_in(const Model& model, const py::bytes& body, std::size_t start, const Layout& layout) {
+  const auto& ports = model.inputs();
+  const std::size_t given = layout.offsets.size();
+  if (given != ports.size()) fail(Status::invalid_input, "expected ", ports.size(), " inputs, got ", given);
   const auto size = static_cast<std::size_t>(PyBytes_GET_SIZE(body.ptr()));
   const char* const data = PyBytes_AS_STRING(body.ptr());
+  const std::size_t room = size - std::min(start, size);
   std::vector<const void*> in;
-  in.reserve(layout.offsets.size());
-  for (std::size_t i = 0; i < layout.offsets.size(); ++i) {
-    const std::size_t first = start + layout.offsets[i];
-    if (i >= model.inputs().size() || first + bytes_of(model.inputs()[i], layout.shapes[i]) > size) {
+  in.reserve(given);
+  for (std::size_t i = 0; i < given; ++i) {
+    const std::size_t offset = layout.offsets[i];
+    if (offset > room || bytes_of(ports[i], layout.shapes[i]) > room - offset) {
       fail(Status::invalid_input, "the body has ", size, " bytes, input ", i, " ends after them");
     }
-    in.push_back(data + first);
+    in.push_back(data + start + offset);
   }
   return in;
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
@@ -96,6 +97,49 @@ def test_raw_body(server: Server) -> None:
     assert server.post("/v2/models/simple/infer", b"123", **headers)[0] == 400
 
 
+def binary(a: Any, b: Any, *wanted: str, pad: int = 0) -> tuple[bytes, dict[str, str]]:
+    """Give body and headers of a request in binary for outputs in binary."""
+    parameters = {"binary_data_size": 64}
+    inputs = [
+        {"name": name, "shape": [1, 16], "datatype": "INT32", "parameters": parameters}
+        for name in ("INPUT0", "INPUT1")
+    ]
+    outputs = [{"name": name, "parameters": {"binary_data": True}} for name in wanted]
+    head = {"inputs": inputs, "parameters": {"binary_data_output": True}}
+    if outputs:
+        head["outputs"] = outputs
+    text = json.dumps(head).encode() + b" " * pad
+    tensors = [np.asarray(each, np.int32).tobytes() for each in (a, b)]
+    return text + b"".join(tensors), {"Inference-Header-Content-Length": str(len(text))}
+
+
+@pytest.mark.parametrize("pad", range(3))
+@pytest.mark.parametrize(
+    "wanted", [(), ("OUTPUT0",), ("OUTPUT1",), ("OUTPUT1", "OUTPUT0"), ("OUTPUT1", "OUTPUT1")]
+)
+def test_requests_that_look_alike(server: Server, wanted: tuple[str, ...], pad: int) -> None:
+    """What is found out of the first is used for the others; other bytes give other answers."""
+    rng = np.random.default_rng(pad)
+    answers = []
+    for at in range(8):
+        a, b = rng.integers(-100, 100, (2, 16), np.int32)
+        body, headers = binary(a, b, *wanted, pad=pad)
+        path = "/v2/models/simple" + ("/versions/1" if at % 2 else "")
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{server.http}{path}/infer", body, headers
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            length = int(answer.headers["Inference-Header-Content-Length"])
+            got = answer.read()
+        answers.append(got[:length])
+        expected = {"OUTPUT0": a + b + 1, "OUTPUT1": a - b}
+        arrays = [expected[name] for name in wanted or ("OUTPUT0", "OUTPUT1")]
+        assert got[length:] == b"".join(array.tobytes() for array in arrays)
+    assert len(set(answers)) == 1
+    names = [output["name"] for output in json.loads(answers[0])["outputs"]]
+    assert names == list(wanted or ("OUTPUT0", "OUTPUT1"))
+
+
 def test_unaligned_binary_is_read_where_it_lies(server: Server) -> None:
     a, b = np.arange(16, dtype=np.int32), np.full(16, 7, np.int32)
     for pad in range(5):
@@ -131,6 +175,22 @@ def test_metrics_and_statistics(server: Server) -> None:
         "active_requests", "waiting_requests", "errors_total",
     ):  # fmt: skip
         assert f"quaver_{name}" in text
+
+
+def test_statistics_tell_stages_and_memory(server: Server) -> None:
+    for _ in range(8):
+        body, headers = binary(ONES, ONES)
+        server.post("/v2/models/simple/infer", body, **headers)
+    record = server.get("/v2/models/simple/stats")[1]["model_stats"][0]
+    stats = record["inference_stats"]
+    stages = ("queue", "compute_input", "compute_infer", "compute_output")
+    assert all(stats[stage]["ns"] > 0 for stage in stages[1:])
+    assert sum(stats[stage]["ns"] for stage in stages) == stats["success"]["ns"]
+    assert {stats[stage]["count"] for stage in stages} == {stats["success"]["count"]}
+    assert record["batch_stats"][0]["compute_input"]["ns"] > 0
+    (memory,) = record["memory_usage"]
+    assert memory["type"] == "CPU"
+    assert 0 < memory["byte_size"] < 1 << 20
 
 
 def test_openapi_document(server: Server) -> None:
@@ -224,6 +284,43 @@ def test_file_replaced_in_place(tmp_path: Path) -> None:
         assert server.infer(ONES, ONES)[0] == 200
 
 
+def longer(width: int) -> onnx.ModelProto:
+    """Build y = x and `width` zeros behind it, over float32 [1, m]."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, "m"])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, "k"])
+    zeros = numpy_helper.from_array(np.zeros((1, width), np.float32), "zeros")
+    node = helper.make_node("Concat", ["x", "zeros"], ["y"], axis=1)
+    graph = helper.make_graph([node], "longer", [x], [y], [zeros])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def test_answers_change_their_shape_with_the_file(tmp_path: Path) -> None:
+    folder = put(tmp_path, "longer", 1, compiled(longer(2)))
+    x = np.arange(5, dtype=np.float32)
+    tensor = {"name": "x", "shape": [1, 5], "datatype": "FP32"}
+    head = {
+        "inputs": [{**tensor, "parameters": {"binary_data_size": 20}}],
+        "parameters": {"binary_data_output": True},
+    }
+    text = json.dumps(head).encode()
+    headers = {"Inference-Header-Content-Length": str(len(text))}
+    with Server(tmp_path, "--linger", "0", "--settle", "0.2") as server:
+
+        def size() -> int:
+            status, got = server.post("/v2/models/longer/infer", text + x.tobytes(), **headers)
+            assert status == 200
+            data = got[got.index(b"}]}") + 3 :]
+            assert json.loads(got[: -len(data)])["outputs"][0]["shape"] == [1, len(data) // 4]
+            np.testing.assert_array_equal(np.frombuffer(data[:20], np.float32), x)
+            assert not any(data[20:])
+            return len(data) // 4
+
+        assert {size() for _ in range(10)} == {7}
+        (folder / "model.quaver").write_bytes(compiled(longer(9)))
+        server.wait_until(lambda: size() == 14)
+        assert {size() for _ in range(10)} == {14}
+
+
 def test_half_written_file_is_not_loaded(tmp_path: Path) -> None:
     put(tmp_path, "simple", 1, compiled(simple(1)))
     data = compiled(simple(2))
@@ -302,6 +399,40 @@ def test_full_queue_is_refused(busy: Server) -> None:
 
 
 # Limits, security, settings.
+
+
+def test_too_many_requests_are_refused(tmp_path: Path) -> None:
+    put(tmp_path, "slow", 1, compiled(one_input(6)))
+    flags = ["--linger", "0", "--max-requests", "3", "--workers", "1"]
+    with Server(tmp_path, *flags, "--defaults.max-batch", "1") as server:
+        answers = at_once(server, [slow_request(seed) for seed in range(60)])
+        assert {status for status, _ in answers} == {200, 429}
+        refusal = next(answer for status, answer in answers if status == 429)
+        assert "3 requests are under way" in refusal["error"]
+        server.wait_until(lambda: b"quaver_active_requests 0.0" in server.get("/metrics")[1])
+        assert server.post("/v2/models/slow/infer", slow_request())[0] == 200
+
+
+def test_bodies_are_bounded_together(tmp_path: Path) -> None:
+    put(tmp_path, "simple", 1, compiled(simple(1)))
+    head = b"POST /v2/models/simple/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n"
+    with Server(tmp_path, "--linger", "0", "--no-rpc", "--max-buffered", "150000") as server:
+
+        def refused() -> bool:
+            status, answer = server.post("/v2/models/simple/infer", bytes(70_000))
+            assert (status, "no room" in answer["error"]) in {(400, False), (503, True)}
+            return bool(status == 503)
+
+        assert not refused()
+        holding = []
+        for _ in range(2):
+            holding.append(socket.create_connection(("127.0.0.1", server.http)))
+            holding[-1].sendall(head + bytes(70_000))
+        server.wait_until(refused)
+        for each in holding:
+            each.close()
+        server.wait_until(lambda: not refused())
+        assert server.version() == 1
 
 
 def test_token(tmp_path: Path) -> None:

@@ -267,3 +267,73 @@ def test_many_kinds_of_json_headers(server: Server) -> None:
         status, _ = server.post("/v2/models/simple/infer", head + bytes(128), **headers)
         assert status == 200
     assert server.rss < before + 10
+
+
+# gRPC.
+
+
+def grpc_request() -> Any:
+    from quaver.serve.protocol.proto import messages
+
+    request = messages()["ModelInferRequest"](model_name="simple")
+    for name in ("INPUT0", "INPUT1"):
+        request.inputs.add(name=name, datatype="INT32", shape=[1, 16])
+        request.raw_input_contents.append(bytes(64))
+    return request
+
+
+def grpc_ask(server: Server, data: bytes) -> tuple[str, str]:
+    """Send a message's bytes; give the status and its reason."""
+    import grpc
+
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel:
+        call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+        try:
+            call(data, timeout=60)
+        except grpc.RpcError as error:
+            return error.code().name, error.details()
+    return "OK", ""
+
+
+def test_messages_that_are_none(server: Server) -> None:
+    good = grpc_request().SerializeToString()
+    for _ in range(6):  # the same head is known then
+        assert grpc_ask(server, good) == ("OK", "")
+    end = good.index(bytes(64)) - 2
+    lengths = bytes([0x3A, 60]) + bytes(60) + bytes([0x3A, 68]) + bytes(68)
+    for data, why in (
+        (b"\xff\xff\xff", "no ModelInferRequest"),
+        (good[:-1], "no ModelInferRequest"),
+        (good[:end], "16 elements"),
+        (good[:end] + lengths, "takes 64 bytes, got 60"),
+        (good + bytes([0x3A, 0]), "3 items"),
+        (good[:end] + good[end:][:66], "too few"),
+        (good[:1], "no ModelInferRequest"),
+        (b"", ""),
+    ):
+        status, details = grpc_ask(server, data)
+        assert status in ("INVALID_ARGUMENT", "NOT_FOUND"), data
+        assert why in details, (data, details)
+    # Other fields first, or again: the protocol lets them; what is known must not be mistaken.
+    assert grpc_ask(server, good[end:] + good[:end]) == ("OK", "")
+    other = b"\x0a\x05other"
+    assert grpc_ask(server, good[:end] + other + good[end:])[0] == "NOT_FOUND"
+    assert grpc_ask(server, other + good) == ("OK", "")
+
+
+@pytest.mark.parametrize(
+    ("shape", "why"),
+    [([2**40, 2**40], "too many elements"), ([-1, 16], "0 or more"), ([1] * 40, "too many")],
+)
+def test_shapes_over_grpc(server: Server, shape: list[int], why: str) -> None:
+    request = grpc_request()
+    request.inputs[0].shape[:] = shape
+    status, details = grpc_ask(server, request.SerializeToString())
+    assert (status, why in details) == ("INVALID_ARGUMENT", True), details
+
+
+def test_message_too_long(server: Server) -> None:
+    request = grpc_request()
+    request.raw_input_contents[0] = bytes(6_000_000)
+    assert grpc_ask(server, request.SerializeToString())[0] == "RESOURCE_EXHAUSTED"
+    assert grpc_ask(server, grpc_request().SerializeToString()) == ("OK", "")

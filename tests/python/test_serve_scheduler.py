@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Coroutine
 from queue import SimpleQueue
@@ -25,8 +26,11 @@ ROW = np.zeros((1, 4), np.float32)
 class Fake:
     """A track that notes its runs."""
 
-    def __init__(self, name: str, notes: list[Any], seconds: float = 0.005) -> None:
-        self.model = ServedModel(name, ModelSettings(max_batch=4), SimpleQueue())
+    def __init__(
+        self, name: str, notes: list[Any], seconds: float = 0.005, **settings: Any
+    ) -> None:
+        settings = {"max_batch": 4} | settings
+        self.model = ServedModel(name, ModelSettings(**settings), SimpleQueue())
         self.notes = notes
         self.seconds = seconds
 
@@ -113,6 +117,42 @@ def test_a_cancelled_request_does_not_run() -> None:
 
     run(main())
     assert notes == [("one", 1), ("one", 1)]
+
+
+@pytest.mark.parametrize(("delay", "runs"), [(0, [1, 1, 1]), (10**7, [1, 2])])
+def test_a_busy_model_may_wait_for_company(delay: int, runs: list[int]) -> None:
+    notes: list[Any] = []
+
+    async def main() -> None:
+        scheduler = Scheduler(3)
+        fake = Fake("one", notes, 0.1, max_delay_us=delay)
+        await asyncio.gather(*(fake.ask(scheduler) for _ in range(3)))
+        scheduler.stop()
+
+    run(main())
+    assert sorted(rows for _, rows in notes) == runs
+
+
+def test_nobody_waits_for_company_longer_than_allowed() -> None:
+    second = threading.Event()
+
+    class Patient(Fake):
+        def run(self, arrays: list[np.ndarray]) -> tuple[list[np.ndarray], int]:
+            if self.notes:
+                second.set()
+            self.notes.append(len(arrays[0]))
+            assert second.wait(20)  # the first is not ready before the second began
+            return [arrays[0]], 1
+
+    fake = Patient("one", [], max_delay_us=1000)
+
+    async def main() -> None:
+        scheduler = Scheduler(2)
+        await asyncio.gather(fake.ask(scheduler), fake.ask(scheduler))
+        scheduler.stop()
+
+    run(main())
+    assert fake.notes == [1, 1]
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,8 @@ class Service:
         self.settings = settings
         self.stats = Stats()
         self.repository = Repository(settings, self.stats.swapped)
-        self.scheduler = Scheduler(settings.workers or len(os.sched_getaffinity(0)))
+        self._workers = settings.workers or len(os.sched_getaffinity(0))
+        self.scheduler = Scheduler(self._workers)
         self.regions = Regions()
         self.tracing = Tracing()
         self.active = 0
@@ -93,24 +94,18 @@ class Service:
         """A model's configuration."""
         model = self.repository.get(name)
         model.track(version)
-        return describe.config(model, self.scheduler_workers)
-
-    @property
-    def scheduler_workers(self) -> int:
-        """Runs at a time."""
-        return self.settings.workers or len(os.sched_getaffinity(0))
+        return describe.config(model, self._workers)
 
     def statistics(self, name: str, version: str) -> list[dict[str, Any]]:
         """What was counted of a version, of a model's, or of all."""
-        models = [self.repository.get(name)] if name else self.repository.models.values()
-        numbers: set[tuple[str, int]] = set()
-        for model in list(models):
-            if version:
-                model.track(version)
-                numbers.add((model.name, model.settings.labels.get(version) or int(version)))
-            else:
-                numbers |= {(model.name, number) for number in model.versions}
-        return [self.stats.of(*key).record(*key, 0) for key in sorted(numbers)]
+        models = [self.repository.get(name)] if name else list(self.repository.models.values())
+        rows = []
+        for model in sorted(models, key=lambda model: model.name):
+            chosen = [model.fixed(version)] if version else list(model.versions.values())
+            for fixed in chosen:
+                stats = self.stats.of(model.name, fixed.number)
+                rows.append(stats.record(model.name, fixed.number, fixed.memory))
+        return rows
 
     def expect_control(self) -> None:
         """Raise ServeError where clients may not load and unload."""

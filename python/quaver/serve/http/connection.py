@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _MOST_HEADERS = 1 << 16
@@ -61,6 +62,20 @@ class Connection(HttpToolsProtocol):
         self._phase = _BODY
         self._header_bytes = 0
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a part of the body: as it is, where the last one was taken, without a copy."""
+        cycle: Any = self.cycle
+        if cycle.response_complete:
+            return
+        if not cycle.body:
+            cycle.body = body
+        else:
+            cycle.body = bytearray(cycle.body) if isinstance(cycle.body, bytes) else cycle.body
+            cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         """End it."""

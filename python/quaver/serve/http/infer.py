@@ -23,6 +23,7 @@ _Headers = list[tuple[bytes, bytes]]
 _now = time.perf_counter_ns
 _LENGTH = b"inference-header-content-length"
 _WANTED = {b"content-length", b"content-encoding", b"accept-encoding", _LENGTH, b"x-request-id"}
+_PATIENCE = 0.02  # seconds
 _JSON = (b"content-type", b"application/json")
 _BINARY = (b"content-type", b"application/octet-stream")
 
@@ -136,25 +137,39 @@ class Infer:
 
 
 class _Guard:
-    """Waits for a run, and ends the wait when the client is gone."""
+    """Waits for a run, and ends the wait when the client is gone.
 
-    __slots__ = ("_receive",)
+    Nobody looks whether it is before `_PATIENCE` is over, when most runs are.
+    """
+
+    __slots__ = ("_gone", "_receive", "_task")
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
+        self._gone: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[Any] | None = None
 
     async def __call__(self, waiting: Coroutine[Any, Any, Outcome]) -> Outcome:
-        run = asyncio.ensure_future(waiting)
-        gone = asyncio.ensure_future(_gone(self._receive))
+        self._task = asyncio.current_task()
+        timer = asyncio.get_running_loop().call_later(_PATIENCE, self._look)
         try:
-            await asyncio.wait({run, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if run.done():
-                return run.result()
-            raise ServeError(499, "the client is gone")
+            return await waiting
+        except asyncio.CancelledError:
+            if self._gone is None or not self._gone.done():
+                raise
+            raise ServeError(499, "the client is gone") from None
         finally:
-            gone.cancel()
-            if not run.done():
-                run.cancel()
+            timer.cancel()
+            if self._gone is not None:
+                self._gone.cancel()
+
+    def _look(self) -> None:
+        self._gone = asyncio.ensure_future(_gone(self._receive))
+        self._gone.add_done_callback(self._end)
+
+    def _end(self, gone: asyncio.Future[None]) -> None:
+        if not gone.cancelled() and self._task is not None:
+            self._task.cancel()
 
 
 async def _gone(receive: Receive) -> None:

@@ -58,6 +58,11 @@ class Fixed:
         self.number = number
         weakref.finalize(self, ended.put, model).atexit = False
 
+    @property
+    def memory(self) -> int:
+        """Bytes, also those that it shares with other versions."""
+        return self.model._whole().memory
+
     def run(self, arrays: Sequence[ArrayLike]) -> tuple[Arrays, int]:
         """Run once; give the outputs and the version's number."""
         return self.model._core.run(arrays), self.number
@@ -150,14 +155,23 @@ class ServedModel:
         current = self.current
         if current is None:
             raise not_found(f"model {self.name!r} has no version that is ready")
-        if not version:
-            return current
+        return self.fixed(version) if version else current
+
+    def fixed(self, version: str) -> Fixed:
+        """The version of a number or a label.
+
+        Raises
+        ------
+        ServeError
+            404, if it is not there.
+        """
+        versions = self.versions
         number = self.settings.labels.get(version)
         if number is None:
             number = int(version) if version.isascii() and version.isdigit() else -1
-        found = self.versions.get(number)
+        found = versions.get(number)
         if found is None:
-            there = ", ".join(map(str, self.versions))
+            there = ", ".join(map(str, versions))
             raise not_found(f"model {self.name!r} has no version {version!r}; it has {there}")
         return found
 

@@ -1,0 +1,95 @@
+"""EfficientNet-Lite0, served to clients on the same machine and run without a server, in turn."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import quaver
+from closed_loop import Client
+from overhead import clients, servers
+from overhead.clients import Figures
+from quaver import table
+from serving import put
+from zoo import cache as zoo
+
+_HEADERS = ["EfficientNet-Lite0, int8", "answers/s", "p50 ms", "of the runtime's rate", "p50 more"]
+
+
+class _Image(Client):
+    """Asks for the classes of one image; the answer must be the runtime's, to the bit."""
+
+    answer = b""
+
+    def __init__(self, port: int, seed: int) -> None:
+        super().__init__(port, seed)
+        shape = [1, 3, 224, 224]
+        tensor = {"name": "input", "shape": shape, "datatype": "FP32"}
+        size = {"binary_data_size": image().nbytes}
+        record = {
+            "inputs": [{**tensor, "parameters": size}],
+            "parameters": {"binary_data_output": True},
+        }
+        head = json.dumps(record).encode()
+        body = head + image().tobytes()
+        self.request = (
+            f"POST /v2/models/network/infer HTTP/1.1\r\nHost: x\r\n"
+            f"Inference-Header-Content-Length: {len(head)}\r\nContent-Length: {len(body)}\r\n\r\n"
+        ).encode() + body
+
+    def judge(self, headers: dict[bytes, bytes], body: bytes) -> tuple[str, int]:
+        length = int(headers[b"inference-header-content-length"])
+        return "ok" if body[length:] == self.answer else "wrong", 0
+
+
+def image() -> Any:
+    """Noise of an image's shape: what is in it changes no time."""
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((1, 3, 224, 224), np.float32)
+
+
+def measured(rounds: int, seconds: float) -> str:
+    """A table of rates and times, of one worker on one thread."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        model = quaver.load(zoo.path("efficientnet-lite0-int8", None), threads=1)
+        put(root, "network", 1, model._core.serialize())
+        _Image.answer = np.asarray(model(image())).tobytes()
+        rest, rpc = servers.free_port(), servers.free_port()
+        command = servers.quaver(root, rest, rpc, "--workers", "1")
+
+        def served(port: int, count: int, seconds: float) -> Figures:
+            return clients.figures(port, count, seconds, _Image)
+
+        with servers.running(command, rest, served):
+            turns = [
+                (_bare(model, seconds), served(rest, 1, seconds), served(rest, 4, seconds))
+                for _ in range(rounds)
+            ]
+    titles = ("the runtime alone", "served, 1 client", "served, 4 clients")
+    return table.render(_HEADERS, [_row(turns, at, title) for at, title in enumerate(titles)],
+                        right=range(1, 5))  # fmt: skip
+
+
+def _bare(model: quaver.Model, seconds: float) -> Figures:
+    x, times = image(), []
+    end = time.perf_counter() + seconds
+    while (start := time.perf_counter()) < end:
+        model(x)
+        times.append(time.perf_counter() - start)
+    times.sort()
+    return Figures(len(times) / seconds, times[len(times) // 2], times[len(times) * 99 // 100])
+
+
+def _row(turns: list[tuple[Figures, ...]], at: int, title: str) -> list[str]:
+    rate = statistics.median(turn[at].rate for turn in turns)
+    p50 = statistics.median(turn[at].p50 for turn in turns)
+    of = statistics.median(turn[at].rate / turn[0].rate for turn in turns)
+    more = statistics.median(turn[at].p50 - turn[0].p50 for turn in turns)
+    return [title, f"{rate:.1f}", f"{p50 * 1e3:.2f}", f"{of:.1%}", f"{more * 1e3:.2f}"]

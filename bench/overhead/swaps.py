@@ -1,0 +1,51 @@
+"""What clients see of versions exchanged every 200 ms, bad ones among them, next to quiet times."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from quaver import table
+from serving import Server
+from test_serve_swaps import Publisher, finish, load
+
+_HEADERS = ["64 clients", "answers/s", "p50 ms", "p99 ms", "versions", "failed", "mixed"]
+_CLIENTS = 64
+_EVERY = 0.2  # seconds
+
+
+def measured(rounds: int, seconds: float) -> str:
+    """A table of both, in turn, and the ratio of their 99th percentiles."""
+    with tempfile.TemporaryDirectory() as folder:
+        publisher = Publisher(Path(folder))
+        with Server(publisher.root, "--linger", "0", "--settle", "0.2") as server:
+            turns = [
+                (_asked(server, None, seconds), _asked(server, publisher, seconds))
+                for _ in range(rounds)
+            ]
+    rows = [_row(title, [turn[at] for turn in turns], seconds)
+            for at, title in enumerate(("quiet", "exchanges"))]  # fmt: skip
+    ratio = statistics.median(busy["p99"] / quiet["p99"] for quiet, busy in turns)
+    return f"{table.render(_HEADERS, rows, right=range(1, 7))}\np99 ratio {ratio:.2f}"
+
+
+def _asked(server: Server, publisher: Publisher | None, seconds: float) -> dict[str, Any]:
+    process = load(server.http, _CLIENTS, seconds)
+    end = time.monotonic() + seconds
+    while publisher is not None and time.monotonic() < end:
+        publisher.next()
+        time.sleep(_EVERY)
+    return finish(process, seconds + 60)
+
+
+def _row(title: str, results: list[dict[str, Any]], seconds: float) -> list[str]:
+    times = [statistics.median(result[key] for result in results) for key in ("p50", "p99")]
+    counts = {key: sum(r["counts"].get(key, 0) for r in results) for key in ("failed", "mixed")}
+    rate = statistics.median(result["counts"]["ok"] for result in results) / seconds
+    versions = len(set().union(*(result["versions"] for result in results)))
+    cells = [f"{time * 1e3:.2f}" for time in times]
+    return [title, f"{rate:.0f}", *cells, str(versions), str(counts["failed"]),
+            str(counts["mixed"])]  # fmt: skip
