@@ -80,7 +80,7 @@ def _wait(process: subprocess.Popen[bytes], port: int, probe: Probe) -> None:
 
 def _answers(port: int, probe: Probe) -> bool:
     try:
-        probe(port, 1, 0.1)
+        probe(port, 1, 0.5)
     except (OSError, AssertionError, ValueError):
         return False
     return True

@@ -61,9 +61,12 @@ class Client:
         head, end, body = self.got.partition(b"\r\n\r\n")
         lines = head.split(b"\r\n")
         headers = dict(line.lower().split(b": ", 1) for line in lines[1:])
-        if not end or len(body) < int(headers[b"content-length"]):
-            return None
-        return int(lines[0].split()[1]), headers, body
+        whole = self.whole(headers, body) if end else None
+        return None if whole is None else (int(lines[0].split()[1]), headers, whole)
+
+    def whole(self, headers: dict[bytes, bytes], body: bytes) -> bytes | None:
+        """The body when all of it is there."""
+        return body if len(body) >= int(headers[b"content-length"]) else None
 
     def judge(self, headers: dict[bytes, bytes], body: bytes) -> tuple[str, int]:
         """Whether an answer is right and of one version; and that."""
