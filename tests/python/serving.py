@@ -58,6 +58,25 @@ def compiled(model: onnx.ModelProto) -> bytes:
     return quaver.load(model, threads=1)._core.serialize()
 
 
+def binary(
+    a: Any, b: Any, *wanted: str, pad: int = 0, **parameters: Any
+) -> tuple[bytes, dict[str, str]]:
+    """Give body and headers of a request to `simple` in binary, for outputs in binary."""
+    size = {"binary_data_size": 64}
+    record = {
+        "inputs": [
+            {"name": name, "shape": [1, 16], "datatype": "INT32", "parameters": size}
+            for name in ("INPUT0", "INPUT1")
+        ],
+        "parameters": {"binary_data_output": True} | parameters,
+    }
+    if wanted:
+        record["outputs"] = [{"name": n, "parameters": {"binary_data": True}} for n in wanted]
+    head = json.dumps(record).encode() + b" " * pad
+    tensors = [np.asarray(each, np.int32).tobytes() for each in (a, b)]
+    return head + b"".join(tensors), {"Inference-Header-Content-Length": str(len(head))}
+
+
 class Server:
     """`quaver serve` as a process of its own."""
 
@@ -164,3 +183,27 @@ class Server:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def grpc_request() -> Any:
+    """Give a request to `simple`; everything in it is 0."""
+    from quaver.serve.protocol.proto import messages
+
+    request = messages()["ModelInferRequest"](model_name="simple")
+    for name in ("INPUT0", "INPUT1"):
+        request.inputs.add(name=name, datatype="INT32", shape=[1, 16])
+        request.raw_input_contents.append(bytes(64))
+    return request
+
+
+def grpc_ask(server: Server, data: bytes) -> tuple[str, str]:
+    """Send a message's bytes; give the status and its reason."""
+    import grpc
+
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel:
+        call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+        try:
+            call(data, timeout=60)
+        except grpc.RpcError as error:
+            return error.code().name, error.details()
+    return "OK", ""

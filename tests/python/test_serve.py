@@ -21,7 +21,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import quaver
-from serving import Server, compiled, put, simple
+from serving import Server, binary, compiled, grpc_ask, grpc_request, put, simple
 
 ONES = np.ones(16, int)
 
@@ -97,22 +97,6 @@ def test_raw_body(server: Server) -> None:
     assert server.post("/v2/models/simple/infer", b"123", **headers)[0] == 400
 
 
-def binary(a: Any, b: Any, *wanted: str, pad: int = 0) -> tuple[bytes, dict[str, str]]:
-    """Give body and headers of a request in binary for outputs in binary."""
-    parameters = {"binary_data_size": 64}
-    inputs = [
-        {"name": name, "shape": [1, 16], "datatype": "INT32", "parameters": parameters}
-        for name in ("INPUT0", "INPUT1")
-    ]
-    outputs = [{"name": name, "parameters": {"binary_data": True}} for name in wanted]
-    head = {"inputs": inputs, "parameters": {"binary_data_output": True}}
-    if outputs:
-        head["outputs"] = outputs
-    text = json.dumps(head).encode() + b" " * pad
-    tensors = [np.asarray(each, np.int32).tobytes() for each in (a, b)]
-    return text + b"".join(tensors), {"Inference-Header-Content-Length": str(len(text))}
-
-
 @pytest.mark.parametrize("pad", range(3))
 @pytest.mark.parametrize(
     "wanted", [(), ("OUTPUT0",), ("OUTPUT1",), ("OUTPUT1", "OUTPUT0"), ("OUTPUT1", "OUTPUT1")]
@@ -143,18 +127,7 @@ def test_requests_that_look_alike(server: Server, wanted: tuple[str, ...], pad: 
 def test_unaligned_binary_is_read_where_it_lies(server: Server) -> None:
     a, b = np.arange(16, dtype=np.int32), np.full(16, 7, np.int32)
     for pad in range(5):
-        inputs = [
-            {
-                "name": n,
-                "shape": [1, 16],
-                "datatype": "INT32",
-                "parameters": {"binary_data_size": 64},
-            }
-            for n in ("INPUT0", "INPUT1")
-        ]
-        head = json.dumps({"inputs": inputs}).encode() + b" " * pad
-        headers = {"Inference-Header-Content-Length": str(len(head))}
-        body = head + a.tobytes() + b.tobytes()
+        body, headers = binary(a, b, pad=pad, binary_data_output=False)
         status, answer = server.post("/v2/models/simple/infer", body, **headers)
         assert status == 200
         assert answer["outputs"][0]["data"] == (a + b + 1).tolist()
@@ -205,8 +178,14 @@ def test_request_ids_in_logs(server: Server) -> None:
     server.post("/v2/logging", {"log_verbose_level": 1})
     body = {"inputs": []}
     server.post("/v2/models/simple/infer", body, **{"X-Request-Id": "my-id"})
+    message = grpc_request()
+    for message.id, message.model_name in (("good", "simple"), ("bad", "none")):
+        grpc_ask(server, message.SerializeToString())
     server.post("/v2/logging", {"log_verbose_level": 0})
-    server.wait_until(lambda: any(e.get("id") == "my-id" for e in server.event("request")))
+    wanted = {("my-id", 400), ("good", "OK"), ("bad", "NOT_FOUND")}
+    server.wait_until(
+        lambda: wanted <= {(e.get("id"), e.get("status")) for e in server.event("request")}
+    )
 
 
 def test_logging_and_trace_settings_are_checked(server: Server) -> None:
@@ -536,6 +515,7 @@ def test_settings_that_cannot_be_met(tmp_path: Path) -> None:
     assert "http" in refused(str(tmp_path), QUAVER_SERVE_HTTP="many")
     assert "versions" in refused(str(tmp_path), "--defaults.versions", "newest")
     assert "both" in refused(str(tmp_path), "--tls-cert", "x")
+    assert "cannot use 'x'" in refused(str(tmp_path), "--tls-cert", "x", "--tls-key", "x")
     assert "cannot read" in refused(str(tmp_path), "--token-file", str(tmp_path / "none"))
     config = tmp_path / "c.yaml"
     config.write_text("unknown_thing: 3\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from closed_loop import request_of
-from serving import Server, compiled, put, simple
+from serving import Server, binary, compiled, grpc_ask, grpc_request, put, simple
 
 INPUT = {"name": "INPUT0", "shape": [1, 16], "datatype": "INT32", "data": [0] * 16}
 OTHER = INPUT | {"name": "INPUT1"}
@@ -132,13 +131,11 @@ def test_header_length_out_of_range(server: Server, length: str) -> None:
 
 @pytest.mark.parametrize("change", [-1, 1, -128, 4096])
 def test_truncated_or_longer_binary(server: Server, change: int) -> None:
-    head, _, body = request_of(*_zeros()).partition(b"\r\n\r\n")
+    body, headers = binary(*_zeros())
+    assert server.post("/v2/models/simple/infer", body, **headers)[0] == 200  # its head is known
     body = body[:change] if change < 0 else body + bytes(change)
-    length = next(line for line in head.split(b"\r\n") if b"Inference" in line).split()[1].decode()
-    for _ in range(3):  # the header is known the second time
-        status, answer = server.post(
-            "/v2/models/simple/infer", body, **{"Inference-Header-Content-Length": length}
-        )
+    for _ in range(3):
+        status, answer = server.post("/v2/models/simple/infer", body, **headers)
         assert status == 400
         assert "bytes" in answer["error"] or "body has" in answer["error"]
 
@@ -252,47 +249,13 @@ def test_many_kinds_of_json_headers(server: Server) -> None:
     """What is kept of headers that were seen is bounded."""
     before = server.rss
     for at in range(400):
-        inputs = [
-            {
-                "name": n,
-                "shape": [1, 16],
-                "datatype": "INT32",
-                "parameters": {"binary_data_size": 64},
-            }
-            for n in ("INPUT0", "INPUT1")
-        ]
-        record = {"inputs": inputs, "parameters": {"binary_data_output": True, f"mine{at}": at}}
-        head = json.dumps(record).encode()
-        headers = {"Inference-Header-Content-Length": str(len(head))}
-        status, _ = server.post("/v2/models/simple/infer", head + bytes(128), **headers)
+        body, headers = binary(*_zeros(), **{f"mine{at}": at})
+        status, _ = server.post("/v2/models/simple/infer", body, **headers)
         assert status == 200
     assert server.rss < before + 10
 
 
 # gRPC.
-
-
-def grpc_request() -> Any:
-    from quaver.serve.protocol.proto import messages
-
-    request = messages()["ModelInferRequest"](model_name="simple")
-    for name in ("INPUT0", "INPUT1"):
-        request.inputs.add(name=name, datatype="INT32", shape=[1, 16])
-        request.raw_input_contents.append(bytes(64))
-    return request
-
-
-def grpc_ask(server: Server, data: bytes) -> tuple[str, str]:
-    """Send a message's bytes; give the status and its reason."""
-    import grpc
-
-    with grpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel:
-        call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
-        try:
-            call(data, timeout=60)
-        except grpc.RpcError as error:
-            return error.code().name, error.details()
-    return "OK", ""
 
 
 def test_messages_that_are_none(server: Server) -> None:

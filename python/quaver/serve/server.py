@@ -40,6 +40,7 @@ class Server:
         if bool(settings.tls_cert) != bool(settings.tls_key):
             raise InputError("TLS needs both: --tls-cert and --tls-key")
         self._settings = settings
+        self._tls = _tls_context(settings)
         self._tokens = Tokens(settings.token_file)
         self._service = Service(settings)
         self._http: asyncio.Server | None = None
@@ -127,7 +128,7 @@ class Server:
                 settings.host,
                 settings.http,
                 backlog=_BACKLOG,
-                ssl=self._tls(),
+                ssl=self._tls,
                 reuse_address=True,
             )
         except OSError as error:
@@ -138,18 +139,6 @@ class Server:
                 f"{'the port is taken' if taken else error.strerror}{way_out}"
             ) from error
         self.http_port = self._http.sockets[0].getsockname()[1]
-
-    def _tls(self) -> ssl.SSLContext | None:
-        settings = self._settings
-        if not settings.tls_cert or not settings.tls_key:
-            return None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        try:
-            context.load_cert_chain(settings.tls_cert, settings.tls_key)
-        except (OSError, ssl.SSLError) as error:
-            raise FileError(f"cannot use '{settings.tls_cert}' and its key: {error}") from error
-        return context
 
     async def _wait_until_loaded(self) -> None:
         while not self._service.repository.loaded and not self._stopping.is_set():
@@ -188,6 +177,19 @@ class Server:
     async def _stop_grpc(self) -> None:
         if self._grpc is not None:
             await self._grpc.stop(1.0)
+
+
+def _tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """TLS for REST; where that works, gRPC will take the same files."""
+    if not settings.tls_cert or not settings.tls_key:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise FileError(f"cannot use '{settings.tls_cert}' and its key: {error}") from error
+    return context
 
 
 def serve(settings: Settings) -> None:

@@ -237,7 +237,7 @@ class Service:
         ServeError
             If it fails.
         """
-        if known.urgent or not self.has_room:
+        if known.timed or not self.has_room:
             return None
         runs = self.scheduler.brief(model.name, known.shapes)
         if runs is None:

@@ -6,32 +6,7 @@ import sys
 import numpy as np
 import tritonclient.grpc as client
 import tritonclient.utils.shared_memory as shm
-from tritonclient.utils import InferenceServerException
-
-A = np.arange(16, dtype=np.int32).reshape(1, 16)
-B = np.full((1, 16), 3, np.int32)
-
-
-def inputs() -> list[client.InferInput]:
-    made = []
-    for name, array in (("INPUT0", A), ("INPUT1", B)):
-        made.append(client.InferInput(name, [1, 16], "INT32"))
-        made[-1].set_data_from_numpy(array)
-    return made
-
-
-def check(result: client.InferResult) -> None:
-    np.testing.assert_array_equal(result.as_numpy("OUTPUT0"), A + B)
-    np.testing.assert_array_equal(result.as_numpy("OUTPUT1"), A - B)
-
-
-def fails(status: str, function: object, *arguments: object, **named: object) -> str:
-    try:
-        function(*arguments, **named)
-    except InferenceServerException as error:
-        assert status in str(error.status()), error
-        return error.message()
-    raise AssertionError("no error")
+from _triton import A, B, check, fails, inputs
 
 
 def describe(c: client.InferenceServerClient) -> None:
@@ -54,37 +29,37 @@ def describe(c: client.InferenceServerClient) -> None:
 
 def infer(c: client.InferenceServerClient) -> None:
     for _ in range(5):
-        check(c.infer("simple", inputs()))
+        check(c.infer("simple", inputs(client)))
     outputs = [client.InferRequestedOutput(name) for name in ("OUTPUT1", "OUTPUT0")]
     result = c.infer(
-        "simple", inputs(), model_version="1", outputs=outputs, request_id="7", priority=1,
+        "simple", inputs(client), model_version="1", outputs=outputs, request_id="7", priority=1,
         timeout=10**6, client_timeout=10, headers={"x": "y"}, parameters={"mine": "yes"},
     )  # fmt: skip
     assert result.get_response().id == "7"
     check(result)
     for packed in ("gzip", "deflate"):
-        check(c.infer("simple", inputs(), compression_algorithm=packed))
+        check(c.infer("simple", inputs(client), compression_algorithm=packed))
     answers: queue.Queue = queue.Queue()
     for _ in range(8):
-        c.async_infer("simple", inputs(), lambda result, error: answers.put((result, error)))
+        c.async_infer("simple", inputs(client), lambda result, error: answers.put((result, error)))
     for _ in range(8):
         result, error = answers.get(timeout=10)
         assert error is None
         check(result)
     classes = client.InferRequestedOutput("OUTPUT0", class_count=2)
-    best = c.infer("simple", inputs(), outputs=[classes]).as_numpy("OUTPUT0")
+    best = c.infer("simple", inputs(client), outputs=[classes]).as_numpy("OUTPUT0")
     assert best.tolist() == [[b"18:15", b"17:14"]], best
-    assert "no version" in fails("NOT_FOUND", c.infer, "simple", inputs(), model_version="9")
-    assert "INPUT1" in fails("INVALID_ARGUMENT", c.infer, "simple", inputs()[:1])
+    assert "no version" in fails("NOT_FOUND", c.infer, "simple", inputs(client), model_version="9")
+    assert "INPUT1" in fails("INVALID_ARGUMENT", c.infer, "simple", inputs(client)[:1])
 
 
 def stream(c: client.InferenceServerClient) -> None:
     answers: queue.Queue = queue.Queue()
     c.start_stream(lambda result, error: answers.put((result, error)))
     for at in range(20):
-        c.async_stream_infer("simple", inputs(), request_id=str(at))
-    c.async_stream_infer("simple", inputs()[:1], request_id="bad")
-    c.async_stream_infer("simple", inputs(), request_id="good")
+        c.async_stream_infer("simple", inputs(client), request_id=str(at))
+    c.async_stream_infer("simple", inputs(client)[:1], request_id="bad")
+    c.async_stream_infer("simple", inputs(client), request_id="good")
     for at in range(20):
         result, error = answers.get(timeout=10)
         assert error is None
@@ -108,7 +83,7 @@ def manage(c: client.InferenceServerClient) -> None:
     assert c.get_trace_settings().settings["trace_level"].value == ["OFF"]
     changed = c.update_trace_settings(settings={"trace_level": ["TIMESTAMPS"], "trace_rate": "1"})
     assert changed.settings["trace_rate"].value == ["1"]
-    check(c.infer("simple", inputs()))
+    check(c.infer("simple", inputs(client)))
     c.update_trace_settings("simple", {"trace_rate": "5"})
     assert c.get_trace_settings("simple").settings["trace_rate"].value == ["5"]
     c.update_trace_settings(settings={"trace_level": ["OFF"]})

@@ -3,30 +3,14 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from typing import Any
 
-import numpy as np
 import tritonclient.grpc.aio as client
-
-A = np.arange(16, dtype=np.int32).reshape(1, 16)
-B = np.full((1, 16), 3, np.int32)
+from _triton import check, inputs
 
 
-def inputs() -> list[client.InferInput]:
-    made = [client.InferInput(name, [1, 16], "INT32") for name in ("INPUT0", "INPUT1")]
-    made[0].set_data_from_numpy(A)
-    made[1].set_data_from_numpy(B)
-    return made
-
-
-def check(result: Any) -> None:
-    np.testing.assert_array_equal(result.as_numpy("OUTPUT0"), A + B)
-    np.testing.assert_array_equal(result.as_numpy("OUTPUT1"), A - B)
-
-
-async def requests() -> AsyncIterator[dict[str, Any]]:
+async def requests() -> AsyncIterator[dict[str, object]]:
     for at in range(10):
-        yield {"model_name": "simple", "inputs": inputs(), "request_id": str(at)}
+        yield {"model_name": "simple", "inputs": inputs(client), "request_id": str(at)}
 
 
 async def main() -> None:
@@ -38,7 +22,7 @@ async def main() -> None:
         assert (await c.get_model_metadata("simple")).platform == "quaver"
         assert (await c.get_model_config("simple")).config.name == "simple"
         assert (await c.get_model_repository_index()).models[0].state == "READY"
-        for result in await asyncio.gather(*(c.infer("simple", inputs()) for _ in range(32))):
+        for result in await asyncio.gather(*(c.infer("simple", inputs(client)) for _ in range(32))):
             check(result)
         count = 0
         async for result, error in c.stream_infer(requests()):

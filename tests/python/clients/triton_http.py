@@ -5,32 +5,7 @@ import sys
 import numpy as np
 import tritonclient.http as client
 import tritonclient.utils.shared_memory as shm
-from tritonclient.utils import InferenceServerException
-
-A = np.arange(16, dtype=np.int32).reshape(1, 16)
-B = np.full((1, 16), 3, np.int32)
-
-
-def inputs(binary: bool = True) -> list[client.InferInput]:
-    made = []
-    for name, array in (("INPUT0", A), ("INPUT1", B)):
-        made.append(client.InferInput(name, [1, 16], "INT32"))
-        made[-1].set_data_from_numpy(array, binary_data=binary)
-    return made
-
-
-def check(result: client.InferResult) -> None:
-    np.testing.assert_array_equal(result.as_numpy("OUTPUT0"), A + B)
-    np.testing.assert_array_equal(result.as_numpy("OUTPUT1"), A - B)
-
-
-def fails(status: str, function: object, *arguments: object, **named: object) -> str:
-    try:
-        function(*arguments, **named)
-    except InferenceServerException as error:
-        assert status in str(error.status()), error
-        return error.message()
-    raise AssertionError("no error")
+from _triton import A, B, check, fails, inputs
 
 
 def describe(c: client.InferenceServerClient) -> None:
@@ -51,17 +26,18 @@ def describe(c: client.InferenceServerClient) -> None:
 
 
 def infer(c: client.InferenceServerClient) -> None:
-    check(c.infer("simple", inputs()))
-    check(c.infer("simple", inputs(binary=False), model_version="1"))
+    check(c.infer("simple", inputs(client)))
+    check(c.infer("simple", inputs(client, binary_data=False), model_version="1"))
     for binary in (True, False):
         outputs = [
             client.InferRequestedOutput("OUTPUT1", binary_data=binary),
             client.InferRequestedOutput("OUTPUT0", binary_data=binary),
         ]
         for _ in range(3):
-            check(c.infer("simple", inputs(binary), outputs=outputs))
+            check(c.infer("simple", inputs(client, binary_data=binary), outputs=outputs))
         result = c.infer(
-            "simple", inputs(binary), outputs=outputs, request_id="7", priority=1, timeout=10**6,
+            "simple", inputs(client, binary_data=binary), outputs=outputs, request_id="7",
+            priority=1, timeout=10**6,
             headers={"X-Request-Id": "seven"}, parameters={"mine": "yes"},
         )  # fmt: skip
         assert result.get_response()["id"] == "7"
@@ -70,21 +46,21 @@ def infer(c: client.InferenceServerClient) -> None:
         check(
             c.infer(
                 "simple",
-                inputs(),
+                inputs(client),
                 request_compression_algorithm=request,
                 response_compression_algorithm=response,
             )
         )
-    pending = [c.async_infer("simple", inputs()) for _ in range(8)]
+    pending = [c.async_infer("simple", inputs(client)) for _ in range(8)]
     for each in pending:
         check(each.get_result())
-    _, length = client.InferenceServerClient.generate_request_body(inputs())
+    _, length = client.InferenceServerClient.generate_request_body(inputs(client))
     assert length is not None
     classes = client.InferRequestedOutput("OUTPUT0", class_count=2)
-    best = c.infer("simple", inputs(), outputs=[classes]).as_numpy("OUTPUT0")
+    best = c.infer("simple", inputs(client), outputs=[classes]).as_numpy("OUTPUT0")
     assert best.tolist() == [[b"18:15", b"17:14"]], best
-    assert "no version '9'" in fails("404", c.infer, "simple", inputs(), model_version="9")
-    assert "INPUT1" in fails("400", c.infer, "simple", inputs()[:1])
+    assert "no version '9'" in fails("404", c.infer, "simple", inputs(client), model_version="9")
+    assert "INPUT1" in fails("400", c.infer, "simple", inputs(client)[:1])
 
 
 def manage(c: client.InferenceServerClient) -> None:
@@ -105,7 +81,7 @@ def manage(c: client.InferenceServerClient) -> None:
     assert c.get_trace_settings()["trace_level"] == ["OFF"]
     traced = c.update_trace_settings(settings={"trace_level": ["TIMESTAMPS"], "trace_rate": 1})
     assert traced["trace_level"] == ["TIMESTAMPS"]
-    check(c.infer("simple", inputs()))
+    check(c.infer("simple", inputs(client)))
     assert c.update_trace_settings("simple", {"trace_rate": "5"})["trace_rate"] == "5"
     assert c.get_trace_settings("simple")["trace_rate"] == "5"
     c.update_trace_settings(settings={"trace_level": ["OFF"], "trace_rate": None})

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any, NoReturn
 
 import grpc
@@ -63,6 +62,7 @@ class GrpcServer:
                 ("grpc.http2.bdp_probe", 0),
                 ("grpc.http2.lookahead_bytes", _WINDOW),
             ],
+            maximum_concurrent_rpcs=settings.max_requests,
         )
         self._server.add_generic_rpc_handlers((self._handlers(),))
 
@@ -71,7 +71,7 @@ class GrpcServer:
         self._add_health()
         settings = self._service.settings
         if settings.tls_cert and settings.tls_key:
-            pair = (_bytes(settings.tls_key), _bytes(settings.tls_cert))
+            pair = (settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())
             port: int = self._server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
         else:
             port = self._server.add_insecure_port(address)
@@ -205,7 +205,3 @@ class GrpcServer:
                 await self._health.set(SERVICE, state)
                 told = ready
             await asyncio.sleep(_HEALTH_SECONDS)
-
-
-def _bytes(path: Path) -> bytes:
-    return path.read_bytes()

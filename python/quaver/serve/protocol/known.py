@@ -68,7 +68,7 @@ class Known:
 
         self.version = request.version
         self.parameters: Parameters = request.parameters
-        self.urgent = "timeout" in request.parameters
+        self.timed = "timeout" in request.parameters
         """Whether it may come too late."""
         self._request = request.model, render
         self._gaps: list[tuple[int, int, bytes]] = []

@@ -1,0 +1,33 @@
+"""What the programs that try tritonclient's ways share."""
+
+from typing import Any
+
+import numpy as np
+from tritonclient.utils import InferenceServerException
+
+A = np.arange(16, dtype=np.int32).reshape(1, 16)
+B = np.full((1, 16), 3, np.int32)
+
+
+def inputs(client: Any, **how: Any) -> list[Any]:
+    """Give the inputs of `simple`, as one of the client's modules has them."""
+    made = []
+    for name, array in (("INPUT0", A), ("INPUT1", B)):
+        made.append(client.InferInput(name, [1, 16], "INT32"))
+        made[-1].set_data_from_numpy(array, **how)
+    return made
+
+
+def check(result: Any) -> None:
+    np.testing.assert_array_equal(result.as_numpy("OUTPUT0"), A + B)
+    np.testing.assert_array_equal(result.as_numpy("OUTPUT1"), A - B)
+
+
+def fails(status: str, function: Any, *arguments: Any, **named: Any) -> str:
+    """Call what must fail with a status; give the message."""
+    try:
+        function(*arguments, **named)
+    except InferenceServerException as error:
+        assert status in str(error.status()), error
+        return error.message()
+    raise AssertionError("no error")
