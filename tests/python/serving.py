@@ -41,6 +41,24 @@ def simple(step: int = 0, name: str = "INPUT0") -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
+def one_input(work: int = 0) -> onnx.ModelProto:
+    """Build y = -x over float32 [n, 8]; `work` products of matrices make it slow."""
+    ports = [helper.make_tensor_value_info(p, TensorProto.FLOAT, ["n", 8]) for p in ("x", "y")]
+    nodes, last, constants = [], "x", []
+    if work:
+        wide = np.full((8, 2048), 1 / 8, np.float32)
+        square = np.full((2048, 2048), 1 / 2048, np.float32)
+        back = np.full((2048, 8), 1 / 2048, np.float32)
+        matrices = [wide, *[square] * work, back]
+        constants = [numpy_helper.from_array(m, f"m{at}") for at, m in enumerate(matrices)]
+        for at in range(len(matrices)):
+            nodes.append(helper.make_node("MatMul", [last, f"m{at}"], [f"h{at}"]))
+            last = f"h{at}"
+    nodes.append(helper.make_node("Neg", [last], ["y"]))
+    graph = helper.make_graph(nodes, "one", ports[:1], ports[1:], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
 def put(root: Path, name: str, version: int, data: bytes, file: str = "model.quaver") -> Path:
     """Let a version appear, at once."""
     folder = root / name / str(version)

@@ -21,7 +21,16 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import quaver
-from serving import Server, binary, compiled, grpc_ask, grpc_request, put, simple
+from serving import (
+    Server,
+    binary,
+    compiled,
+    grpc_ask,
+    grpc_request,
+    one_input,
+    put,
+    simple,
+)
 
 ONES = np.ones(16, int)
 
@@ -34,24 +43,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(root, "--linger", "0") as server:
         yield server
         assert not server.event("bug"), server.event("bug")
-
-
-def one_input(work: int = 0) -> onnx.ModelProto:
-    """Build y = -x over float32 [n, 8]; `work` products of matrices make it slow."""
-    ports = [helper.make_tensor_value_info(p, TensorProto.FLOAT, ["n", 8]) for p in ("x", "y")]
-    nodes, last, constants = [], "x", []
-    if work:
-        wide = np.full((8, 2048), 1 / 8, np.float32)
-        square = np.full((2048, 2048), 1 / 2048, np.float32)
-        back = np.full((2048, 8), 1 / 2048, np.float32)
-        matrices = [wide, *[square] * work, back]
-        constants = [numpy_helper.from_array(m, f"m{at}") for at, m in enumerate(matrices)]
-        for at in range(len(matrices)):
-            nodes.append(helper.make_node("MatMul", [last, f"m{at}"], [f"h{at}"]))
-            last = f"h{at}"
-    nodes.append(helper.make_node("Neg", [last], ["y"]))
-    graph = helper.make_graph(nodes, "one", ports[:1], ports[1:], constants)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
 def slow_request(seed: int = 0, **parameters: Any) -> dict[str, Any]:

@@ -63,6 +63,22 @@ def test_a_busy_model_does_not_hold_up_another() -> None:
     assert len(notes) < 41  # those of the busy one were gathered
 
 
+def test_models_share_the_workers_by_weight() -> None:
+    notes: list[Any] = []
+
+    async def main() -> None:
+        scheduler = Scheduler(1)
+        light = Fake("light", notes, max_batch=1)
+        heavy = Fake("heavy", notes, max_batch=1, weight=3)
+        each = [fake.ask(scheduler) for _ in range(60) for fake in (light, heavy)]
+        await asyncio.gather(*each)
+        scheduler.stop()
+
+    run(main())
+    early = [name for name, _ in notes[:60]]
+    assert early.count("heavy") > 2 * early.count("light") > 0
+
+
 def test_urgent_requests_go_first() -> None:
     notes: list[Any] = []
 
