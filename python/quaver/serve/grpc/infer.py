@@ -20,6 +20,7 @@ class Infer:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._inference = service.inference
         self._repository = service.repository
         self._bytes_in = service.stats.bytes_in
         self._bytes_out = service.stats.bytes_out
@@ -30,7 +31,7 @@ class Infer:
         model, known, end = self._look_up(data)
         if model is None or known is None:
             return None
-        answered = self._service.answer_now(
+        answered = self._inference.answer_now(
             model, known, data, end, version=known.version, started=started
         )
         if answered is None:
@@ -77,7 +78,7 @@ class Infer:
     async def _answer(self, data: bytes, started: int, deadline: float | None) -> bytes:
         model, known, end = self._look_up(data)
         if model is not None and known is not None:
-            outputs, number = await self._service.run(
+            outputs, number = await self._inference.run(
                 model,
                 known.version,
                 known.arrays(data, end),
@@ -88,7 +89,7 @@ class Infer:
             return known.answer(number, outputs)[0]
         request = self._parsed(data)
         seen = model.wire["grpc"] if model is not None else {}
-        response = await self._service.infer(request, started, deadline)
+        response = await self._inference.infer(request, started, deadline)
         if model is not None and model.name == request.model and 0 < end <= LONGEST:
             known = grpc_tensors.known_of(request, model.inputs, model.outputs, data[end:])
             if known is not None:

@@ -33,6 +33,7 @@ class Infer:
 
     def __init__(self, service: Service, bodies: Bodies) -> None:
         self._service = service
+        self._inference = service.inference
         self._bodies = bodies
         self._bytes_in = service.stats.bytes_in
         self._bytes_out = service.stats.bytes_out
@@ -105,7 +106,7 @@ class Infer:
             request = rest.parse_raw(name, version, body, model.inputs)
         else:
             request = rest.parse(name, version, body, length)
-        response = await self._service.infer(request, started, guard=_Guard(receive))
+        response = await self._inference.infer(request, started, guard=_Guard(receive))
         if head and len(head) <= LONGEST:
             known = rest.known_of(request, model.inputs, model.outputs)
             if known is not None:
@@ -123,13 +124,13 @@ class Infer:
         receive: Receive,
         started: int,
     ) -> tuple[list[Buffer], int | None]:
-        answered = self._service.answer_now(
+        answered = self._inference.answer_now(
             model, known, body, length, version=version, started=started
         )
         if answered is not None:
             return [answered[0]], known.heads[answered[1]]
         arrays = known.arrays(body, length)
-        outputs, number = await self._service.run(
+        outputs, number = await self._inference.run(
             model, version, arrays, known.parameters, started=started, guard=_Guard(receive)
         )
         answer, head_length = known.answer(number, outputs)
