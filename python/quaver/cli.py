@@ -113,6 +113,7 @@ def _quantize(arguments: argparse.Namespace) -> None:
             smooth=not arguments.no_smooth,
             equalize=not arguments.no_equalize,
             correct_bias=not arguments.no_bias_correction,
+            mixed=not arguments.no_mixed,
             keep_float=arguments.keep_float,
             engine=arguments.engine,
             measure=arguments.report is not None,
@@ -269,6 +270,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="of ranges: auto (default), minmax, percentile, mse, entropy",
     )
+    one.add_argument("--no-mixed", action="store_true", help="return nothing noisy to float")
     one.add_argument("--no-smooth", action="store_true", help="leave outlier channels as they are")
     one.add_argument("--no-equalize", action="store_true", help="leave channels as they are")
     one.add_argument("--no-bias-correction", action="store_true", help="leave biases as they are")

@@ -26,6 +26,7 @@ def quantize(
     equalize: bool = True,
     correct_bias: bool = True,
     search_weights: bool = True,
+    mixed: bool = True,
     keep_float: Collection[str] = (),
     engine: str = "quaver",
     measure: bool = True,
@@ -59,6 +60,10 @@ def quantize(
         Put back into biases what rounding the weights adds on average.
     search_weights
         Choose each weight scale by its squared error, not by the largest weight.
+    mixed
+        Look for the few tensors and weights that bring most noise to the outputs: they get the
+        range that brings least (with "auto"), and return to float where their share of the noise
+        is several times their share of the time, a quarter more of it at most.
     keep_float
         Names of nodes that stay in float.
     engine
@@ -117,6 +122,7 @@ def quantize(
         equalize,
         correct_bias,
         search_weights,
+        mixed,
         frozenset(keep_float),
         engine,
         metric or "cosine",

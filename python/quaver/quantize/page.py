@@ -61,6 +61,8 @@ def render(report: Mapping[str, Any], title: str = "Quantization report") -> str
         ]
     parts += ["<h2>What stays in float</h2>", _floats(report["nodes"]["float"])]
     parts += ["<h2>Repairs</h2>", _repairs(report["repairs"])]
+    if report.get("mixed"):
+        parts += ["<h2>What cost most</h2>", _mixed(report["mixed"])]
     parts += [
         "<h2>Ranges</h2>",
         "<p>Values seen in calibration, without exact zeros, on a logarithmic scale of counts; the "
@@ -167,6 +169,27 @@ def _repairs(repairs: Mapping[str, Any]) -> str:
         rows.append(["biases corrected", f"{len(biases)} nodes, by at most {largest:.3g}"])
     rows.append(["weight scales searched", "yes" if repairs["search_weights"] else "off"])
     return table(["repair", ""], rows, ())
+
+
+def _mixed(rounds: Sequence[Mapping[str, Any]]) -> str:
+    """The parts that bring most noise at first, and what was done about them."""
+    fitted = {name: item for found in rounds for name, item in found["refitted"].items()}
+    tried = {item["part"]: item for found in rounds for item in found["returned"]}
+    rows = []
+    for name, noise in sorted(rounds[0]["noise"].items(), key=lambda item: -item[1])[:_SHOWN_STEPS]:
+        done = []
+        if name in fitted:
+            done.append(f"range by {fitted[name]['method'][1]}")
+        if name in tried:
+            kept = "in float" if tried[name]["kept"] else "stays in int8: float did not pay"
+            done.append(f"{kept} ({tried[name]['time']:+.1%} time)")
+        rows.append([name, f"{noise:.3g}", "; ".join(done)])
+    if not rows:
+        return "<p>Nothing that stands out.</p>"
+    return (
+        "<p>Tensors and weights by the noise in the outputs, over their power, that each alone "
+        "brings.</p>" + table(["tensor or node of the weight", "noise", "done"], rows, (1,))
+    )
 
 
 def _groups(groups: Sequence[Mapping[str, Any]] | None) -> str:

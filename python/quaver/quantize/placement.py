@@ -30,6 +30,8 @@ class Placement:
     """Stored as bytes, in run order; constants that meet activations are among them."""
     group: dict[str, str] = field(default_factory=dict)
     """Of each tensor, the name of those it shares scale and zero point with."""
+    sums: list[str] = field(default_factory=list)
+    """Made from bytes as reals, in run order."""
     functions: dict[str, str] = field(default_factory=dict)
     """Of tensors that only one function of single elements reads, what that makes."""
     floats: dict[str, str] = field(default_factory=dict)
@@ -65,7 +67,8 @@ def place(net: Net, keep_float: Collection[str] = ()) -> Placement:
     for name, why in Regions(net, keep_float).floats.items():
         placement.nodes.discard(name)
         placement.floats[name] = why
-    inner = _inner(net, placement)
+    placement.sums = _sums(net, placement)
+    inner = _inner(net, placement).union(placement.sums)
     stored = dict.fromkeys(
         name
         for node in net.nodes
@@ -81,8 +84,7 @@ def place(net: Net, keep_float: Collection[str] = ()) -> Placement:
 
 def _stored_inputs(net: Net, node: onnx.NodeProto) -> list[str]:
     weight = weight_of(net, node)
-    before = [net.producer.get(name) for name in node.input]
-    bias = any(product is not None and is_bias(net, product, node) for product in before)
+    bias = _biases(net, node)
     return [
         name for name in data_inputs(node) if name != weight and not (bias and name in net.weights)
     ]
@@ -105,6 +107,31 @@ def _inner(net: Net, placement: Placement) -> set[str]:
         elif len(users) == 1 and users[0].name in placement.nodes and _takes(net, node, users[0]):
             inner.add(name)
     return inner
+
+
+def _sums(net: Net, placement: Placement) -> list[str]:
+    """Results that only what is in float reads, or the caller, of what leaves its sums as reals."""
+    return [
+        node.output[0]
+        for node in net.nodes
+        if node.name in placement.nodes
+        and leaves_sums(net, node)
+        and not any(user.name in placement.nodes for user in net.users.get(node.output[0], []))
+    ]
+
+
+def leaves_sums(net: Net, node: onnx.NodeProto) -> bool:
+    """Whether the core gives the sums of a node's bytes as reals, for next to nothing.
+
+    It does of products of matrices, with their biases, not of convolutions.
+    """
+    return node.op_type in ("MatMul", "Gemm") or _biases(net, node)
+
+
+def _biases(net: Net, node: onnx.NodeProto) -> bool:
+    """Whether a node adds the bias of a product."""
+    before = [net.producer.get(name) for name in node.input]
+    return any(product is not None and is_bias(net, product, node) for product in before)
 
 
 def _takes(net: Net, node: onnx.NodeProto, user: onnx.NodeProto) -> bool:

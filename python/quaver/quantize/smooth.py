@@ -10,7 +10,7 @@ between for the weights alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,13 +43,14 @@ class Target:
     takers: list[Taker] = field(default_factory=list)
 
 
-def targets(net: Net) -> list[Target]:
-    """Find what can be smoothed."""
+def targets(net: Net, makers: Collection[str] = ()) -> list[Target]:
+    """Find what can be smoothed: results of normalizations, or else of these nodes."""
     floats = Regions(net).floats
+    apart = set(makers)
     found: dict[str, Target] = {}
     for node in net.nodes:
         axis = _input_axis(net, node)
-        if axis is None:
+        if axis is None or node.name in apart:
             continue
         tensor, first = node.input[0], node
         while (step := _above(net, tensor, axis)) is not None:
@@ -58,7 +59,8 @@ def targets(net: Net) -> list[Target]:
         maker = net.producer.get(tensor)
         if maker is None:
             continue
-        if maker.op_type in NORMALIZATIONS or floats.get(maker.name) == AROUND:
+        normalizes = maker.op_type in NORMALIZATIONS or floats.get(maker.name) == AROUND
+        if maker.name in apart if apart else normalizes:
             target = found.setdefault(tensor, Target(tensor, axis))
             if target.axis == axis:
                 target.takers.append(Taker(node, first))

@@ -1,0 +1,266 @@
+"""What costs a network's answers most: it gets another range, or stays in float.
+
+The noise that parts bring to the outputs adds up, where a part is a tensor in bytes or a weight. Of
+hundreds a few bring nearly all of it, in most networks: activations with outliers. They are found
+by halving: of the parts in the order of running, those that together bring little are done with,
+the others are halved and measured again.
+
+Each tensor found gets the range, of those of all methods, of the least noise in the outputs. Then
+parts return to float, one after the other: always the one that takes most noise away for its time,
+as long as its share of the noise is more than twice its share of the time and of the weights, and
+all together stay within a part of the network's time. That needs no notion of how much noise a task
+can bear: where noise is spread evenly nothing is gained by float, and nothing returns. Time is an
+estimate (`cost`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
+
+import onnx
+
+from quaver import progress
+from quaver.quantize import cost, qdq
+from quaver.quantize.data import Feed
+from quaver.quantize.engine import Runner, runner
+from quaver.quantize.levels import Levels, members
+from quaver.quantize.metrics import Outputs
+from quaver.quantize.net import Net
+from quaver.quantize.operators import weight_of
+from quaver.quantize.placement import Placement, leaves_sums
+from quaver.quantize.promise import outputs, relative_noise
+from quaver.quantize.ranges import Range, affine
+
+_AUDIBLE = 1 / 16  # of the noise: what a part must bring to be looked at
+_QUIET = 1e-6  # noise over power below which nothing is done
+_WORTH = 2.0  # a part's share of the noise over its share of the time, or of the weights
+_FREE = 1e-3  # of the time: less is not told apart
+_MOST_TIME = 0.25  # of the network's, for all that returns to float
+
+
+class Part(NamedTuple):
+    """A group of tensors in bytes, or the weight of a node."""
+
+    name: str
+    is_weight: bool
+
+
+@dataclass
+class Return:
+    """A part that was tried in float."""
+
+    part: str
+    nodes: list[str]
+    noise: float
+    """Of the outputs, over their power, with it in float."""
+    time: float
+    """What it takes more, as a part of the network's time in int8."""
+    kept: bool
+
+
+class Mixer:
+    """Looks for what a network loses most by.
+
+    Parameters
+    ----------
+    net, placement, levels
+        The network in int8; ranges are changed in `levels`.
+    feeds
+        A few samples.
+    exact
+        The float model's outputs on them.
+    """
+
+    def __init__(
+        self,
+        net: Net,
+        placement: Placement,
+        levels: Levels,
+        feeds: Sequence[Feed],
+        exact: Outputs,
+    ) -> None:
+        self._net, self._placement, self._levels = net, placement, levels
+        self._feeds, self._exact = feeds, exact
+        self._stored = set(placement.tensors)
+        groups = members(placement).items()
+        self._members = {
+            g: kept for g, n in groups if (kept := [t for t in n if t in self._stored])
+        }
+        self._order = {node.name: i for i, node in enumerate(net.nodes)}
+        self.found: dict[Part, float] = {}
+        """The parts that bring most noise, and how much."""
+        self.refitted: dict[str, dict[str, Any]] = {}
+        self.returned: list[Return] = []
+
+    def listen(self) -> None:
+        """Find the parts that bring most noise."""
+        parts = self._parts()
+        settled = self._settle(parts, self._noise(parts) * _AUDIBLE)
+        for part, noise in progress.track(settled, len(parts), "measuring noise"):
+            if noise is not None:
+                self.found[part] = noise
+
+    def refit(self) -> None:
+        """Give the tensors among them the range of the least noise."""
+        tensors = [part for part in self.found if not part.is_weight]
+        for part in progress.track(tensors, len(tensors), "fitting ranges"):
+            best, least = None, self.found[part]
+            before = self._levels.ranges.get(part.name)
+            for chosen in self._levels.choices(self._placement, part.name):
+                noise = self._noise([part], {part.name: chosen})
+                if noise < least:
+                    best, least = chosen, noise
+            if best is None or before is None:
+                continue
+            self._levels.take(self._placement, part.name, best)
+            self.refitted[part.name] = {
+                "method": [before.method, best.method],
+                "noise": [self.found[part], least],
+            }
+            self.found[part] = least
+        if self.refitted:
+            self._levels.weigh(self._placement)
+
+    def relieve(
+        self,
+        place: Callable[[frozenset[str]], Placement],
+        build: Callable[[frozenset[str]], onnx.ModelProto],
+        kept: frozenset[str],
+        always: frozenset[str],
+    ) -> frozenset[str]:
+        """Return parts to float, as far as that pays.
+
+        Parameters
+        ----------
+        place, build
+            The placement and the model with these nodes in float.
+        kept
+            Nodes that are in float already.
+        always
+            Those among them whose time is not counted.
+
+        Returns
+        -------
+        frozenset of str
+            The nodes in float.
+        """
+        elements = cost.sizes(self._net, self._feeds[0], "quaver")
+        whole = cost.estimate(self._net, place(always), elements)
+        now = cost.estimate(self._net, place(kept), elements)
+        noise = self._measured(build(kept))
+        waiting = {part: self._around(part) for part in self.found}
+        while noise > _QUIET:
+            offers = []
+            for part, names in waiting.items():
+                time = cost.estimate(self._net, place(kept | names), elements)
+                share = max((time - now) / whole, self._weights(names - kept), _FREE)
+                if names - kept and time <= whole * (1 + _MOST_TIME):
+                    offers.append((self.found[part] / noise / share, part, time, share))
+            best = max(offers, default=None)
+            if best is None or best[0] < _WORTH:
+                break
+            _, part, time, share = best
+            names = waiting.pop(part)
+            after = self._measured(build(kept | names))
+            pays = (noise - after) / noise >= share
+            self.returned.append(
+                Return(part.name, sorted(names - kept), after, (time - now) / whole, pays)
+            )
+            if pays:
+                kept, noise, now = kept | names, after, time
+        return kept
+
+    def _weights(self, nodes: frozenset[str]) -> float:
+        """The part of the network's weights that these nodes have."""
+        sizes = {n: w.bytes.size for n, w in self._levels.products.weights.items()}
+        return sum(sizes.get(name, 0) for name in nodes) / max(1, sum(sizes.values()))
+
+    def report(self) -> dict[str, Any]:
+        """What was found and done."""
+        return {
+            "noise": {part.name: noise for part, noise in self.found.items()},
+            "refitted": self.refitted,
+            "returned": [asdict(item) for item in self.returned],
+        }
+
+    def _parts(self) -> list[Part]:
+        """All parts, in the order of running."""
+        at: dict[Part, int] = {}
+        for group, names in self._members.items():
+            makers = [self._net.producer.get(name) for name in names]
+            at[Part(group, False)] = min(-1 if m is None else self._order[m.name] for m in makers)
+        at |= {Part(name, True): self._order[name] for name in self._levels.products.weights}
+        return sorted(at, key=lambda part: (at[part], part))
+
+    def _settle(self, parts: Sequence[Part], least: float) -> Iterator[tuple[Part, float | None]]:
+        """Each part with its noise, or with None where it is less than `least`."""
+        noise = self._noise(parts)
+        if noise < least or len(parts) == 1:
+            yield from ((part, noise if noise >= least else None) for part in parts)
+            return
+        middle = len(parts) // 2
+        yield from self._settle(parts[:middle], least)
+        yield from self._settle(parts[middle:], least)
+
+    def _noise(self, parts: Sequence[Part], ranges: dict[str, Range] | None = None) -> float:
+        """What these parts together bring to the outputs, all others in float."""
+        groups = {part.name for part in parts if not part.is_weight}
+        weights = {part.name for part in parts if part.is_weight}
+        whole, products = self._placement, self._levels.products
+        affines = dict(self._levels.affines)
+        for group, chosen in (ranges or {}).items():
+            changed = affine(chosen.lo, chosen.hi)
+            affines |= {name: changed for name, own in whole.group.items() if own == group}
+        model = qdq.write(
+            self._net,
+            replace(whole, tensors=[n for n in whole.tensors if whole.group[n] in groups]),
+            affines,
+            {name: weight for name, weight in products.weights.items() if name in weights},
+            {name: bias for name, bias in products.biases.items() if name in weights},
+        )
+        return self._measured(model)
+
+    def _measured(self, model: onnx.ModelProto) -> float:
+        run: Runner = runner(model, "quaver")
+        return relative_noise(self._exact, outputs(run, self._feeds))
+
+    def _around(self, part: Part) -> frozenset[str]:
+        """The nodes that must be in float for a part to be."""
+        if part.is_weight:
+            return frozenset({part.name})
+        found: set[str] = set()
+        for name in self._members[part.name]:
+            self._above(name, found)
+            self._below(name, found)
+        return frozenset(found)
+
+    def _above(self, name: str, found: set[str]) -> None:
+        """What makes a tensor, up to what is stored; a product that leaves its sums may stay."""
+        maker = self._net.producer.get(name)
+        if maker is None or maker.name not in self._placement.nodes or maker.name in found:
+            return
+        if leaves_sums(self._net, maker):
+            return
+        found.add(maker.name)
+        weight = weight_of(self._net, maker)
+        for other in maker.input:
+            if other != weight and other not in self._stored:
+                self._above(other, found)
+
+    def _below(self, name: str, found: set[str]) -> None:
+        """What reads a tensor, down to what is stored."""
+        for user in self._net.users.get(name, []):
+            if user.name not in self._placement.nodes:
+                continue
+            found.add(user.name)
+            for made in user.output:
+                if made not in self._stored:
+                    self._below(made, found)
+
+
+def _only(groups: dict[str, list[str]], stored: set[str]) -> dict[str, list[str]]:
+    """The groups with those of their tensors that are stored; not those without any."""
+    kept = {group: [n for n in names if n in stored] for group, names in groups.items()}
+    return {group: names for group, names in kept.items() if names}

@@ -1,0 +1,119 @@
+"""What costs a network most: it is found, gets another range, or returns to float."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+import quaver
+from models import model_of
+from quaver import inspect
+from quaver.quantize import Result, cost
+from quaver.quantize.placement import place
+from quaver.quantize.prepare import prepare
+
+_LAYERS, _WIDTH = 24, 64
+
+
+def _node(op: str, inputs: str, output: str) -> onnx.NodeProto:
+    return helper.make_node(op, inputs.split(), [output], f"{op}_{output}")
+
+
+def _chain(outlier: float) -> onnx.ModelProto:
+    """Products and Relus; some channels of one are as much larger as the next makes them small."""
+    rng = np.random.default_rng(0)
+    nodes, constants, x = [], {}, "x"
+    for i in range(_LAYERS):
+        constants[f"w{i}"] = rng.standard_normal((_WIDTH, _WIDTH)).astype(np.float32) / 6
+        nodes += [_node("MatMul", f"{x} w{i}", f"p{i}"), _node("Relu", f"p{i}", f"r{i}")]
+        x = f"r{i}"
+    constants["w5"][:, 7:10] *= outlier
+    constants["w6"][7:10] /= outlier
+    nodes.append(_node("MatMul", f"{x} w0", "y"))
+    return model_of(nodes, {"x": np.zeros((1, _WIDTH), np.float32)}, ["y"], constants)
+
+
+def _inputs(count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((count, _WIDTH)).astype(np.float32)
+
+
+@cache
+def _made(outlier: float, *, mixed: bool = True) -> Result:
+    return quaver.quantize(_chain(outlier), _inputs(24), mixed=mixed, measure=False)
+
+
+def _noise(made: Result, outlier: float) -> float:
+    exact, int8 = quaver.load(_chain(outlier)), quaver.load(made.model)
+    pairs = [(exact(x[None]), int8(x[None])) for x in _inputs(24, seed=1)]
+    a, b = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    return float(((a - b) ** 2).sum() / (a**2).sum())
+
+
+def test_an_outlier_returns_to_float() -> None:
+    """The tensor with it brings nearly all noise; what makes and reads that is few nodes."""
+    made = _made(3000.0)
+    first = made.report["mixed"][0]
+    assert list(first["noise"]) == ["r5"]
+    assert [item["part"] for item in first["returned"] if item["kept"]] == ["r5"]
+    assert first["returned"][0]["noise"] < first["noise"]["r5"] / 4
+    floats = made.report["nodes"]["float"]
+    assert {"Relu_r5", "MatMul_p6"} <= set(floats)
+    assert len(floats) <= 6
+    assert "more than its time is worth" in floats["MatMul_p6"]
+    before = _made(3000.0, mixed=False)
+    assert before.report["mixed"] is None
+    assert before.report["nodes"]["float"] == {}
+    assert _noise(made, 3000.0) < _noise(before, 3000.0) / 4
+    onnx.checker.check_model(made.model, full_check=True)
+
+
+def test_noise_spread_evenly_leaves_all_in_int8() -> None:
+    assert _made(1.0).report["nodes"]["float"] == {}
+
+
+def test_ranges_by_what_they_do_to_the_outputs() -> None:
+    """Large values that nothing depends on are cut, as no error of the tensor itself tells."""
+    model = _chain(1.0)
+    weights = {t.name: t for t in model.graph.initializer}
+    for name, change in (("w5", np.s_[:, :4]), ("w6", np.s_[:4])):
+        array = onnx.numpy_helper.to_array(weights[name]).copy()
+        array[change] *= 40 if name == "w5" else 0
+        weights[name].CopyFrom(onnx.numpy_helper.from_array(array, name))
+    x = _inputs(24)
+    made, plain = (quaver.quantize(model, x, mixed=mixed, measure=False) for mixed in (True, False))
+    item = made.report["mixed"][0]["refitted"]["r5"]
+    assert item["noise"][1] < item["noise"][0]
+    assert made.report["tensors"]["r5"]["hi"] < plain.report["tensors"]["r5"]["hi"]
+    forced = quaver.quantize(model, x, method="minmax", measure=False).report
+    assert forced["mixed"][0]["refitted"] == {}
+
+
+def test_a_product_leaves_its_sums_to_what_is_in_float() -> None:
+    """In int8, its result not: what it makes is no more rounded than its weights are."""
+    made = _made(1.0)
+    facts = inspect.report(quaver.load(made.model))
+    last = next(n for n in facts["nodes"] if n["node"] == "MatMul_y")
+    assert last["int8"]
+    assert last["outputs"][0]["dtype"] == "float32"
+    assert "y" not in made.report["tensors"]
+
+
+@pytest.mark.parametrize("op", ["Conv", "Gemm"])
+def test_an_estimate_of_time(op: str) -> None:
+    """Multiplications times a rate, and the border's elements; open sizes come from the inputs."""
+    shapes = {"Conv": ((2, 3, 8, 8), (5, 3, 3, 3)), "Gemm": ((4, 16), (16, 5))}
+    x, w = (np.ones(shape, np.float32) for shape in shapes[op])
+    model = model_of([_node(op, "x w", "y")], {"x": x}, ["y"], {"w": w})
+    for port in (*model.graph.input, *model.graph.output):
+        port.type.tensor_type.shape.dim[0].dim_param = "N"
+    net = prepare(model)
+    elements = cost.sizes(net, {"x": x}, "quaver")
+    made = {"Conv": 2 * 5 * 6 * 6, "Gemm": 4 * 5}[op]
+    assert elements == {"x": x.size, "y": made}
+    assert cost.macs(net, net.nodes[0], elements) == made * {"Conv": 27, "Gemm": 16}[op]
+    in_float = cost.estimate(net, place(net, [f"{op}_y"]), elements)
+    assert in_float > cost.estimate(net, place(net), elements) > 0
