@@ -98,6 +98,18 @@ def _bench(arguments: argparse.Namespace) -> None:
         print(bench.render(results))
 
 
+def _numbers(text: str) -> list[float]:
+    return [float(part) for part in text.split(",")]
+
+
+def _size(numbers: list[float] | None) -> tuple[int, int] | None:
+    if numbers is None:
+        return None
+    if len(numbers) != 2 or any(n != int(n) or n < 1 for n in numbers):
+        raise quaver.InputError(f"--size takes HEIGHT,WIDTH in pixels, not {numbers}")
+    return int(numbers[0]), int(numbers[1])
+
+
 def _quantize(arguments: argparse.Namespace) -> None:
     output = arguments.output or Path(arguments.model).with_suffix(".int8.onnx")
     start = time.monotonic()
@@ -114,6 +126,9 @@ def _quantize(arguments: argparse.Namespace) -> None:
             equalize=not arguments.no_equalize,
             correct_bias=not arguments.no_bias_correction,
             mixed=not arguments.no_mixed,
+            mean=arguments.mean,
+            std=arguments.std,
+            size=_size(arguments.size),
             keep_float=arguments.keep_float,
             engine=arguments.engine,
             measure=arguments.report is not None,
@@ -258,7 +273,24 @@ def _parser() -> argparse.ArgumentParser:
         "--data",
         metavar="PATH",
         required=True,
-        help="an .npz of arrays by input name, samples along the first axis; an .npy; or a folder",
+        help="an .npz of arrays by input name, samples along the first axis; an .npy; or a folder "
+        "of such or of images",
+    )
+    one.add_argument(
+        "--mean",
+        type=_numbers,
+        default=[0.0],
+        metavar="A,B,C",
+        help="of images' channels, 0 to 1: (value / 255 - mean) / std; default: 0",
+    )
+    one.add_argument(
+        "--std", type=_numbers, default=[1.0], metavar="A,B,C", help="of the same; default: 1"
+    )
+    one.add_argument(
+        "--size",
+        type=_numbers,
+        metavar="HEIGHT,WIDTH",
+        help="of images, where the model leaves it open",
     )
     one.add_argument("-o", "--output", metavar="FILE", help="default: MODEL.int8.onnx")
     one.add_argument(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from quaver.errors import InputError
 from quaver.quantize.data import Data
+from quaver.quantize.pictures import Pictures
 from quaver.quantize.result import Result
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ def quantize(
     labels: Labels | None = None,
     max_drop: float | None = None,
     never_slower: bool = False,
+    mean: Sequence[float] = (0.0,),
+    std: Sequence[float] = (1.0,),
+    size: tuple[int, int] | None = None,
     seed: int = 0,
 ) -> Result:
     """Quantize a float model to int8.
@@ -48,7 +52,8 @@ def quantize(
     data
         Typical inputs, prepared as for inference. One of: an iterable of runs, each an array
         (one input) or arrays by input name; an array, or arrays by name, with samples along the
-        first axis; the path of such an ``.npz`` or ``.npy``; a folder of these.
+        first axis; the path of such an ``.npz`` or ``.npy``; a folder of these, or of images (JPEG,
+        PNG), each of which is scaled until it covers the input, cut to it and laid out as it is.
     method
         How the range of an activation is chosen: "minmax", "percentile", "mse", "entropy", or
         "auto", which takes for each tensor the one of the least measured error.
@@ -84,6 +89,11 @@ def quantize(
         samples that neither calibration nor this search has seen. Without it a metric is measured.
     never_slower
         Leave nodes in float that are measured to be slower in int8 on this machine.
+    mean, std
+        What images become: (value / 255 − mean) / std, of each channel or of all; an input of u8
+        takes their bytes.
+    size
+        Height and width of images, where the model leaves them open.
     seed
         Chooses the samples kept for repairs and measurements. The same model, data and seed give
         the same bytes.
@@ -128,6 +138,7 @@ def quantize(
         metric or "cosine",
         max_drop,
         never_slower,
+        Pictures(mean, std, size),
     )
     job = Job(model, data, options, seed, labels)
     made = job.run()

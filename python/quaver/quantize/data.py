@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from quaver.errors import CorruptFileError, FileError, InputError
 from quaver.model import Port
+from quaver.quantize import pictures
 
 Array = NDArray[Any]
 Feed: TypeAlias = dict[str, Array]
 Data: TypeAlias = "str | os.PathLike[str] | Array | Mapping[str, Array] | Iterable[Any]"
 
+_AS_THEY_ARE = pictures.Pictures()
 _KEPT_BYTES = 64 << 20
 _KEPT = 64
 _LEAST, _UNKNOWN = 6, 192  # samples for a promise; and how many of unknown number are taken
@@ -33,17 +35,22 @@ class Samples:
     ----------
     data
         An array or arrays by input name, samples along the first axis; a path of such an
-        ``.npz``, or of a folder of ``.npy`` (one input) and ``.npz`` files; or an iterable of
-        runs, each an array (one input) or arrays by name.
+        ``.npz``, or of a folder of ``.npy`` (one input), ``.npz`` and image files; or an iterable
+        of runs, each an array (one input) or arrays by name.
     ports
         The model's inputs.
+    how
+        What becomes of images.
     """
 
-    def __init__(self, data: Data, ports: Sequence[Port]) -> None:
+    def __init__(
+        self, data: Data, ports: Sequence[Port], how: pictures.Pictures = _AS_THEY_ARE
+    ) -> None:
         if isinstance(data, (str, os.PathLike)) and not Path(data).is_dir():
             data = _read(Path(data))
         self._data = data
         self.ports = ports
+        self._how = how
 
     def __len__(self) -> int:
         """How many entries there are, as far as that is known; else 0."""
@@ -74,7 +81,9 @@ class Samples:
         data = self._data
         if isinstance(data, (str, os.PathLike)):
             for file in _files(Path(data)):
-                yield f"'{file}'", _read(file), False
+                image = file.suffix.lower() in pictures.SUFFIXES
+                entry = pictures.read(file, self.ports, self._how) if image else _read(file)
+                yield f"'{file}'", entry, False
         elif isinstance(data, (np.ndarray, Mapping)):
             yield "the data", data, True
         else:
@@ -229,9 +238,10 @@ def _checked(where: str, array: Array, port: Port) -> Array:
 
 
 def _files(path: Path) -> list[Path]:
-    files = sorted(f for f in path.iterdir() if f.suffix in (".npy", ".npz"))
+    known = (".npy", ".npz", *pictures.SUFFIXES)
+    files = sorted(f for f in path.iterdir() if f.suffix.lower() in known)
     if not files:
-        raise InputError(f"'{path}' has no .npy or .npz files")
+        raise InputError(f"'{path}' has no {', '.join(known[:-1])} or {known[-1]} files")
     return files
 
 

@@ -21,13 +21,14 @@ from quaver.quantize.engine import runner
 from quaver.quantize.levels import FUNCTIONS, Levels, members
 from quaver.quantize.metrics import Judge, Labels, Metric
 from quaver.quantize.mixed import Mixer
+from quaver.quantize.pictures import Pictures
 from quaver.quantize.placement import Placement, place
 from quaver.quantize.prepare import Source, prepare
 from quaver.quantize.promise import Part, Search, outputs, relative_noise
 
 _MEASURED = 16  # samples for the errors in the report
 _TRIED = 8  # samples to choose a method by
-_ROUNDS = 2  # of looking for what costs most
+_ROUNDS = 4  # of looking for what costs most
 _LEAST_MIXED, _MOST_MIXED, _MIXED_BYTES = 4, 8, 1 << 20  # samples for that
 NOISY = "in bytes it costs the network's answers more than its time is worth"
 _BARS = 128  # of a histogram in the report
@@ -47,6 +48,7 @@ class Options(NamedTuple):
     metric: Metric
     max_drop: float | None
     never_slower: bool
+    pictures: Pictures
 
 
 class Job:
@@ -64,7 +66,7 @@ class Job:
             raise ModelError(
                 "there is nothing to quantize: no operator of the model has an int8 form"
             )
-        samples = Samples(data, _ports(self._original))
+        samples = Samples(data, _ports(self._original), options.pictures)
         self._count = len(samples)
         self._apart = take_apart(samples, labels, seed) if options.max_drop is not None else None
         self._kept, self._rest = keep(self._apart.others if self._apart else samples, seed)
@@ -225,29 +227,44 @@ class Job:
             self._levels.use(self._whole, best)
 
     def _mix(self) -> frozenset[str]:
-        """Find what costs most, and what of it returns to float; then again with outliers moved."""
+        """Find what costs most, move its outliers, fit its ranges, or return it to float."""
         asked = kept = self._options.keep_float
         feeds = self._kept[: max(_LEAST_MIXED, min(_MOST_MIXED, _MIXED_BYTES // _size(self._kept)))]
         exact = outputs(runner(self._original, self._options.engine), feeds)
-        for _ in range(_ROUNDS):
+
+        def listening() -> Mixer:
             mixer = Mixer(self._net, self._whole, self._levels, feeds, exact)
             mixer.listen()
-            if self._options.method == "auto":
-                mixer.refit()
-            before = kept
-            kept = mixer.relieve(lambda k: place(self._net, k), self._build, kept, asked)
+            return mixer
+
+        mixer = listening()
+        for _ in range(_ROUNDS):
+            before, auto = mixer.total, self._options.method == "auto"
+            functions = mixer.functions(self._try_place) if self._options.smooth else frozenset()
+            if functions - kept:
+                kept |= functions
+                kept |= self._smooth_floats(functions)
+                self._settle_on(kept)
+            elif not (auto and mixer.refit()):
+                break
             self._mixed.append(mixer.report())
-            if kept == before:
+            mixer = listening()
+            if mixer.total > before / 2 and not functions:
                 break
-            moved = self._smooth_floats(kept - asked) if self._options.smooth else frozenset()
-            kept |= moved
-            self._go_by(kept)
-            self._whole = replace(self._placement, group=self._whole.group)
-            self._levels.weigh(self._whole)
-            if not moved:
-                break
+        kept = mixer.relieve(self._try_place, self._build, kept, asked)
+        self._mixed.append(mixer.report())
+        self._settle_on(kept)
         self._returned = kept - asked
         return self._returned
+
+    def _try_place(self, kept: frozenset[str]) -> Placement:
+        return place(self._net, kept | self._options.keep_float)
+
+    def _settle_on(self, kept: frozenset[str]) -> None:
+        """With these nodes in float all else goes on."""
+        self._go_by(kept)
+        self._whole = replace(self._placement, group=self._whole.group)
+        self._levels.weigh(self._whole)
 
     def _smooth_floats(self, floats: frozenset[str]) -> frozenset[str]:
         """Move outliers of what is in float now into weights; the nodes that do it."""

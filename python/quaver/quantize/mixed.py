@@ -5,7 +5,9 @@ hundreds a few bring nearly all of it, in most networks: activations with outlie
 by halving: of the parts in the order of running, those that together bring little are done with,
 the others are halved and measured again.
 
-Each tensor found gets the range, of those of all methods, of the least noise in the outputs. Then
+Where found tensors are functions of a product's sums, read by products alone, the functions are
+computed in float and outliers among their channels move into weights. Each tensor found gets the
+range, of those of all methods, of the least noise in the outputs; then others stand out. At last
 parts return to float, one after the other: always the one that takes most noise away for its time,
 as long as its share of the noise is more than twice its share of the time and of the weights, and
 all together stay within a part of the network's time. That needs no notion of how much noise a task
@@ -88,22 +90,59 @@ class Mixer:
         self._members = {
             g: kept for g, n in groups if (kept := [t for t in n if t in self._stored])
         }
+        self._reads = {node.name: list(node.input) for node in net.nodes}
         self._order = {node.name: i for i, node in enumerate(net.nodes)}
+        self.total = 0.0
+        """The noise of all parts."""
         self.found: dict[Part, float] = {}
         """The parts that bring most noise, and how much."""
         self.refitted: dict[str, dict[str, Any]] = {}
         self.returned: list[Return] = []
+        self.moved: frozenset[str] = frozenset()
+        """Nodes in float for outliers in what they make to move into weights."""
 
     def listen(self) -> None:
         """Find the parts that bring most noise."""
         parts = self._parts()
-        settled = self._settle(parts, self._noise(parts) * _AUDIBLE)
+        self.total = self._noise(parts)
+        settled = self._settle(parts, self.total * _AUDIBLE)
         for part, noise in progress.track(settled, len(parts), "measuring noise"):
             if noise is not None:
                 self.found[part] = noise
 
-    def refit(self) -> None:
-        """Give the tensors among them the range of the least noise."""
+    def functions(self, place: Callable[[frozenset[str]], Placement]) -> frozenset[str]:
+        """What makes found tensors that products read, and could be in float for little time.
+
+        In float they take the sums of the product before, and outliers among the channels of what
+        they make can move into the weights of the next.
+        """
+        elements = cost.sizes(self._net, self._feeds[0], "quaver")
+        whole = now = cost.estimate(self._net, self._placement, elements)
+        kept: frozenset[str] = frozenset()
+        for part in self.found:
+            makers = self._function(part)
+            if not makers or not self.total > _QUIET:
+                continue
+            readers = {user.name for user in self._net.users[part.name]}
+            gone = {part.name, *readers, *(name for n in makers for name in self._reads[n])}
+            share = sum(noise for other, noise in self.found.items() if other.name in gone)
+            time = cost.estimate(self._net, place(kept | makers), elements)
+            if share / self.total >= _WORTH * max((time - now) / whole, _FREE):
+                kept, now = kept | makers, time
+        self.moved = kept
+        return kept
+
+    def _function(self, part: Part) -> frozenset[str]:
+        """The nodes from a product's sums to a tensor that only products of matrices read."""
+        users = self._net.users.get(part.name, [])
+        products = [u for u in users if leaves_sums(self._net, u) and weight_of(self._net, u)]
+        found: set[str] = set()
+        if self._members.get(part.name) == [part.name] and users and products == users:
+            self._above(part.name, found)
+        return frozenset() if found & set(self._levels.products.weights) else frozenset(found)
+
+    def refit(self) -> bool:
+        """Give the tensors among them the range of the least noise; whether any has another."""
         tensors = [part for part in self.found if not part.is_weight]
         for part in progress.track(tensors, len(tensors), "fitting ranges"):
             best, least = None, self.found[part]
@@ -122,6 +161,7 @@ class Mixer:
             self.found[part] = least
         if self.refitted:
             self._levels.weigh(self._placement)
+        return bool(self.refitted)
 
     def relieve(
         self,
@@ -181,7 +221,9 @@ class Mixer:
         """What was found and done."""
         return {
             "noise": {part.name: noise for part, noise in self.found.items()},
+            "total": self.total,
             "refitted": self.refitted,
+            "moved": sorted(self.moved),
             "returned": [asdict(item) for item in self.returned],
         }
 

@@ -174,6 +174,7 @@ def _repairs(repairs: Mapping[str, Any]) -> str:
 def _mixed(rounds: Sequence[Mapping[str, Any]]) -> str:
     """The parts that bring most noise at first, and what was done about them."""
     fitted = {name: item for found in rounds for name, item in found["refitted"].items()}
+    moved = [name for found in rounds for name in found["moved"]]
     tried = {item["part"]: item for found in rounds for item in found["returned"]}
     rows = []
     for name, noise in sorted(rounds[0]["noise"].items(), key=lambda item: -item[1])[:_SHOWN_STEPS]:
@@ -186,9 +187,14 @@ def _mixed(rounds: Sequence[Mapping[str, Any]]) -> str:
         rows.append([name, f"{noise:.3g}", "; ".join(done)])
     if not rows:
         return "<p>Nothing that stands out.</p>"
+    more = (
+        f" In float, for outliers to move into weights: {escape(', '.join(moved))}."
+        if moved
+        else ""
+    )
     return (
         "<p>Tensors and weights by the noise in the outputs, over their power, that each alone "
-        "brings.</p>" + table(["tensor or node of the weight", "noise", "done"], rows, (1,))
+        f"brings.{more}</p>" + table(["tensor or node of the weight", "noise", "done"], rows, (1,))
     )
 
 
