@@ -163,18 +163,9 @@ def _quantize(arguments: argparse.Namespace) -> None:
 
 def _frontier(promise: Mapping[str, Any]) -> str:
     """The models that were tried, one a line."""
-    rows = [
-        [
-            str(point["layers_in_float"]),
-            f"{point['drop']:.5f}",
-            "" if point["held_out_drop"] is None else f"{point['held_out_drop']:.5f}",
-            f"{point['ms']:.3f}",
-            "chosen" if point["layers_in_float"] == promise["chosen"] else "",
-        ]
-        for point in promise["frontier"]
-    ]
-    header = ["layers in float", "drop", "held out", "ms", ""]
-    return table.render(header, rows, right=range(4))
+    from quaver.quantize.frontier import points  # noqa: PLC0415 -- each loads what it needs
+
+    return table.render(*points(promise), right=range(4))
 
 
 def _delta(arguments: argparse.Namespace) -> None:

@@ -553,7 +553,7 @@ GOOD = np.zeros((1, 3, 2, 2), np.float32)
         ([{"y": GOOD}], "expected the inputs 'x', got 'y'"),
         ("absent.npz", "cannot read 'absent.npz'"),
         (__file__, "no .npy or .npz file"),
-        (Path(__file__).parent, "has no .npy or .npz files"),
+        (Path(__file__).parent, "has no .npy, .npz, .*.png files"),
     ],
 )
 def test_bad_data(bad: data.Data, words: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from quaver.quantize.markup import table
+from quaver.quantize.markup import milliseconds, table
 
 _WIDTH, _HEIGHT, _LEFT, _BASE = 640, 260, 70, 220
 _LAYERS = 20
@@ -21,7 +21,7 @@ def render(promise: Mapping[str, Any]) -> str:
             plot(promise),
             "<p>Each point is a model that was measured, with as many layers in float as it says; "
             "filled is the one chosen, gray the float model, dashed the drop allowed.</p>",
-            _points(promise),
+            table(*points(promise), (0, 1, 2, 3)),
             _layers(promise["layers"]),
         ]
     )
@@ -41,7 +41,7 @@ def _verdict(promise: Mapping[str, Any]) -> str:
     return (
         f"<b>Kept</b>: a drop{allowed} in {on}. {chosen['layers_in_float']} layers stay in float; "
         f"the drop is {chosen['held_out_drop']:.3g} from {promise['exact']['held_out']:.4g}, at "
-        f"{chosen['ms']:.3f} ms against {promise['float_ms']:.3f} ms in float."
+        f"{milliseconds(chosen['ms'])} ms against {milliseconds(promise['float_ms'])} ms in float."
     )
 
 
@@ -57,7 +57,7 @@ def plot(promise: Mapping[str, Any]) -> str:
     slowest = float(max([promise["float_ms"], *(ms for ms, _, _ in points)])) * 1.05
 
     def x(ms: float) -> float:
-        return _LEFT + float(ms) / slowest * (_WIDTH - _LEFT - 10)
+        return _LEFT + float(ms) / slowest * (_WIDTH - _LEFT - 30)
 
     def y(drop: float) -> float:
         part = math.log(max(float(drop), least) / least) / math.log(most / least)
@@ -75,7 +75,7 @@ def plot(promise: Mapping[str, Any]) -> str:
         chosen = count == promise["chosen"]
         parts.append(
             f'<circle class="{"bar" if chosen else "open"}" cx="{x(ms):.1f}" cy="{y(drop):.1f}" '
-            f'r="{6 if chosen else 4}"><title>{count} layers in float: {ms:.3f} ms, drop '
+            f'r="{6 if chosen else 4}"><title>{count} layers in float: {milliseconds(ms)} ms, drop '
             f'{drop:.3g}</title></circle><text x="{x(ms) + 7:.1f}" y="{y(drop) - 6:.1f}">{count}'
             "</text>"
         )
@@ -98,22 +98,23 @@ def _axes(x: Any, y: Any, slowest: float, least: float, most: float) -> list[str
         )
     for tick in range(5):
         ms = slowest * tick / 4
-        parts.append(f'<text x="{x(ms) - 8:.1f}" y="{_BASE + 16}">{ms:.3g}</text>')
+        parts.append(f'<text text-anchor="middle" x="{x(ms):.1f}" y="{_BASE + 16}">{ms:.3g}</text>')
     return parts
 
 
-def _points(promise: Mapping[str, Any]) -> str:
+def points(promise: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """The models that were tried, as the header and the rows of a table."""
     rows = [
         [
             str(p["layers_in_float"]),
             f"{p['drop']:.3g}",
             "" if p["held_out_drop"] is None else f"{p['held_out_drop']:.3g}",
-            f"{p['ms']:.3f}",
+            milliseconds(p["ms"]),
             "chosen" if p["layers_in_float"] == promise["chosen"] else "",
         ]
         for p in promise["frontier"]
     ]
-    return table(["layers in float", "drop", "held out", "ms", ""], rows, (0, 1, 2, 3))
+    return ["layers in float", "drop", "held out", "ms", ""], rows
 
 
 def _layers(layers: Sequence[Mapping[str, Any]]) -> str:

@@ -17,3 +17,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[
 
     body = "".join(f"<tr>{row(cells, 'td')}</tr>" for cells in rows)
     return f"<table><tr>{row(header, 'th')}</tr>{body}</table>"
+
+
+def milliseconds(value: float) -> str:
+    """To microseconds, or to three digits below a tenth."""
+    return f"{value:.3f}" if value >= 0.1 else f"{value:.3g}"

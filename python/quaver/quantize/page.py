@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from quaver.quantize import frontier
-from quaver.quantize.markup import table
+from quaver.quantize.markup import milliseconds, table
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2330; --soft: #667085; --line: #d9dee7; --paper: #fff;
@@ -101,19 +101,20 @@ def _latency(latency: Mapping[str, Any]) -> str:
     rows = []
     for step in slowest:
         before = floats.get(step["node"])
-        slower = before is not None and step["ms"] > before
+        slower = step["node"] in latency["slower"]
         rows.append(
             [
                 step["node"],
                 step["op"],
                 "int8" if step["int8"] else "float",
-                "" if before is None else f"{before:.3f}",
-                f"{step['ms']:.3f}",
+                "" if before is None else milliseconds(before),
+                milliseconds(step["ms"]),
                 "slower than float" if slower else "",
             ]
         )
     return (
-        f"<p>Float {latency['float_ms']:.2f} ms, int8 {latency['int8_ms']:.2f} ms: "
+        f"<p>Float {milliseconds(latency['float_ms'])} ms, int8 "
+        f"{milliseconds(latency['int8_ms'])} ms: "
         f"{latency['speedup']:.2f} times as fast ({escape(latency['isa'])}, one thread). "
         "The slowest steps:</p>"
         + table(["node", "operator", "", "float ms", "int8 ms", ""], rows, (3, 4))
@@ -168,7 +169,7 @@ def _repairs(repairs: Mapping[str, Any]) -> str:
         largest = max(biases.values(), default=0.0)
         rows.append(["biases corrected", f"{len(biases)} nodes, by at most {largest:.3g}"])
     rows.append(["weight scales searched", "yes" if repairs["search_weights"] else "off"])
-    return table(["repair", ""], rows, ())
+    return table(["repair", "where"], rows, ())
 
 
 def _mixed(rounds: Sequence[Mapping[str, Any]]) -> str:
@@ -204,7 +205,8 @@ def _groups(groups: Sequence[Mapping[str, Any]] | None) -> str:
     if not groups:
         return "none that it would help"
     largest = max(group["largest"] for group in groups)
-    return f"{len(groups)} groups of layers, factors up to {largest:.3g}"
+    groups_ = "group" if len(groups) == 1 else "groups"
+    return f"{len(groups)} {groups_} of layers, factors up to {largest:.3g}"
 
 
 def _range(name: str, tensor: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from quaver.quantize.operators import (
     unfit,
     weight_of,
 )
-from quaver.quantize.regions import Regions, is_bias
+from quaver.quantize.regions import ATTENTION, Regions, is_bias
 
 
 @dataclass
@@ -110,14 +110,30 @@ def _inner(net: Net, placement: Placement) -> set[str]:
 
 
 def _sums(net: Net, placement: Placement) -> list[str]:
-    """Results that only what is in float reads, or the caller, of what leaves its sums as reals."""
+    """Results that only what is in float reads, or the caller, of what leaves its sums as reals.
+
+    Not what an attention takes: that is faster from bytes.
+    """
     return [
         node.output[0]
         for node in net.nodes
         if node.name in placement.nodes
         and leaves_sums(net, node)
         and not any(user.name in placement.nodes for user in net.users.get(node.output[0], []))
+        and not _enters_attention(net, placement, node.output[0])
     ]
+
+
+def _enters_attention(net: Net, placement: Placement, name: str) -> bool:
+    """Whether an attention takes a tensor, moved or scaled before."""
+    return any(
+        placement.floats.get(user.name) == ATTENTION
+        or (
+            (is_move(user) or user.op_type in ("Mul", "Div"))
+            and _enters_attention(net, placement, user.output[0])
+        )
+        for user in net.users.get(name, [])
+    )
 
 
 def leaves_sums(net: Net, node: onnx.NodeProto) -> bool:
