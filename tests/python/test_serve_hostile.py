@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -207,6 +208,28 @@ def test_slow_headers_and_bodies(server: Server) -> None:
     slow = b"POST /v2/models/simple/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{"
     assert raw(server, slow) == b""  # nobody is there to be told
     server.wait_until(lambda: b"quaver_active_requests 0.0" in server.get("/metrics")[1])
+
+
+@pytest.mark.parametrize("packet", [1 << 20, 500, 33])
+def test_bodies_in_small_chunks(server: Server, packet: int) -> None:
+    body = json.dumps({"inputs": [INPUT, OTHER | {"data": list(range(16))}]}).encode()
+    pieces = [body[at : at + 7] for at in range(0, len(body), 7)]
+    data = (
+        b"POST /v2/models/simple/infer HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
+        + b"0\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.http), timeout=20) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(0, len(data), packet):
+            connection.sendall(data[at : at + packet])
+        got = b""
+        while not got.endswith(b"]}]}"):
+            part = connection.recv(1 << 16)
+            assert part, got
+            got += part
+    answer = json.loads(got[got.index(b"\r\n\r\n") :])
+    assert answer["outputs"][0]["data"] == list(range(16))
 
 
 def test_pipelined(server: Server) -> None:
