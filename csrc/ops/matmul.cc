@@ -5,6 +5,7 @@
 #include "ops/conv_weights.h"
 #include "ops/epilogue.h"
 #include "ops/matmul_dynamic.h"
+#include "ops/matmul_nibbles.h"
 #include "ops/matmul_shape.h"
 
 namespace quaver {
@@ -158,6 +159,7 @@ std::unique_ptr<Step> lower_MatMulInteger(LowerContext& context) {
 }
 
 std::unique_ptr<Step> lower_MatMulIntegerToFloat(LowerContext& context) {
+  if (context.node.attrs.i("block_size", 0) > 0) return lower_matmul_nibbles(context);
   const MatMulShape shape = matmul_shape(context);
   if (context.input(0).dtype != DType::u8) context.fail("its activations are ", name_of(context.input(0).dtype));
   if (!context.input(1).constant() || !shape.shared_b) context.fail("its weight is computed at run time");

@@ -10,6 +10,8 @@ import pytest
 from onnx import helper, numpy_helper
 
 import quaver
+from conftest import ISAS
+from quaver.inspect import report
 from recorder import peer
 from test_operators import normal
 
@@ -100,6 +102,30 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any], int]
         {"x": normal(5, 40)},
         packed(10, 40, 16),
         {**NBITS, "K": 40},
+        1,
+    ),
+    "int4 biased": (
+        "MatMulNBits",
+        {"x": normal(9, 300)},
+        {**packed(33, 300, 32), "z": None, "g": None, "b": normal(33)},
+        {**NBITS, "K": 300, "N": 33, "block_size": 32},
+        1,
+    ),
+    "int4 in wide blocks": (
+        "MatMulNBits",
+        {"x": normal(3, 520)},
+        {**packed(7, 520, 256), **zeros(7, 520, 256)},
+        {**NBITS, "K": 520, "N": 7, "block_size": 256},
+        1,
+    ),
+    "int8 in blocks": (
+        "MatMulNBits",
+        {"x": normal(2, 48)},
+        {
+            "w": rng.integers(0, 256, (10, 3, 16)).astype(np.uint8),
+            "s": np.abs(normal(30)) + 0.01,
+        },
+        {**NBITS, "bits": 8},
         1,
     ),
     "to float": (
@@ -271,3 +297,15 @@ def test_weights_in_blocks(kind: str) -> None:
     feeds = {"x": normal(3, 32)}
     got = quaver.load(model, fallback=None)(feeds["x"])
     np.testing.assert_allclose(got, peer(model, feeds)[0], rtol=1e-4, atol=1e-4)
+
+
+def test_weights_of_four_bits_stay_so() -> None:
+    model, feeds = model_of("int4 biased")
+    answers = [quaver.load(model, isa=isa).run(feeds)["out"] for isa in ISAS]
+    answers.append(quaver.load(model, threads=3).run(feeds)["out"])
+    for answer in answers:
+        np.testing.assert_array_equal(answer, answers[0])
+    loaded = quaver.load(model)
+    (node,) = report(loaded)["nodes"]
+    assert node["kernel"].startswith("nibble")
+    assert report(loaded)["totals"]["weight_bytes"] < 33 * 320  # reals would take four times that

@@ -60,7 +60,9 @@ def test_yolov8n() -> None:
 
 
 def test_ppocr_detector() -> None:
-    compare("ppocr-det", *({"x": page(side, 2 * side)} for side in (160, 320)))
+    # Logits reach beyond -14 before the last sigmoid: relative to them it is a quarter of this.
+    sizes = [(side, 2 * side) for side in (160, 320)]
+    compare("ppocr-det", *({"x": page(*size)} for size in sizes), tolerance=2e-4)
 
 
 def test_ppocr_recognizer_at_widths_without_loading_again() -> None:

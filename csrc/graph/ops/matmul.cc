@@ -44,8 +44,50 @@ void infer_matmul_integer(InferContext& c) {
   output_product(c, DType::i32);
 }
 
+constexpr AttrSpec kBlocks[] = {{"K", AttrKind::i}, {"block_size", AttrKind::i}};
+
+void expect_count(const InferContext& c, std::size_t i, std::int64_t expected) {
+  if (!c.has_input(i) || !c.ranked(i) || !is_static(c.input(i).shape)) return;
+  const std::int64_t size = count(c.input(i).shape);
+  if (size != expected) c.fail("'", c.input(i).name, "' has ", size, " elements; ", expected, " are expected");
+}
+
+// a in floats, b constant weights of four bits [N, ceil(K / block_size), block_size / 2], the even one in the low half
+// of a byte; scales and zero points (a byte each) of each block.
+void infer_in_blocks(InferContext& c, std::int64_t block) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 31;
+  const std::int64_t k = c.attrs().i("K", 0), blocks = block > 0 ? (k + block - 1) / block : 0;
+  if (k < 1 || k > kMost || block < 16 || block > kMost || (block & (block - 1)) != 0) {
+    c.fail(k, " rows of weights in blocks of ", block, "; a power of two from 16 on is expected");
+  }
+  for (const std::size_t i : {std::size_t{1}, std::size_t{5}}) {
+    if (c.has_input(i)) expect_dtype(c, i, {DType::u8});
+  }
+  if (!c.input(1).constant() || !c.ranked(1) || c.input(1).shape.size() != 3 || c.has_input(2) || c.has_input(4)) {
+    c.fail("constant weights [N, blocks, bytes] are expected, and no scale of a");
+  }
+  if (!c.has_input(3)) c.fail("its scales are missing");
+  for (const std::size_t i : {std::size_t{0}, std::size_t{3}}) expect_dtype(c, i, {DType::f32});
+  if (c.has_input(6)) expect_dtype(c, 6, {DType::f32});
+  const std::int64_t n = c.input(1).shape[0];
+  if (n < 1 || n > kMost) c.fail(n, " columns");
+  expect_count(c, 1, n * blocks * (block / 2));
+  expect_count(c, 3, n * blocks);
+  expect_count(c, 5, n * blocks);
+  expect_count(c, 6, n);
+  if (!c.ranked(0)) return c.output_unranked(0, DType::f32);
+  Dims shape = c.input(0).shape;
+  if (shape.empty() || contradicts(shape.back(), k)) {
+    c.fail("a has the shape ", to_string(shape), " where rows have ", k, " elements");
+  }
+  shape.back() = n;
+  c.output(0, DType::f32, shape);
+}
+
 // a, b, their scales, their zero points, and a bias added to the reals.
 void infer_matmul_integer_to_float(InferContext& c) {
+  if (const std::int64_t block = c.attrs().i("block_size", 0); block != 0) return infer_in_blocks(c, block);
+  if (!c.has_input(2) || !c.has_input(3)) c.fail("a scale is missing");
   expect_dtype(c, 0, {DType::u8, DType::s8});
   expect_dtype(c, 1, {DType::u8, DType::s8});
   expect_dtype(c, 2, {DType::f32});
@@ -64,6 +106,6 @@ void infer_matmul_integer_to_float(InferContext& c) {
 
 const OpSchema schema_MatMul{2, 4, 1, 1, kFused, infer_matmul};
 const OpSchema schema_MatMulInteger{2, 4, 1, 1, {}, infer_matmul_integer};
-const OpSchema schema_MatMulIntegerToFloat{4, 7, 1, 1, {}, infer_matmul_integer_to_float};
+const OpSchema schema_MatMulIntegerToFloat{2, 7, 1, 1, kBlocks, infer_matmul_integer_to_float};
 
 }  // namespace quaver

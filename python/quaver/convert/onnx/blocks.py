@@ -42,7 +42,7 @@ def dequantized_in_blocks(node: Node, array: Array, axis: int, block: int) -> Ar
 
 @handler("MatMulNBits", domain=MICROSOFT)
 def matmul_nbits(node: Node) -> None:
-    """X · Wᵀ of weights [N, K], which become reals here."""
+    """X · Wᵀ of weights [N, K]; those of four bits stay so, others become reals here."""
     bits, n, k = node.integer("bits", 4), node.integer("N"), node.integer("K")
     block = node.integer("block_size")
     if bits not in _BITS or block < 1 or n < 1 or k < 1:
@@ -50,7 +50,11 @@ def matmul_nbits(node: Node) -> None:
     if node.has(4):
         raise node.unsupported("it orders its groups by an index")
     blocks = -(-k // block)
-    weights = unpacked(node.stored(1, "its weights"), bits).reshape(n, blocks, -1)[..., :block]
+    packed = node.stored(1, "its weights")
+    if bits == 4 and _stays_packed(node, block) and packed.size == n * blocks * block // 2:
+        _packed_product(node, packed, n, k, block)
+        return
+    weights = unpacked(packed, bits).reshape(n, blocks, -1)[..., :block]
     scales = node.stored(2, "its scales").astype(np.float32).reshape(n, blocks, 1)
     zeros: Array = np.float32(1 << (bits - 1)) * np.ones((1, 1, 1), np.float32)
     if node.has(3):
@@ -62,6 +66,36 @@ def matmul_nbits(node: Node) -> None:
     y = node.emit("MatMul", node.input(0), node.add_constant("weights", real.T.copy()))
     bias = node.optional(5)
     node.pass_on(y if bias is None else node.emit("Add", y, bias))
+
+
+def _stays_packed(node: Node, block: int) -> bool:
+    """Whether the product has a kernel: zero points are whole, and the activations float32."""
+    zeros = node.stored(3, "its zero points") if node.has(3) else None
+    whole = zeros is None or zeros.dtype == np.uint8
+    real = node.scope.dtype(node.input_names[0]) == "float32"
+    return whole and real and block >= 16 and block & (block - 1) == 0
+
+
+def _packed_product(node: Node, packed: Array, n: int, k: int, block: int) -> None:
+    blocks = -(-k // block)
+    parameters: list[int | None] = [
+        node.add_constant("weights", np.ascontiguousarray(packed).reshape(n, blocks, block // 2)),
+        node.add_constant(
+            "scales", node.stored(2, "its scales").astype(np.float32).reshape(n, blocks)
+        ),
+    ]
+    if node.has(3):
+        bytes_of = unpacked(node.stored(3, "its zero points").reshape(n, -1), 4)[:, :blocks]
+        parameters.append(node.add_constant("zeros", np.ascontiguousarray(bytes_of)))
+    else:
+        parameters.append(None)
+    weights, scales, zeros = parameters
+    node.result(
+        "MatMulIntegerToFloat",
+        *(node.input(0), weights, None, scales, None, zeros, node.optional(5)),
+        K=k,
+        block_size=block,
+    )
 
 
 @handler("GatherBlockQuantized", domain=MICROSOFT)
