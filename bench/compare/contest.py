@@ -33,6 +33,8 @@ class Contender(NamedTuple):
     """From a network's name and a batch to the file to load."""
     environment: Mapping[str, str] = {}
     channels_last: bool = False
+    options: Mapping[str, str] = {}
+    """Of loading, beside the number of threads."""
 
     @property
     def key(self) -> str:
@@ -44,8 +46,8 @@ def _zoo(suffix: str) -> Callable[[str, int], Path]:
     return lambda name, batch: models.onnx_file(name + suffix, batch)
 
 
-def _compiled(suffix: str) -> Callable[[str, int], Path]:
-    return lambda name, batch: models.compiled_file(name + suffix, batch)
+def _compiled(suffix: str, precision: str = "fp32") -> Callable[[str, int], Path]:
+    return lambda name, batch: models.compiled_file(name + suffix, batch, precision)
 
 
 OURS = "quaver int8"
@@ -58,6 +60,7 @@ CONTENDERS = [
     Contender("openvino", "int8, NNCF", models.nncf_file),
     Contender("litert", "int8", models.tflite_file, channels_last=True),
     Contender("quaver", "float", _compiled("")),
+    Contender("quaver", "float (bf16)", _compiled("", "bf16"), options={"float_precision": "bf16"}),
     Contender("onnxruntime", "float", _zoo("")),
     Contender("openvino", "float (bf16)", _zoo("")),
     Contender("ncnn", "float", models.ncnn_file),
@@ -88,6 +91,7 @@ class Worker:
             "path": str(path),
             "threads": threads,
             "inputs": str(inputs),
+            "options": dict(contender.options),
         }
         environment = {**os.environ, "PYTHONPATH": str(BENCH), **contender.environment}
         self._process = subprocess.Popen(

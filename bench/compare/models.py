@@ -44,7 +44,7 @@ def onnx_file(name: str, batch: int) -> Path:
     return _kept(one, f"b{batch}.onnx", lambda path: _with_batch(one, batch, path))
 
 
-def compiled_file(name: str, batch: int) -> Path:
+def compiled_file(name: str, batch: int, precision: str = "fp32") -> Path:
     """Give Quaver's compiled file, with its weights packed for this machine."""
     import quaver  # noqa: PLC0415 -- not needed where only peers run
     from quaver import _core  # noqa: PLC0415
@@ -53,9 +53,10 @@ def compiled_file(name: str, batch: int) -> Path:
     version = _digest(Path(str(_core.__file__)))
 
     def build(path: Path) -> None:
-        quaver.load(source, threads=1).save(path, packed=True)
+        quaver.load(source, threads=1, float_precision=precision).save(path, packed=True)
 
-    return _kept(source, f"{version}.quaver", build)
+    suffix = "" if precision == "fp32" else f".{precision}"
+    return _kept(source, f"{version}{suffix}.quaver", build)
 
 
 def tflite_file(name: str, batch: int) -> Path:

@@ -31,18 +31,18 @@ class Runtime(NamedTuple):
     """Its distribution on PyPI."""
     prepare: Callable[[], None]
     """Imports it."""
-    load: Callable[[Path, int], Loaded]
-    """From a file and a number of threads."""
+    load: Callable[..., Loaded]
+    """From a file, a number of threads, and the runtime's own options by name."""
 
 
 def _import_quaver() -> None:
     import quaver._core  # noqa: F401, PLC0415
 
 
-def _load_quaver(path: Path, threads: int) -> Loaded:
+def _load_quaver(path: Path, threads: int, float_precision: str = "fp32") -> Loaded:
     import quaver  # noqa: PLC0415
 
-    model = quaver.load(path, threads=threads, fallback=None)
+    model = quaver.load(path, threads=threads, fallback=None, float_precision=float_precision)
     names = [port.name for port in model.inputs]
 
     def run(inputs: Mapping[str, Array]) -> list[Array]:

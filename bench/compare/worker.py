@@ -1,8 +1,9 @@
 """One runtime with one model in a process of its own: ``python -m compare.worker``.
 
-Its first argument is JSON: runtime, path, threads, inputs (an .npz). It answers a line of JSON for
-each line of JSON on stdin, after one that says what loading took. So runtimes share no allocator,
-no pool of threads and no peak of memory, and wait asleep while another has its turn.
+Its first argument is JSON: runtime, path, threads, inputs (an .npz), options (of loading). It
+answers a line of JSON for each line of JSON on stdin, after one that says what loading took. So
+runtimes share no allocator, no pool of threads and no peak of memory, and wait asleep while another
+has its turn.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def main() -> None:
     start = clock()
     runtime.prepare()
     imported = clock()
-    run = runtime.load(Path(job["path"]), job["threads"]).run
+    run = runtime.load(Path(job["path"]), job["threads"], **job["options"]).run
     loaded = clock()
     outputs = run(inputs)
     facts = {
@@ -72,7 +73,7 @@ def _loads(runtime: Any, job: dict[str, Any], count: int) -> list[float]:
     times = []
     for _ in range(count):
         start = clock()
-        kept = runtime.load(Path(job["path"]), job["threads"])
+        kept = runtime.load(Path(job["path"]), job["threads"], **job["options"])
         times.append(1e3 * (clock() - start))
         del kept
     return times

@@ -8,6 +8,7 @@
 #include "base/aligned.h"
 #include "isa/cpu.h"
 #include "kernels/depthwise/depthwise_u8.h"
+#include "kernels/gemm/gemm_bf16.h"
 #include "kernels/gemm/gemm_f32.h"
 #include "kernels/gemm/gemm_u8.h"
 #include "native/clock.h"
@@ -45,18 +46,27 @@ double run_gemm_u8(const GemmU8Kernel& kernel, Shape s) {
   return seconds_of([&] { kernel.run(args); }, kSeconds);
 }
 
-double run_gemm_f32(const GemmF32Kernel& kernel, Shape s) {
-  const auto a = random_numbers<float>(s.m * s.k, -8, 8);
-  const auto w = random_numbers<float>(s.n * s.k, -8, 8);
+// fp32 or bf16; the values' bits do not matter.
+template <class Element, class Kernel>
+double run_gemm_float(const Kernel& kernel, Shape s, std::size_t packed_count) {
+  const auto a = random_numbers<Element>(s.m * s.k, 0, 8), w = random_numbers<Element>(packed_count, 0, 8);
   const std::vector<float> bias(align_up(s.n, kPanel));
-  AlignedBuffer packed(packed_count_f32(s.n, 1, s.k) * sizeof(float)), c(s.m * s.n * sizeof(float));
-  pack_gemm_f32(s.n, 1, s.k, w.data(), packed.as<float>());
-  GemmF32Args args;
+  AlignedBuffer packed(packed_count * sizeof(Element)), c(s.m * s.n * sizeof(float));
+  std::copy(w.begin(), w.end(), packed.as<Element>());
+  GemmFloatArgs<Element> args;
   args.m = s.m, args.n = s.n, args.k = s.k;
-  args.a = a.data(), args.a_stride = s.k * sizeof(float);
-  args.w = packed.as<float>(), args.bias = bias.data();
+  args.a = a.data(), args.a_stride = s.k * sizeof(Element);
+  args.w = packed.as<Element>(), args.bias = bias.data();
   args.c = c.as<float>(), args.c_stride = s.n * sizeof(float);
   return seconds_of([&] { kernel.run(args); }, kSeconds);
+}
+
+double run_gemm_f32(const GemmF32Kernel& kernel, Shape s) {
+  return run_gemm_float<float>(kernel, s, packed_count_f32(s.n, 1, s.k));
+}
+
+double run_gemm_bf16(const GemmBf16Kernel& kernel, Shape s) {
+  return run_gemm_float<std::uint16_t>(kernel, s, packed_count_bf16(s.n, 1, s.k));
 }
 
 // The columns of one row of a square image, of which each pixel sees those right of and the `seen` rows below it; past
@@ -123,6 +133,7 @@ std::vector<Benchmark> benchmarks() {
   std::vector<Benchmark> all;
   add(all, "gemm_u8", gemm_u8_kernels(), run_gemm_u8);
   add(all, "gemm_f32", gemm_f32_kernels(), run_gemm_f32);
+  add(all, "gemm_bf16", gemm_bf16_kernels(), run_gemm_bf16);
   add(all, "depthwise_u8", depthwise_u8_kernels(), run_depthwise_u8);
   return all;
 }

@@ -167,22 +167,24 @@ PlanRecord inspect(const PyModel& self, const std::optional<std::vector<py::iter
   return record_of(shapes ? *self.model().plan(given) : *self.model().plan(), self.model().isa());
 }
 
-LoadOptions options_of(unsigned threads, std::optional<std::string> isa) { return {threads, std::move(isa)}; }
+LoadOptions options_of(unsigned threads, std::optional<std::string> isa, const std::string& precision) {
+  return {threads, std::move(isa), float_precision_of(precision)};
+}
 
-PyModel from_graph(const Graph& graph, unsigned threads, std::optional<std::string> isa) {
+PyModel from_graph(const Graph& graph, unsigned threads, std::optional<std::string> isa, const std::string& precision) {
   std::shared_ptr<Model> model;
   {
     const Release released;
-    model = Model::from_graph(graph, options_of(threads, std::move(isa)));
+    model = Model::from_graph(graph, options_of(threads, std::move(isa), precision));
   }
   return PyModel(std::move(model));
 }
 
-PyModel open(const std::string& path, unsigned threads, std::optional<std::string> isa) {
+PyModel open(const std::string& path, unsigned threads, std::optional<std::string> isa, const std::string& precision) {
   std::shared_ptr<Model> model;
   {
     const Release released;
-    model = Model::open(path, options_of(threads, std::move(isa)));
+    model = Model::open(path, options_of(threads, std::move(isa), precision));
   }
   return PyModel(std::move(model));
 }
@@ -199,12 +201,13 @@ py::bytes to_bytes(const std::vector<std::byte>& bytes) {
   return py::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }
 
-PyModel open_bytes(const py::buffer& data, unsigned threads, std::optional<std::string> isa, bool background) {
+PyModel open_bytes(const py::buffer& data, unsigned threads, std::optional<std::string> isa,
+                   const std::string& precision, bool background) {
   std::shared_ptr<Model> model;
   const py::buffer_info bytes = data.request();
   {
     const Release released;
-    const LoadOptions options = options_of(threads, std::move(isa));
+    const LoadOptions options = options_of(threads, std::move(isa), precision);
     perhaps_in_background(background, [&] { model = Model::open(copy_of(bytes), options); });
   }
   return PyModel(std::move(model));
@@ -260,15 +263,18 @@ void bind_model(py::module_& module) {
   bind_port(module);
   const auto threads = py::arg("threads") = 0;
   const auto isa = py::arg("isa") = py::none();
+  const auto precision = py::arg("float_precision") = "fp32";
   py::class_<PyModel>(module, "Model", "A loaded model; safe to use from many threads at once.")
-      .def_static("from_graph", &from_graph, py::arg("graph"), threads, isa)
-      .def_static("open", &open, py::arg("path"), threads, isa)
-      .def_static("open_bytes", &open_bytes, py::arg("data"), threads, isa, py::arg("background") = false)
+      .def_static("from_graph", &from_graph, py::arg("graph"), threads, isa, precision)
+      .def_static("open", &open, py::arg("path"), threads, isa, precision)
+      .def_static("open_bytes", &open_bytes, py::arg("data"), threads, isa, precision, py::arg("background") = false)
       .def_property_readonly("inputs", [](const PyModel& self) { return self.model().inputs(); })
       .def_property_readonly("outputs", [](const PyModel& self) { return self.model().outputs(); })
       .def_property_readonly("isa", [](const PyModel& self) { return name_of(best(self.model().isa())); })
       .def_property_readonly("threads", [](const PyModel& self) { return self.model().threads(); })
       .def_property_readonly("memory", [](const PyModel& self) { return self.model().memory(); })
+      .def_property_readonly("float_precision",
+                             [](const PyModel& self) { return name_of(self.model().float_precision()); })
       .def("run", &run, py::arg("arrays"))
       .def(
           "answer",

@@ -12,6 +12,7 @@ LoadOptions options_of(const quaver_options* given) {
   if (!given) return options;
   options.threads = given->threads;
   if (given->isa) options.isa = given->isa;
+  if (given->float_precision) options.float_precision = float_precision_of(given->float_precision);
   return options;
 }
 

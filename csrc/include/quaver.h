@@ -68,6 +68,9 @@ typedef struct quaver_tensor_info {
 typedef struct quaver_options {
   uint32_t threads; /* 0: as many as this process may use */
   const char* isa;  /* NULL: the environment's QUAVER_ISA, else the best this CPU has */
+  /* "bf16": products of floats take bf16 operands and sum in fp32, faster on CPUs with AVX-512 BF16. It changes
+   * results. NULL or "fp32": all in fp32. */
+  const char* float_precision;
 } quaver_options;
 
 /* A caller-owned dense buffer in row-major order, of any alignment. */

@@ -46,11 +46,12 @@ IsaSet detect() {
   const auto add = [&](Isa isa) { set.bits |= 1U << static_cast<int>(isa); };
   if (!ymm || !all(one.c, bit_FMA | bit_F16C | bit_AVX) || !all(seven.b, bit_AVX2)) return set;
   add(Isa::avx2);
-  constexpr unsigned kAvxVnni = 1U << 4;
+  constexpr unsigned kAvxVnni = 1U << 4, kAvx512Bf16 = 1U << 5;
   if (all(seven_one.a, kAvxVnni)) add(Isa::avxvnni);
   if (zmm && all(seven.b, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL) && all(seven.c, bit_AVX512VNNI)) {
     add(Isa::avx512vnni);
     if (all(seven.c, bit_AVX512VBMI)) add(Isa::avx512vbmi);
+    if (set.has(Isa::avx512vbmi) && all(seven_one.a, kAvx512Bf16)) add(Isa::avx512bf16);
   }
   return set;
 }

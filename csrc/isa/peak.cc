@@ -60,6 +60,8 @@ QUAVER_PEAK_LOOP(u8_avxvnni, "avx2,avxvnni", __m256i, _mm256_setzero_si256, _mm2
 QUAVER_PEAK_LOOP(u8_avx512vnni, "avx512f,avx512vnni", __m512i, _mm512_setzero_si512, _mm512_dpbusd_epi32(acc[i], a, b))
 QUAVER_PEAK_LOOP(f32_avx2, "avx2,fma", __m256, _mm256_setzero_ps, _mm256_fmadd_ps(a, b, acc[i]))
 QUAVER_PEAK_LOOP(f32_avx512, "avx512f", __m512, _mm512_setzero_ps, _mm512_fmadd_ps(a, b, acc[i]))
+QUAVER_PEAK_LOOP(bf16_avx512, "avx512f,avx512bf16", __m512, _mm512_setzero_ps,
+                 _mm512_dpbf16_ps(acc[i], reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b)))
 
 #endif
 
@@ -69,7 +71,8 @@ double measure_u8(Isa isa) {
     case Isa::avx2: return 12.0 * kSteps * 16 * best_rate(&u8_avx2);
     case Isa::avxvnni: return 12.0 * kSteps * 32 * best_rate(&u8_avxvnni);
     case Isa::avx512vnni:
-    case Isa::avx512vbmi: return 12.0 * kSteps * 64 * best_rate(&u8_avx512vnni);
+    case Isa::avx512vbmi:
+    case Isa::avx512bf16: return 12.0 * kSteps * 64 * best_rate(&u8_avx512vnni);
 #endif
     default: return 0;
   }
@@ -82,6 +85,7 @@ double measure_f32(Isa isa) {
     case Isa::avxvnni: return 12.0 * kSteps * 8 * best_rate(&f32_avx2);
     case Isa::avx512vnni:
     case Isa::avx512vbmi: return 12.0 * kSteps * 16 * best_rate(&f32_avx512);
+    case Isa::avx512bf16: return 12.0 * kSteps * 32 * best_rate(&bf16_avx512);
 #endif
     default: return 0;
   }

@@ -30,8 +30,8 @@ constexpr std::size_t kMaxPlans = 16;
 // A plan with the executions that its runs take turns on.
 class PooledPlan final : public Plan {
  public:
-  PooledPlan(Graph graph, IsaSet isa, std::shared_ptr<PackCache> cache, unsigned workers)
-      : Plan(std::move(graph), isa, std::move(cache)), workers_(workers) {
+  PooledPlan(Graph graph, IsaSet isa, std::shared_ptr<PackCache> cache, FloatPrecision precision, unsigned workers)
+      : Plan(std::move(graph), isa, std::move(cache), precision), workers_(workers) {
     idle_.reserve(64);
     idle_.push_back(std::make_unique<Execution>(*this, workers_));
   }
@@ -137,7 +137,7 @@ struct Model::State {
     bool same = all_static(graph);
     for (std::size_t i = 0; i < shapes.size(); ++i) same = same && graph.value(graph.inputs[i]).shape == shapes[i];
     if (!same) specialize(special, {shapes.begin(), shapes.end()}, make_evaluator());
-    return std::make_shared<const PooledPlan>(std::move(special), isa, cache, threads);
+    return std::make_shared<const PooledPlan>(std::move(special), isa, cache, options.float_precision, threads);
   }
 };
 
@@ -224,6 +224,7 @@ const std::vector<Port>& Model::inputs() const { return state_->inputs; }
 const std::vector<Port>& Model::outputs() const { return state_->outputs; }
 IsaSet Model::isa() const { return state_->isa; }
 unsigned Model::threads() const { return state_->threads; }
+FloatPrecision Model::float_precision() const { return state_->options.float_precision; }
 
 std::size_t Model::memory() const {
   std::size_t bytes = 0;

@@ -23,6 +23,7 @@ struct Port {
 struct LoadOptions {
   unsigned threads = 0;  // 0: available_threads()
   std::optional<std::string> isa;
+  FloatPrecision float_precision = FloatPrecision::fp32;
 };
 
 class Model {
@@ -52,6 +53,7 @@ class Model {
   unsigned threads() const;
   // Bytes: the constants, also where other models share them, what was packed of them, and the arenas of idle runs.
   std::size_t memory() const;
+  FloatPrecision float_precision() const;
 
   // The plan for these input shapes: made on first use, kept with the few most recently used.
   // Throws Error(invalid_input) naming input, expected and given shape where they don't fit the model.

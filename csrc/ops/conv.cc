@@ -2,6 +2,7 @@
 // else: a product whose rows are found through a table of offsets, so that no patch is ever copied.
 #include "ops/conv_patches.h"
 #include "ops/conv_weights.h"
+#include "ops/conv_window_rows.h"
 #include "ops/depthwise.h"
 
 namespace quaver {
@@ -48,7 +49,10 @@ std::unique_ptr<Step> lower_Conv(LowerContext& context) {
   if (quantized) {
     if (auto step = lower_conv_patches(context, geometry)) return step;
   }
-  return quantized ? lower<U8Gemm>(context, geometry) : lower<F32Gemm>(context, geometry);
+  if (quantized) return lower<U8Gemm>(context, geometry);
+  if (!context.bf16()) return lower<F32Gemm>(context, geometry);
+  if (auto step = lower_conv_window_rows(context, in_bf16(geometry))) return step;
+  return lower<Bf16Gemm>(context, in_bf16(geometry));
 }
 
 }  // namespace quaver

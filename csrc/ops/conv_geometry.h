@@ -25,6 +25,12 @@ struct ConvGeometry {
   std::int32_t offset(std::int64_t y, std::int64_t x) const;
 };
 
+// The same convolution of an input in bf16.
+inline ConvGeometry in_bf16(ConvGeometry geometry) {
+  geometry.element = sizeof(std::uint16_t);
+  return geometry;
+}
+
 // Of a Conv, ConvInteger (`transposed` false) or ConvTranspose node: x [N,H,W,C], w [O,KH,KW,C/group].
 ConvGeometry conv_geometry(const LowerContext& context, bool transposed);
 

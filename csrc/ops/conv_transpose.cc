@@ -84,7 +84,7 @@ struct TapColumns {
     bias.resize(pad_to_panel(width));
     if (!step.scale.empty()) scale.resize(bias.size());
     const void* source = context.input(1).data->data();
-    const std::string kind = text(layout_name<Family>(), "taps ", first, "+", count) +
+    const std::string kind = text(Family::kLayout, "taps ", first, "+", count) +
                              kind_of_planes(source, std::vector{plane}, g.o * g.taps() * g.depth());
     w = context.cache.get(source, kind, Family::packed_bytes(width, 1, g.depth()), [&](void* out) {
       std::vector<typename Family::Weight> rows;
@@ -186,7 +186,8 @@ std::unique_ptr<Step> lower(LowerContext& context, const ConvGeometry& g) {
 
 std::unique_ptr<Step> lower_ConvTranspose(LowerContext& context) {
   const ConvGeometry geometry = conv_geometry(context, true);
-  return is_quantized(context) ? lower<U8Gemm>(context, geometry) : lower<F32Gemm>(context, geometry);
+  if (is_quantized(context)) return lower<U8Gemm>(context, geometry);
+  return context.bf16() ? lower<Bf16Gemm>(context, in_bf16(geometry)) : lower<F32Gemm>(context, geometry);
 }
 
 }  // namespace quaver

@@ -49,16 +49,21 @@ std::vector<const std::int8_t*> prepare(const LowerContext& context, const ConvG
   return weights.planes;
 }
 
-std::vector<const float*> prepare(const LowerContext& context, const ConvGeometry& g, GemmStep<F32Gemm>& step,
+template <class Family>
+std::vector<const float*> prepare(const LowerContext& context, const ConvGeometry& g, GemmStep<Family>& step,
                                   WeightPlanes&) {
   set_values(context, g, step);
   step.bias.assign(g.group * pad_to_panel(g.width()), 0.0F);
   if (context.has_input(2)) step.bias = pad_groups<float>(context.constant<float>(2), g.group, g.width());
-  step.pad.assign(g.depth(), 0.0F);
+  step.pad.assign(g.depth(), 0);
   set_epilogue_f32(context, step.args);
-  step.kernel = &kernels::pick_gemm_f32(context.isa, g.pixels(), g.width(), g.depth());
+  step.kernel = &Family::pick(context.isa, g.pixels(), g.width(), g.depth());
   return {context.constant<float>(1).data()};
 }
+
+template std::vector<const float*> prepare(const LowerContext&, const ConvGeometry&, GemmStep<F32Gemm>&, WeightPlanes&);
+template std::vector<const float*> prepare(const LowerContext&, const ConvGeometry&, GemmStep<Bf16Gemm>&,
+                                           WeightPlanes&);
 
 std::vector<std::int32_t> integer_zero_points(const LowerContext& context, std::size_t i) {
   if (!context.has_input(i)) return {0};

@@ -32,18 +32,12 @@ void write_rows(const std::vector<const typename Family::Weight*>& planes, std::
   Family::pack(n, walked, depth, rows.data(), out);
 }
 
-// A layout's name, with which the kind of every block in it begins.
-template <class Family>
-constexpr const char* layout_name() {
-  return sizeof(typename Family::Weight) == 1 ? "n16k4 " : "f32n16 ";
-}
-
-// As write_rows, by way of the cache.
+// As write_rows, by way of the cache. The layout's name begins the kind of every block in it.
 template <class Family>
 PackedBlock pack_rows(PackCache& cache, PackCache::Source source,
                       const std::vector<const typename Family::Weight*>& planes, std::size_t all_taps,
                       std::size_t depth, std::size_t first, std::size_t n, const Taps& taps) {
-  std::string kind = text(layout_name<Family>(), depth, " ", first, "+", n, ":");
+  std::string kind = text(Family::kLayout, depth, " ", first, "+", n, ":");
   for (const std::size_t tap : taps) kind += text(" ", tap);
   kind += kind_of_planes(source, planes, (first + n) * all_taps * depth);
   return cache.get(source, kind, Family::packed_bytes(n, taps.size() * planes.size(), depth),
@@ -73,8 +67,13 @@ std::vector<float> requantize_scales(const WeightPlanes& weights, float scale_x,
 // Returns the planes to pack; `weights` keeps them alive.
 std::vector<const std::int8_t*> prepare(const LowerContext& context, const ConvGeometry& geometry,
                                         GemmStep<U8Gemm>& step, WeightPlanes& weights);
-std::vector<const float*> prepare(const LowerContext& context, const ConvGeometry& geometry, GemmStep<F32Gemm>& step,
+template <class Family>
+std::vector<const float*> prepare(const LowerContext& context, const ConvGeometry& geometry, GemmStep<Family>& step,
                                   WeightPlanes& weights);
+extern template std::vector<const float*> prepare(const LowerContext&, const ConvGeometry&, GemmStep<F32Gemm>&,
+                                                  WeightPlanes&);
+extern template std::vector<const float*> prepare(const LowerContext&, const ConvGeometry&, GemmStep<Bf16Gemm>&,
+                                                  WeightPlanes&);
 
 // For ConvInteger and MatMulInteger, whose inputs 2 and 3 are the zero points of activations and weights (0 where left
 // out): the planes of w − zero, and the step's bias for a zero point of x that is constant or known only at run time.

@@ -9,6 +9,7 @@
 #include "kernels/elementwise/binary.h"
 #include "kernels/elementwise/table.h"
 #include "kernels/elementwise/unary.h"
+#include "kernels/gemm/gemm_bf16.h"
 #include "kernels/gemm/gemm_f32.h"
 #include "kernels/gemm/gemm_u8.h"
 #include "kernels/move/transpose.h"
@@ -56,12 +57,12 @@ std::vector<Row> rows_of(const Lists&... lists) {
 }
 
 const std::vector<Row>& all_rows() {
-  static const std::vector<Row> rows =
-      rows_of(gemm_u8_kernels(), gemm_f32_kernels(), depthwise_u8_kernels(), depthwise_f32_kernels(),
-              binary_f32_kernels(), binary_u8_kernels(), prelu_u8_kernels(), unary_f32_kernels(), table_kernels(),
-              transpose_kernels(), pool_kernels(), quantize_kernels(), dequantize_kernels(), range_kernels(),
-              reduce_kernels(), resize_kernels(), softmax_kernels(), attention_kernels(), layer_norm_kernels(),
-              nibble_kernels(), tree_kernels<float>(), tree_kernels<double>());
+  static const std::vector<Row> rows = rows_of(
+      gemm_u8_kernels(), gemm_f32_kernels(), gemm_bf16_kernels(), depthwise_u8_kernels(), depthwise_f32_kernels(),
+      binary_f32_kernels(), binary_u8_kernels(), prelu_u8_kernels(), unary_f32_kernels(), table_kernels(),
+      transpose_kernels(), pool_kernels(), quantize_kernels(), dequantize_kernels(), range_kernels(), reduce_kernels(),
+      resize_kernels(), softmax_kernels(), attention_kernels(), layer_norm_kernels(), nibble_kernels(),
+      tree_kernels<float>(), tree_kernels<double>());
   return rows;
 }
 

@@ -8,10 +8,13 @@
 #include <type_traits>
 #include <vector>
 
+#include "kernels/gemm/gemm_bf16.h"
 #include "kernels/gemm/gemm_f32.h"
 #include "kernels/gemm/gemm_u8.h"
+#include "kernels/gemm/pack_kn.h"
 #include "ops/op.h"
 #include "ops/pack_cache.h"
+#include "ops/rounded_rows.h"
 #include "ops/table_tail.h"
 
 namespace quaver {
@@ -20,8 +23,11 @@ struct U8Gemm {
   using Args = kernels::GemmU8Args;
   using Kernel = kernels::GemmU8Kernel;
   using Element = std::uint8_t;
+  using Output = std::uint8_t;
   using Weight = std::int8_t;
+  using Packed = std::int8_t;
   using Bias = std::int32_t;
+  static constexpr const char* kLayout = "n16k4 ";
   static std::size_t packed_bytes(std::size_t n, std::size_t taps, std::size_t k) {
     return kernels::packed_size({}, n, taps, k);
   }
@@ -34,14 +40,45 @@ struct F32Gemm {
   using Args = kernels::GemmF32Args;
   using Kernel = kernels::GemmF32Kernel;
   using Element = float;
+  using Output = float;
   using Weight = float;
+  using Packed = float;
   using Bias = float;
+  static constexpr const char* kLayout = "f32n16 ";
   static std::size_t packed_bytes(std::size_t n, std::size_t taps, std::size_t k) {
     return kernels::packed_count_f32(n, taps, k) * sizeof(float);
   }
   static void pack(std::size_t n, std::size_t taps, std::size_t k, const Weight* w, void* out) {
     kernels::pack_gemm_f32(n, taps, k, w, static_cast<float*>(out));
   }
+  static void pack_kn(std::size_t n, std::size_t k, const float* b, std::size_t stride, float* out) {
+    kernels::pack_gemm_f32_kn(n, k, b, stride, out);
+  }
+  static const Kernel& pick(IsaSet isa, std::size_t m, std::size_t n, std::size_t k) {
+    return kernels::pick_gemm_f32(isa, m, n, k);
+  }
+};
+
+// fp32 in memory on both sides; a unit rounds the rows that it reads (RoundedRows).
+struct Bf16Gemm {
+  using Args = kernels::GemmBf16Args;
+  using Kernel = kernels::GemmBf16Kernel;
+  using Element = std::uint16_t;
+  using Output = float;
+  using Weight = float;
+  using Packed = std::uint16_t;
+  using Bias = float;
+  static constexpr const char* kLayout = "bf16n16k2 ";
+  static std::size_t packed_bytes(std::size_t n, std::size_t taps, std::size_t k) {
+    return kernels::packed_count_bf16(n, taps, k) * sizeof(Packed);
+  }
+  static void pack(std::size_t n, std::size_t taps, std::size_t k, const Weight* w, void* out) {
+    kernels::pack_gemm_bf16(n, taps, k, w, static_cast<Packed*>(out));
+  }
+  static void pack_kn(std::size_t n, std::size_t k, const float* b, std::size_t stride, Packed* out) {
+    kernels::pack_gemm_bf16_kn(n, k, b, stride, out);
+  }
+  static const Kernel& pick(IsaSet isa, std::size_t, std::size_t, std::size_t) { return kernels::pick_gemm_bf16(isa); }
 };
 
 inline constexpr std::size_t kPanel = 16;  // columns of a packed panel, in both layouts
@@ -72,7 +109,7 @@ class GemmStep final : public Step {
   std::vector<float> scale;                 // likewise; empty in fp32
   std::vector<Element> pad;
   std::size_t images = 1, x_image = 0, y_image = 0;  // bytes between images
-  std::size_t y_element = sizeof(Element);           // bytes of an output element
+  std::size_t y_element = sizeof(typename Family::Output);
   ValueId x = kNone, y = kNone, residual = kNone;
   // The input's zero point where it is computed at run time (u8): subtracted with `sums`, the weights' column sums.
   ValueId x_zero = kNone;
@@ -96,6 +133,7 @@ class GemmStep final : public Step {
     if constexpr (requires { args.scale; }) args.scale = scale.data();
     for (std::size_t p = 0; p < parts.size(); ++p) cut(p);
     units = cuts_.size();
+    if constexpr (kRounds) round_rows();
     info.kernel = kernel->name;
     info.isa = kernel->isa;
     if (x_zero != kNone || x_scale != kNone) {
@@ -114,14 +152,8 @@ class GemmStep final : public Step {
       call.m = cut.rows;
       call.n = cut.columns;
       call.taps = part.taps;
-      const std::byte* input = context.as<std::byte>(x) + cut.image * x_image + part.x_begin;
-      if (part.offsets == GemmPart::kDirect) {
-        input += cut.row * args.a_stride;
-      } else {
-        call.offsets = offsets.data() + part.offsets + cut.row * part.taps;
-      }
-      call.a = reinterpret_cast<const Element*>(input);
-      call.w = reinterpret_cast<const typename Family::Weight*>(
+      find_rows(call, context, u);
+      call.w = reinterpret_cast<const typename Family::Packed*>(
           part.w->data() + Family::packed_bytes(kPanel, part.taps, args.k) * (cut.column / kPanel));
       call.bias += part.channel + cut.column;
       if constexpr (requires { call.scale; }) {
@@ -131,7 +163,7 @@ class GemmStep final : public Step {
       call.c = reinterpret_cast<decltype(call.c)>(context.as<std::byte>(y) + place);
       call.c_stride = part.y_stride;
       if (residual != kNone) {
-        call.r = reinterpret_cast<const Element*>(context.as<std::byte>(residual) + place);
+        call.r = reinterpret_cast<decltype(call.r)>(context.as<std::byte>(residual) + place);
         call.r_stride = part.y_stride;
       }
       kernel->run(call);
@@ -141,6 +173,65 @@ class GemmStep final : public Step {
   }
 
  private:
+  static constexpr bool kRounds = std::is_same_v<Family, Bf16Gemm>;
+
+  struct Cut {
+    std::uint32_t part, image, row, rows, column, columns;
+  };
+
+  // Where unit `u` finds its rows.
+  void find_rows(Args& call, const RunContext& context, std::size_t u) const {
+    const Cut& cut = cuts_[u];
+    const GemmPart& part = parts[cut.part];
+    const std::byte* image = context.as<std::byte>(x) + cut.image * x_image * (kRounds ? 2 : 1);
+    if constexpr (kRounds) {
+      if (part.taps == 1 && part.offsets != GemmPart::kDirect) return gather_rows(call, context, cut, image);
+      image = rounded_.run(u, kernel->round, image, context.scratch);
+    }
+    const std::byte* input = image + part.x_begin;
+    if (part.offsets == GemmPart::kDirect) {
+      input += cut.row * args.a_stride;
+    } else {
+      call.offsets = offsets.data() + part.offsets + cut.row * part.taps;
+    }
+    call.a = reinterpret_cast<const Element*>(input);
+  }
+
+  // Rows of one tap, between which others lie: one after the other in the scratch.
+  void gather_rows(Args& call, const RunContext& context, const Cut& cut, const std::byte* image) const {
+    const GemmPart& part = parts[cut.part];
+    auto* to = reinterpret_cast<Element*>(context.scratch);
+    call.a = to;
+    call.a_stride = args.k * sizeof(Element);
+    for (std::size_t row = cut.row; row < cut.row + cut.rows; ++row, to += args.k) {
+      const std::int32_t offset = offsets[part.offsets + row];
+      if (offset == kernels::kPad) {
+        std::copy_n(pad.data(), args.k, to);
+      } else {
+        const std::size_t at = 2 * (part.x_begin + static_cast<std::size_t>(offset));
+        kernel->round(reinterpret_cast<const float*>(image + at), args.k, to);
+      }
+    }
+  }
+
+  // What each unit reads of the input, whose elements take twice the bytes that offsets and strides count.
+  void round_rows() {
+    const std::size_t bytes = args.k * sizeof(Element);
+    for (const Cut& cut : cuts_) {
+      const GemmPart& part = parts[cut.part];
+      const std::size_t row = part.x_begin + cut.row * args.a_stride;
+      if (part.offsets == GemmPart::kDirect) {
+        rounded_.add(row, row + (cut.rows - 1) * args.a_stride + bytes);
+      } else if (part.taps == 1) {
+        rounded_.add(0, cut.rows * bytes);
+      } else {
+        const auto walked = std::span(offsets).subspan(part.offsets + cut.row * part.taps, cut.rows * part.taps);
+        rounded_.add(walked, part.x_begin, bytes);
+      }
+    }
+    scratch = rounded_.scratch();
+  }
+
   // `args`, with bias, padding and scales for a zero point and a scale that are only known now.
   Args at_run_time(const RunContext& context, [[maybe_unused]] bool& shift_late) const {
     Args now = args;
@@ -174,10 +265,6 @@ class GemmStep final : public Step {
     return true;
   }
 
-  struct Cut {
-    std::uint32_t part, image, row, rows, column, columns;
-  };
-
   void add_shift(const RunContext& context, const Cut& cut, std::size_t place, std::size_t stride) const {
     for (std::size_t row = 0; row < cut.rows; ++row) {
       auto* c = reinterpret_cast<float*>(context.as<std::byte>(y) + place + row * stride);
@@ -190,8 +277,10 @@ class GemmStep final : public Step {
   void cut(std::size_t index) {
     constexpr std::size_t kWeightBytes = 256 << 10, kRows = 64, kColumns = 64, kEnough = 4;
     const GemmPart& part = parts[index];
-    const std::size_t rows = std::max(kRows / kernel->mr, std::size_t{1}) * kernel->mr;
-    const std::size_t column_bytes = part.taps * args.k * sizeof(typename Family::Weight);
+    // Rows of windows overlap: the more a unit has of them, the less is rounded twice.
+    const std::size_t most = kRounds && part.taps > 1 ? std::clamp(part.m / kEnough, kRows, 4 * kRows) : kRows;
+    const std::size_t rows = std::max(most / kernel->mr, std::size_t{1}) * kernel->mr;
+    const std::size_t column_bytes = part.taps * args.k * sizeof(typename Family::Packed);
     const auto round = [&](std::size_t n) { return (n + kernel->nr - 1) / kernel->nr * kernel->nr; };
     std::size_t columns = std::min(round(std::max(kWeightBytes / column_bytes, kColumns)), round(part.n));
     const std::size_t row_units = images * ((part.m + rows - 1) / rows) * parts.size();
@@ -208,6 +297,7 @@ class GemmStep final : public Step {
   }
 
   std::vector<Cut> cuts_;
+  RoundedRows rounded_;
   TableTail tail_;
 };
 

@@ -78,7 +78,7 @@ void add_part(const LowerContext& context, GemmStep<Family>& step, const MatMulS
   part.n = shape.n;
   part.taps = taps;
   part.y_stride = shape.n * step.y_element;
-  std::string kind = text(layout_name<Family>(), "kn ", shape.k, "x", shape.n);
+  std::string kind = text(Family::kLayout, "kn ", shape.k, "x", shape.n);
   if (!planes.empty()) kind += kind_of_planes(source, planes, shape.n * shape.k);
   part.w = context.cache.get(source, kind, Family::packed_bytes(shape.n, taps, shape.k), [&](void* out) {
     const auto walked = planes.empty() ? std::vector<const Weight*>{columns.as<Weight>()} : planes;
@@ -105,14 +105,15 @@ std::vector<T> spread(std::span<const T> bias, std::size_t n) {
   return out;
 }
 
-std::unique_ptr<Step> lower_f32(LowerContext& context, const MatMulShape& shape) {
-  auto step = std::make_unique<GemmStep<F32Gemm>>();
+template <class Family>
+std::unique_ptr<Step> lower_float(LowerContext& context, const MatMulShape& shape) {
+  auto step = std::make_unique<GemmStep<Family>>();
   Columns columns(context, shape);
   step->bias = spread<float>(bias_of<float>(context), shape.n);
   set_epilogue_f32(context, step->args);
   if (context.has_input(kResidual)) step->residual = context.in(kResidual);
-  step->kernel = &kernels::pick_gemm_f32(context.isa, shape.m * shape.a.size(), shape.n, shape.k);
-  add_part<F32Gemm>(context, *step, shape, columns, {});
+  step->kernel = &Family::pick(context.isa, shape.m * shape.a.size(), shape.n, shape.k);
+  add_part<Family>(context, *step, shape, columns, {});
   step->finish();
   return step;
 }
@@ -139,7 +140,8 @@ std::unique_ptr<Step> lower_MatMul(LowerContext& context) {
   const MatMulShape shape = matmul_shape(context);
   const bool quantized = is_quantized(context);
   if (!context.input(1).constant() || !shape.shared_b) return lower_matmul_dynamic(context, shape);
-  return quantized ? lower_u8(context, shape) : lower_f32(context, shape);
+  if (quantized) return lower_u8(context, shape);
+  return context.bf16() ? lower_float<Bf16Gemm>(context, shape) : lower_float<F32Gemm>(context, shape);
 }
 
 std::unique_ptr<Step> lower_MatMulInteger(LowerContext& context) {

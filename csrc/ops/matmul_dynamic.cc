@@ -24,32 +24,39 @@ class Carver {
   std::size_t used_ = 0;
 };
 
-// A unit is one batch.
-class F32Step final : public Step {
+// A unit is one batch. Family: F32Gemm or Bf16Gemm.
+template <class Family>
+class FloatStep final : public Step {
  public:
-  F32Step(LowerContext& context, const MatMulShape& shape) : shape_(shape) {
-    kernel_ = &kernels::pick_gemm_f32(context.isa, shape.m, shape.n, shape.k);
+  FloatStep(LowerContext& context, const MatMulShape& shape) : shape_(shape) {
+    kernel_ = &Family::pick(context.isa, shape.m, shape.n, shape.k);
     set_epilogue_f32(context, args_);
     bias_.assign(pad_to_panel(shape.n), 0.0F);
     if (context.has_input(2)) std::ranges::copy(context.constant<float>(2), bias_.begin());
     a_ = context.in(0), b_ = context.in(1), y_ = context.out();
     if (context.has_input(kResidual)) r_ = context.in(kResidual);
     args_.m = shape.m, args_.n = shape.n, args_.k = shape.k;
-    args_.a_stride = shape.k * sizeof(float);
+    args_.a_stride = shape.k * sizeof(Element);
     args_.c_stride = args_.r_stride = shape.n * sizeof(float);
     args_.bias = bias_.data();
     units = shape.a.size();
-    scratch = kernels::packed_count_f32(shape.n, 1, shape.k) * sizeof(float);
+    scratch = Scratch(nullptr, shape).bytes;
     info = {kernel_->name, kernel_->isa, std::int64_t(units * shape.m * shape.n * shape.k)};
   }
 
   void run(const RunContext& context, std::size_t first, std::size_t last) const override {
     for (std::size_t batch = first; batch < last; ++batch) {
-      auto* packed = reinterpret_cast<float*>(context.scratch);
-      kernels::pack_gemm_f32_kn(shape_.n, shape_.k, context.as<float>(b_) + shape_.b[batch], shape_.n, packed);
-      kernels::GemmF32Args call = args_;
-      call.a = context.as<float>(a_) + shape_.a[batch];
-      call.w = packed;
+      const Scratch scratch(context.scratch, shape_);
+      Family::pack_kn(shape_.n, shape_.k, context.as<float>(b_) + shape_.b[batch], shape_.n, scratch.packed);
+      typename Family::Args call = args_;
+      const float* a = context.as<float>(a_) + shape_.a[batch];
+      if constexpr (kRounds) {
+        kernel_->round(a, shape_.m * shape_.k, scratch.rounded);
+        call.a = scratch.rounded;
+      } else {
+        call.a = a;
+      }
+      call.w = scratch.packed;
       const std::size_t place = batch * shape_.m * shape_.n;
       call.c = context.as<float>(y_) + place;
       if (r_ != kNone) call.r = context.as<float>(r_) + place;
@@ -58,9 +65,23 @@ class F32Step final : public Step {
   }
 
  private:
+  using Element = typename Family::Element;
+  static constexpr bool kRounds = !std::is_same_v<Element, float>;
+
+  struct Scratch {
+    Scratch(std::byte* base, const MatMulShape& shape) {
+      Carver carver(base);
+      packed = carver.take<Element>(Family::packed_bytes(shape.n, 1, shape.k) / sizeof(Element));
+      rounded = carver.take<Element>(kRounds ? shape.m * shape.k : 0);
+      bytes = carver.used();
+    }
+    Element *packed, *rounded;
+    std::size_t bytes;
+  };
+
   MatMulShape shape_;
-  const kernels::GemmF32Kernel* kernel_;
-  kernels::GemmF32Args args_;
+  const typename Family::Kernel* kernel_;
+  typename Family::Args args_;
   std::vector<float> bias_;
   ValueId a_, b_, y_, r_ = kNone;
 };
@@ -168,7 +189,10 @@ class U8Step final : public Step {
 }  // namespace
 
 std::unique_ptr<Step> lower_matmul_dynamic(LowerContext& context, const MatMulShape& shape) {
-  if (context.input(0).dtype == DType::f32) return std::make_unique<F32Step>(context, shape);
+  if (context.input(0).dtype == DType::f32) {
+    if (context.bf16()) return std::make_unique<FloatStep<Bf16Gemm>>(context, shape);
+    return std::make_unique<FloatStep<F32Gemm>>(context, shape);
+  }
   return std::make_unique<U8Step>(context, shape, context.node.op == Op::MatMulInteger);
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/aligned.h"
 #include "base/error.h"
+#include "base/float_precision.h"
 #include "graph/graph.h"
 #include "isa/isa.h"
 
@@ -58,14 +59,17 @@ class PackCache;
 // A node while it is lowered.
 class LowerContext {
  public:
-  LowerContext(const Graph& graph, const Node& node, IsaSet isa, PackCache& cache)
-      : graph(graph), node(node), isa(isa), cache(cache) {}
+  LowerContext(const Graph& graph, const Node& node, IsaSet isa, PackCache& cache,
+               FloatPrecision precision = FloatPrecision::fp32)
+      : graph(graph), node(node), isa(isa), cache(cache), precision(precision) {}
 
   const Graph& graph;
   const Node& node;
   IsaSet isa;
   PackCache& cache;
+  FloatPrecision precision;
 
+  bool bf16() const { return precision == FloatPrecision::bf16; }
   bool has_input(std::size_t i) const { return i < node.inputs.size() && node.inputs[i] != kNone; }
   ValueId in(std::size_t i) const;  // throws Error(invalid_model) where absent
   ValueId out(std::size_t i = 0) const { return node.outputs[i]; }

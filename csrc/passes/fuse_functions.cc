@@ -1,5 +1,5 @@
-// Functions that exporters spell in pieces become one node again: layer normalization, GELU by erf or by tanh, a
-// square.
+// Functions that exporters spell in pieces become one node again: layer normalization, GELU by erf or by tanh, swish,
+// a square.
 #include <algorithm>
 #include <cmath>
 
@@ -9,7 +9,9 @@
 namespace quaver {
 namespace {
 
-bool near(std::optional<float> x, double to) { return x && std::fabs(*x - to) <= 1e-3 * std::fabs(to); }
+bool near(std::optional<float> x, double to, double within = 1e-3) {
+  return x && std::fabs(*x - to) <= within * std::fabs(to);
+}
 
 // The operand of a binary node beside a constant number near `c`; kNone where there is none.
 ValueId beside(Editor& edit, ValueId id, Op op, double c) {
@@ -174,8 +176,31 @@ bool fuse_gelu(Editor& edit, NodeId id) {
   return true;
 }
 
-constexpr Rule kRules[] = {
-    {"square_to_product", square_to_product}, {"fuse_layer_norm", fuse_layer_norm}, {"fuse_gelu", fuse_gelu}};
+// x · sigmoid(x), and the same with the hard sigmoid of x / 6 + 1/2.
+bool fuse_swish(Editor& edit, NodeId id) {
+  const Node& node = edit.node(id);
+  if (node.op != Op::Mul || !node.attrs.items().empty() || edit.value(node.outputs[0]).dtype != DType::f32)
+    return false;
+  for (std::size_t side = 0; side < 2; ++side) {
+    const ValueId x = node.inputs[1 - side], gate = node.inputs[side];
+    const Node* soft = edit.made_by(gate, Op::Sigmoid);
+    const Node* hard = edit.made_by(gate, Op::HardSigmoid);
+    const auto given = [&](const char* name, double usual) { return std::optional<float>(hard->attrs.f(name, usual)); };
+    const bool sixth = hard && near(given("alpha", 0.2), 1.0 / 6.0, 1e-6) && near(given("beta", 0.5), 0.5, 1e-6);
+    if (!sixth) hard = nullptr;
+    if ((soft ? soft : hard) == nullptr || (soft ? soft : hard)->inputs[0] != x) continue;
+    edit.node(id).op = soft ? Op::Swish : Op::HardSwish;
+    edit.set_inputs(id, {x});
+    edit.prune(gate);
+    return true;
+  }
+  return false;
+}
+
+constexpr Rule kRules[] = {{"square_to_product", square_to_product},
+                           {"fuse_layer_norm", fuse_layer_norm},
+                           {"fuse_gelu", fuse_gelu},
+                           {"fuse_swish", fuse_swish}};
 
 }  // namespace
 

@@ -38,21 +38,21 @@ void expect_static(const Graph& graph) {
 
 }  // namespace
 
-Plan::Plan(Graph graph, IsaSet isa, std::shared_ptr<PackCache> cache)
+Plan::Plan(Graph graph, IsaSet isa, std::shared_ptr<PackCache> cache, FloatPrecision precision)
     : graph_(std::move(graph)), cache_(std::move(cache)), offsets_(graph_.values.size(), kNowhere) {
   graph_.compact();
   offsets_.assign(graph_.values.size(), kNowhere);
   expect_static(graph_);
-  lower(isa);
+  lower(isa, precision);
   absorb_tables(isa);
   assign_memory();
 }
 
-void Plan::lower(IsaSet isa) {
+void Plan::lower(IsaSet isa, FloatPrecision precision) {
   for (NodeId id = 0; id < graph_.nodes.size(); ++id) {
     const Node& node = graph_.nodes[id];
     if (schema_of(node.op).alias) continue;
-    LowerContext context(graph_, node, isa, *cache_);
+    LowerContext context(graph_, node, isa, *cache_, precision);
     std::unique_ptr<Step> step = lowering_of(node.op)(context);
     scratch_bytes_ = std::max(scratch_bytes_, align_up(step->scratch));
     steps_.push_back({id, std::move(step)});

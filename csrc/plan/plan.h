@@ -39,7 +39,7 @@ class Execution {
 class Plan {
  public:
   // Every shape in `graph` must be static. Throws Error(unsupported | invalid_model) naming the node.
-  Plan(Graph graph, IsaSet isa, std::shared_ptr<PackCache> cache);
+  Plan(Graph graph, IsaSet isa, std::shared_ptr<PackCache> cache, FloatPrecision precision = FloatPrecision::fp32);
 
   const Graph& graph() const { return graph_; }
   const std::vector<PlanStep>& steps() const { return steps_; }
@@ -66,7 +66,7 @@ class Plan {
     std::size_t output, bytes;
   };
 
-  void lower(IsaSet isa);
+  void lower(IsaSet isa, FloatPrecision precision);
   void absorb_tables(IsaSet isa);
   void assign_memory();
   template <class After>

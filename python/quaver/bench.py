@@ -54,9 +54,17 @@ def made_inputs(path: str, shapes: Mapping[str, Sequence[int]]) -> dict[str, NDA
     return {port.name: array for port, array in zip(ports, arrays, strict=True)}
 
 
-def ours(path: str, inputs: Inputs, threads: int, isa: str | None = None) -> Contender:
+def ours(
+    path: str,
+    inputs: Inputs,
+    threads: int,
+    isa: str | None = None,
+    float_precision: str = "fp32",
+) -> Contender:
     """Load a model in Quaver."""
-    model = quaver.load(path, threads=threads, isa=isa, fallback=None)
+    model = quaver.load(
+        path, threads=threads, isa=isa, fallback=None, float_precision=float_precision
+    )
     arrays = [inputs[port.name] for port in model.inputs]
     return Contender("quaver", quaver.__version__, threads, lambda: model(*arrays))
 
@@ -99,6 +107,7 @@ def bench(
     rounds: int = 7,
     seconds: float = 0.2,
     isa: str | None = None,
+    float_precision: str = "fp32",
     shapes: Mapping[str, Sequence[int]] | None = None,
 ) -> list[Result]:
     """Time a model in Quaver and in its peers.
@@ -115,6 +124,8 @@ def bench(
         How often each contender has its turn, and how long a turn lasts at least.
     isa
         The highest instruction set for Quaver. Peers choose their own.
+    float_precision
+        As for `quaver.load`.
     shapes
         The shapes of inputs that the model leaves open, by name.
 
@@ -126,7 +137,10 @@ def bench(
     _check(path, against)
     inputs = made_inputs(path, shapes or {})
     contests = [
-        [ours(path, inputs, count, isa), *(PEERS[peer](path, inputs, count) for peer in against)]
+        [
+            ours(path, inputs, count, isa, float_precision),
+            *(PEERS[peer](path, inputs, count) for peer in against),
+        ]
         for count in threads
     ]
     return [result for contest in _interleave(contests, rounds, seconds) for result in contest]

@@ -58,9 +58,13 @@ def run(argv: Sequence[str]) -> int:
 def _compile(arguments: argparse.Namespace) -> None:
     output = arguments.output or Path(arguments.model).with_suffix(".quaver")
     start = time.monotonic()
-    model = progress.wait(
-        lambda: quaver.load(arguments.model, threads=1, fallback=None), "compiling"
-    )
+
+    def load() -> quaver.Model:
+        return quaver.load(
+            arguments.model, threads=1, fallback=None, float_precision=arguments.float_precision
+        )
+
+    model = progress.wait(load, "compiling")
     model.save(output, packed=arguments.packed)
     sizes = [table.size(os.path.getsize(path)) for path in (arguments.model, output)]
     seconds = time.monotonic() - start
@@ -90,6 +94,7 @@ def _bench(arguments: argparse.Namespace) -> None:
         threads=arguments.threads,
         rounds=arguments.rounds,
         isa=arguments.isa,
+        float_precision=arguments.float_precision,
         shapes=dict(arguments.shape),
     )
     if arguments.json:
@@ -210,6 +215,7 @@ def _load(arguments: argparse.Namespace) -> quaver.Model:
             threads=arguments.threads,
             isa=arguments.isa,
             fallback=None if arguments.fallback == "none" else arguments.fallback,
+            float_precision=arguments.float_precision,
         )
 
     return progress.wait(load, "loading")
@@ -235,6 +241,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="with the weights as this machine's kernels take them: twice as large, loads fastest",
     )
+    _add_precision(one, "that --packed packs for")
 
     one = add("run", _run, "Run a model once on arrays from a file.")
     _add_model(one)
@@ -250,6 +257,7 @@ def _parser() -> argparse.ArgumentParser:
     one = add("bench", _bench, "Time a model, in turn with other runtimes.")
     one.add_argument("model", metavar="MODEL", help="an ONNX or a compiled model")
     one.add_argument("--isa", metavar="NAME", help="the highest instruction set for Quaver")
+    _add_precision(one, "of Quaver; peers choose their own")
     one.add_argument(
         "--against", type=_words, default=[], metavar="PEER,...", help="onnxruntime, openvino"
     )
@@ -356,12 +364,23 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="an ONNX or a compiled model")
     parser.add_argument("--threads", type=_count, metavar="N", help="default: all there are")
     parser.add_argument("--isa", metavar="NAME", help="the highest instruction set to use")
+    _add_precision(parser, "of float convolutions and products")
     parser.add_argument(
         "--fallback",
         default="auto",
         metavar="RUNTIME",
         help="what runs nodes that Quaver lacks: onnxruntime, onnxruntime:PROVIDER or none "
         "(default: onnxruntime where it is installed)",
+    )
+
+
+def _add_precision(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument(
+        "--float-precision",
+        choices=["fp32", "bf16"],
+        default="fp32",
+        metavar="NAME",
+        help=f"fp32 (default) or bf16: the precision {what}",
     )
 
 

@@ -70,6 +70,7 @@ def heading(model: Model, chosen: Sequence[Sequence[int]]) -> dict[str, Any]:
     """What is said of a model before its nodes, for inputs of the shapes chosen."""
     return {
         "isa": model.isa,
+        "float_precision": model.float_precision,
         "threads": model.threads,
         "inputs": [_port(*port) for port in zip(model.inputs, chosen, strict=True)],
         "outputs": [
@@ -138,6 +139,7 @@ def _node(step: _core.StepRecord) -> dict[str, Any]:
         "op": step.op,
         "kernel": step.kernel,
         "isa": step.isa,
+        "bf16": "_bf16_" in step.kernel,
         "int8": first is not None and first.dtype in _QUANTIZED and step.op not in _EDGES,
         "note": step.note,
         "candidates": list(step.candidates),
@@ -179,7 +181,7 @@ def _row(node: Mapping[str, Any]) -> list[str]:
         node["op"],
         node["kernel"],
         node["isa"],
-        _flow(node, lambda tensor: tensor["dtype"]),
+        _flow(node, lambda tensor: tensor["dtype"]) + (" in bf16" if node["bf16"] else ""),
         _int8(node),
         _flow(node, lambda tensor: table.shape(tensor["shape"])),
         table.size(node["bytes"] + node["weight_bytes"]),

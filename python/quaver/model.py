@@ -161,6 +161,11 @@ class Model:
         """Threads a run is spread over."""
         return self._core.threads
 
+    @property
+    def float_precision(self) -> str:
+        """What its float convolutions and products multiply in: "fp32" or "bf16"."""
+        return self._core.float_precision
+
     def __repr__(self) -> str:
         inputs, outputs = (
             ", ".join(f"{p.name}: {p.dtype}{_shape(p.shape)}" for p in ports)
@@ -218,6 +223,7 @@ def load(
     isa: str | None = None,
     constants: Mapping[str, ArrayLike] | None = None,
     fallback: str | None = "auto",
+    float_precision: str = "fp32",
 ) -> Model:
     """Load a model.
 
@@ -243,6 +249,11 @@ def load(
         execution provider ``"onnxruntime:CUDAExecutionProvider"``, which then takes all that it
         can. ``None`` refuses such models. By default (``"auto"``) it is onnxruntime where that
         is installed. The model is cut into as few stages as pay for themselves.
+    float_precision
+        ``"bf16"`` rounds the operands of float convolutions and matrix products to bfloat16 and
+        sums in float32: up to twice as fast where the CPU has AVX-512 BF16, and half the memory
+        for their weights. It changes results, the same way on every machine. All else, and by
+        default (``"fp32"``) all, is float32. What is int8 stays as it is.
 
     Raises
     ------
@@ -253,27 +264,31 @@ def load(
     IsaError
         If this CPU lacks the instruction set.
     InputError
-        If a constant names no input, or is of another dtype or shape.
+        If a constant names no input, or is of another dtype or shape; or if there is no such
+        precision.
     """
     if threads is not None and not (isinstance(threads, int) and threads >= 1):
         raise InputError(f"threads={threads!r}: expected a positive integer or None")
     from quaver import _core  # noqa: PLC0415 -- conversion alone does without the extension
 
+    if float_precision not in ("fp32", "bf16"):
+        raise InputError(f"float_precision={float_precision!r}: expected 'fp32' or 'bf16'")
     workers = threads or 0
+    options = (workers, isa, fallback, float_precision)
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
         if _is_compiled(path):
             _expect_none(constants)
-            return Model(_core.Model.open(path, workers, isa))
-        return _prepared(path, constants, workers, isa, fallback)
+            return Model(_core.Model.open(path, workers, isa, float_precision))
+        return _prepared(path, constants, options)
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = memoryview(source).cast("B")
         if data[: len(_MAGIC)] == _MAGIC:
             _expect_none(constants)
-            return Model(_core.Model.open_bytes(data, workers, isa))
-        return _prepared(bytes(data), constants, workers, isa, fallback)
+            return Model(_core.Model.open_bytes(data, workers, isa, float_precision))
+        return _prepared(bytes(data), constants, options)
     if _is_proto(source):
-        return _prepared(source, constants, workers, isa, fallback)
+        return _prepared(source, constants, options)
     raise InputError(
         f"cannot load a {type(source).__name__}: expected the path or bytes of an ONNX or a "
         "compiled model, or an onnx.ModelProto"
@@ -316,9 +331,7 @@ def _expect_none(constants: Mapping[str, ArrayLike] | None) -> None:
 def _prepared(
     source: str | bytes | onnx.ModelProto,
     constants: Mapping[str, ArrayLike] | None,
-    threads: int,
-    isa: str | None,
-    fallback: str | None,
+    choices: tuple[int, str | None, str | None, str],
 ) -> Model:
     try:
         from quaver.convert.onnx import bind_constants, load_proto  # noqa: PLC0415 -- needs onnx
@@ -327,7 +340,7 @@ def _prepared(
         raise ModelError(
             f"reading ONNX models needs the package onnx ({error}): pip install onnx"
         ) from error
-    options = options_of(threads, isa, fallback)
+    options = options_of(*choices)
     stamp = _stamp(source)
 
     def read() -> onnx.ModelProto:

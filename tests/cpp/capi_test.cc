@@ -151,8 +151,10 @@ TEST(capi_says_why_a_load_failed) {
   check_fails(quaver_load_memory("garbage", 7, nullptr, &model), QUAVER_CORRUPT_FILE, "not a compiled Quaver model");
   auto bytes = linear_model();
   check_fails(quaver_load_memory(bytes.data(), bytes.size() - 1, nullptr, &model), QUAVER_CORRUPT_FILE, "truncated");
-  const quaver_options wrong = {1, "pentium"};
+  const quaver_options wrong = {1, "pentium", nullptr};
   check_fails(quaver_load_memory(bytes.data(), bytes.size(), &wrong, &model), QUAVER_ISA, "pentium");
+  const quaver_options rough = {1, nullptr, "fp8"};
+  check_fails(quaver_load_memory(bytes.data(), bytes.size(), &rough, &model), QUAVER_INVALID_INPUT, "fp8");
   CHECK(model == nullptr);
 }
 
@@ -168,7 +170,7 @@ TEST(capi_loads_a_mapped_file) {
   const std::string path = "capi_test." + std::to_string(reinterpret_cast<std::uintptr_t>(&bytes)) + ".quaver";
   std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   quaver_model* model = nullptr;
-  const quaver_options options = {2, "scalar"};
+  const quaver_options options = {2, "scalar", "bf16"};
   CHECK(quaver_load(path.c_str(), &options, &model) == QUAVER_OK);
   std::remove(path.c_str());
   std::vector<float> x(3, 1.0f), y(2), copy(3);

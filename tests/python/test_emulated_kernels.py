@@ -35,7 +35,7 @@ def _sources() -> list[Path]:
         path for family in FAMILIES for path in (ROOT / "tests/cpp").glob(f"kernels_{family}*")
     ]
     shared = [ROOT / "csrc/isa/cpu.cc", ROOT / "csrc/kernels/prefer.cc", ROOT / "tests/cpp/main.cc"]
-    return [path for path in kernels + tests if not path.name.startswith("arm_")] + shared
+    return [path for path in kernels + tests if not re.match("arm_|x86_avx512bf16", path.name)] + shared
 
 
 def _compile(source: Path, target: Path) -> Path:

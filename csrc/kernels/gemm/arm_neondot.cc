@@ -1,4 +1,4 @@
-#include "kernels/gemm/gemm_f32_tile.h"
+#include "kernels/gemm/gemm_float_tile.h"
 #include "kernels/gemm/gemm_u8_tile.h"
 #include "kernels/gemm/neon.h"
 #include "kernels/gemm/variants.h"
@@ -39,9 +39,15 @@ struct NeonDot {
   }
 };
 
+struct Float : F32<Neon> {
+  using Half = Float;
+  static constexpr int kRows = 6;
+  static constexpr int vectors(int) { return 4; }
+};
+
 }  // namespace
 
 const GemmU8Kernel gemm_u8_neondot = {"gemm_u8_neondot_6x16", Isa::neondot, {}, 6, 16, gemm_u8<NeonDot>};
-const GemmF32Kernel gemm_f32_neondot = {"gemm_f32_neondot_6x16", Isa::neondot, 6, 16, gemm_f32<Neon, 6, 4>};
+const GemmF32Kernel gemm_f32_neondot = {"gemm_f32_neondot_6x16", Isa::neondot, 6, 16, gemm_float<Float>};
 
 }  // namespace quaver::kernels

@@ -16,13 +16,15 @@
 
 namespace quaver::kernels {
 
-struct GemmF32Args {
+// Element: of rows and weights; float, or a bf16's bits (gemm_bf16.h).
+template <class Element>
+struct GemmFloatArgs {
   std::size_t m = 0, n = 0, k = 0, taps = 1;  // k in elements
-  const float* a = nullptr;
+  const Element* a = nullptr;
   std::size_t a_stride = 0;               // bytes
   const std::int32_t* offsets = nullptr;  // [m][taps], bytes from `a`
-  const float* pad = nullptr;             // [k] zeros
-  const float* w = nullptr;               // packed by pack_gemm_f32
+  const Element* pad = nullptr;           // [k] zeros
+  const Element* w = nullptr;             // packed
   const float* bias = nullptr;            // [n], never null
   float pre_lo = -__builtin_inff(), pre_hi = __builtin_inff();
   float lo = -__builtin_inff(), hi = __builtin_inff();
@@ -31,6 +33,8 @@ struct GemmF32Args {
   float* c = nullptr;
   std::size_t c_stride = 0;  // bytes
 };
+
+using GemmF32Args = GemmFloatArgs<float>;
 
 // Panels of 16 columns: w[t][p][j] lies at (((j / 16) · taps + t) · k + p) · 16 + j % 16.
 inline constexpr std::size_t kGemmF32Panel = 16;

@@ -1,6 +1,7 @@
 #include "kernels/gemm/pack_kn.h"
 
-#include "kernels/gemm/gemm_f32.h"
+#include "kernels/gemm/bf16.h"
+#include "kernels/gemm/gemm_bf16.h"
 
 namespace quaver::kernels {
 
@@ -24,6 +25,17 @@ void pack_gemm_f32_kn(std::size_t n, std::size_t k, const float* b, std::size_t 
   for (std::size_t first = 0; first < n; first += kGemmF32Panel) {
     for (std::size_t p = 0; p < k; ++p) {
       for (std::size_t j = first; j < first + kGemmF32Panel; ++j) *out++ = j < n ? b[p * stride + j] : 0.0F;
+    }
+  }
+}
+
+void pack_gemm_bf16_kn(std::size_t n, std::size_t k, const float* b, std::size_t stride, std::uint16_t* out) {
+  for (std::size_t first = 0; first < n; first += kGemmBf16Panel) {
+    for (std::size_t p = 0; p < k; p += 2) {
+      for (std::size_t j = first; j < first + kGemmBf16Panel; ++j, out += 2) {
+        out[0] = j < n ? round_bf16(b[p * stride + j]) : 0;
+        out[1] = j < n && p + 1 < k ? round_bf16(b[(p + 1) * stride + j]) : 0;
+      }
     }
   }
 }

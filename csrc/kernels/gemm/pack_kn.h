@@ -13,5 +13,7 @@ void pack_gemm_u8_kn(std::size_t n, std::size_t k, const std::uint8_t* b, std::s
                      std::int32_t* sums);
 // fp32 panels of 16 columns; `out` holds packed_count_f32(n, 1, k) floats.
 void pack_gemm_f32_kn(std::size_t n, std::size_t k, const float* b, std::size_t stride, float* out);
+// The same rounded, in the layout of pack_gemm_bf16; `out` holds packed_count_bf16(n, 1, k) words.
+void pack_gemm_bf16_kn(std::size_t n, std::size_t k, const float* b, std::size_t stride, std::uint16_t* out);
 
 }  // namespace quaver::kernels

@@ -1,4 +1,5 @@
-// The definition of both products. Never optimised: every other kernel is tested against it to the bit.
+// The definition of all products. Never optimised: every other kernel is tested against it to the bit.
+#include "kernels/gemm/bf16.h"
 #include "kernels/gemm/rows.h"
 #include "kernels/gemm/variants.h"
 #include "kernels/rounding.h"
@@ -70,9 +71,38 @@ void run_f32(const GemmF32Args& g) {
   }
 }
 
+float accumulate(const GemmBf16Args& g, std::size_t i, std::size_t j) {
+  float y = flushed(g.bias[j]);
+  const std::size_t pairs = ceil_div(g.k, 2);
+  for (std::size_t t = 0; t < g.taps; ++t) {
+    const std::uint16_t* a = row_of<std::uint16_t>(g, i, t);
+    const std::uint16_t* w = g.w + (j / kPanel * g.taps + t) * pairs * 2 * kPanel + j % kPanel * 2;
+    for (std::size_t p = 0; p < g.k; p += 2, w += 2 * kPanel) {
+      y = fma_flushed(p + 1 < g.k ? from_bf16(a[p + 1]) : 0.0F, from_bf16(w[1]), y);
+      y = fma_flushed(from_bf16(a[p]), from_bf16(w[0]), y);
+    }
+  }
+  return y;
+}
+
+void run_bf16(const GemmBf16Args& g) {
+  for (std::size_t i = 0; i < g.m; ++i) {
+    for (std::size_t j = 0; j < g.n; ++j) {
+      float y = clamp_through(accumulate(g, i, j), flushed(g.pre_lo), flushed(g.pre_hi));
+      if (g.r) y = flushed(y + flushed(at<float>(g.r, g.r_stride, i, j)));
+      at<float>(g.c, g.c_stride, i, j) = clamp_through(y, flushed(g.lo), flushed(g.hi));
+    }
+  }
+}
+
+void round_all(const float* x, std::size_t n, std::uint16_t* out) {
+  for (std::size_t i = 0; i < n; ++i) out[i] = round_bf16(x[i]);
+}
+
 }  // namespace
 
 const GemmU8Kernel gemm_u8_scalar = {"gemm_u8_scalar", Isa::scalar, {}, 1, 16, run_u8};
 const GemmF32Kernel gemm_f32_scalar = {"gemm_f32_scalar", Isa::scalar, 1, 16, run_f32};
+const GemmBf16Kernel gemm_bf16_scalar = {"gemm_bf16_scalar", Isa::scalar, 1, 16, run_bf16, round_all};
 
 }  // namespace quaver::kernels

@@ -1,4 +1,5 @@
-#include "kernels/gemm/gemm_f32_tile.h"
+#include "kernels/gemm/gemm_bf16_x86.h"
+#include "kernels/gemm/gemm_float_tile.h"
 #include "kernels/gemm/gemm_u8_tile.h"
 #include "kernels/gemm/variants.h"
 #include "kernels/gemm/ymm.h"
@@ -49,9 +50,23 @@ struct Avx2 {
   }
 };
 
+struct Float : F32<Ymm> {
+  using Half = Float;
+  static constexpr int kRows = 6;
+  static constexpr int vectors(int rows) { return rows == 1 ? 8 : rows <= 3 ? 4 : 2; }
+};
+
+// Fewer sums, because the halves of pairs take registers too.
+struct Bf16 : Widened<Ymm> {
+  using Half = Bf16;
+  static constexpr int kRows = 5;
+  static constexpr int vectors(int rows) { return rows <= 2 ? 4 : 2; }
+};
+
 }  // namespace
 
 const GemmU8Kernel gemm_u8_avx2 = {"gemm_u8_avx2_6x16", Isa::avx2, {}, 6, 16, gemm_u8<Avx2>};
-const GemmF32Kernel gemm_f32_avx2 = {"gemm_f32_avx2_6x16", Isa::avx2, 6, 16, gemm_f32<Ymm, 6, 2>};
+const GemmF32Kernel gemm_f32_avx2 = {"gemm_f32_avx2_6x16", Isa::avx2, 6, 16, gemm_float<Float>};
+const GemmBf16Kernel gemm_bf16_avx2 = {"gemm_bf16_avx2_5x16", Isa::avx2, 5, 16, gemm_bf16<Bf16>, round_bf16_all<Ymm>};
 
 }  // namespace quaver::kernels

@@ -1,4 +1,5 @@
-#include "kernels/gemm/gemm_f32_tile.h"
+#include "kernels/gemm/gemm_bf16_x86.h"
+#include "kernels/gemm/gemm_float_tile.h"
 #include "kernels/gemm/gemm_u8_direct.h"
 #include "kernels/gemm/variants.h"
 #include "kernels/gemm/ymm.h"
@@ -32,10 +33,25 @@ struct Avx512Vnni : Vnni<Zmm> {
   static constexpr int vectors(int rows) { return rows == 1 ? 8 : rows <= 3 ? 4 : 2; }
 };
 
+// Tiles of floats, in fp32 or bf16.
+template <template <class> class Base>
+struct HalfFloat : Base<Ymm> {
+  using Half = HalfFloat;
+};
+
+template <template <class> class Base>
+struct Float : Base<Zmm> {
+  using Half = HalfFloat<Base>;
+  static constexpr int kRows = 7;
+  static constexpr int vectors(int rows) { return rows == 1 ? 8 : rows <= 3 ? 4 : 2; }
+};
+
 }  // namespace
 
 const GemmU8Kernel gemm_u8_avx512vnni = {"gemm_u8_avx512vnni_7x32", Isa::avx512vnni, {}, 7, 32,
                                          gemm_u8_direct<Avx512Vnni>};
-const GemmF32Kernel gemm_f32_avx512vnni = {"gemm_f32_avx512vnni_7x32", Isa::avx512vnni, 7, 32, gemm_f32<Zmm, 7, 2>};
+const GemmF32Kernel gemm_f32_avx512vnni = {"gemm_f32_avx512vnni_7x32", Isa::avx512vnni, 7, 32, gemm_float<Float<F32>>};
+const GemmBf16Kernel gemm_bf16_avx512vnni = {"gemm_bf16_avx512vnni_7x32", Isa::avx512vnni,    7, 32,
+                                             gemm_bf16<Float<Widened>>,   round_bf16_all<Zmm>};
 
 }  // namespace quaver::kernels

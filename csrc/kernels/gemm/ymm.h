@@ -33,6 +33,25 @@ struct Ymm {
   static F clamp(F y, float lo, float hi) { return _mm256_min_ps(splat(hi), _mm256_max_ps(splat(lo), y)); }
   static F min(F a, F b) { return _mm256_min_ps(b, a); }
 
+  // The halves of each lane as floats: of a pair of bf16 the odd one lies above.
+  static F odd(I pairs) { return _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(~0xFFFF))); }
+  static F even(I pairs) { return _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16)); }
+  // round_bf16() of each lane (bf16.h), and the store of the halves that hold it.
+  static I round_upper(F x) {
+    const I bits = _mm256_castps_si256(x), zero = _mm256_setzero_si256();
+    const I even = _mm256_and_si256(_mm256_srli_epi32(bits, 16), splat(1));
+    I y = _mm256_add_epi32(bits, _mm256_add_epi32(even, splat(0x7FFF)));
+    const I denormal = _mm256_cmpeq_epi32(_mm256_and_si256(bits, splat(0x7F800000)), zero);
+    y = _mm256_blendv_epi8(y, _mm256_and_si256(bits, splat(INT32_MIN)), denormal);
+    const I nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+    y = _mm256_blendv_epi8(y, _mm256_or_si256(bits, splat(0x400000)), nan);
+    return _mm256_srli_epi32(y, 16);
+  }
+  static void store_upper(std::uint16_t* p, I v) {
+    const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), words);
+  }
+
   static F to_float(I v) { return _mm256_cvtepi32_ps(v); }
   static I round(F v) { return _mm256_cvtps_epi32(v); }
   // 8 bytes to and from 8 lanes; the lanes stored lie in [0, 255].

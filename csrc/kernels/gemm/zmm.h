@@ -36,6 +36,23 @@ struct Zmm {
   static F clamp(F y, float lo, float hi) { return _mm512_min_ps(splat(hi), _mm512_max_ps(splat(lo), y)); }
   static F min(F a, F b) { return _mm512_min_ps(b, a); }
 
+  // The halves of each lane as floats: of a pair of bf16 the odd one lies above.
+  static F odd(I pairs) { return _mm512_castsi512_ps(_mm512_and_si512(pairs, splat(~0xFFFF))); }
+  static F even(I pairs) { return _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)); }
+  // round_bf16() of each lane (bf16.h), and the store of the halves that hold it.
+  static I round_upper(F x) {
+    const I bits = _mm512_castps_si512(x);
+    const I even = _mm512_and_si512(_mm512_srli_epi32(bits, 16), splat(1));
+    I y = _mm512_add_epi32(bits, _mm512_add_epi32(even, splat(0x7FFF)));
+    const __mmask16 denormal = _mm512_testn_epi32_mask(bits, splat(0x7F800000));
+    y = _mm512_mask_and_epi32(y, denormal, bits, splat(INT32_MIN));
+    y = _mm512_mask_or_epi32(y, _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), bits, splat(0x400000));
+    return _mm512_srli_epi32(y, 16);
+  }
+  static void store_upper(std::uint16_t* p, I v) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(v));
+  }
+
   static F to_float(I v) { return _mm512_cvtepi32_ps(v); }
   static I round(F v) { return _mm512_cvtps_epi32(v); }
   // 16 bytes to and from 16 lanes; the lanes stored lie in [0, 255].

@@ -33,7 +33,7 @@ def compiled(model: ModelProto, options: Options) -> _core.Model:
     """
     graph = _core.Graph()
     import_onnx(model, graph)
-    return _core.Model.from_graph(graph, options.threads, options.isa)
+    return _core.Model.from_graph(graph, options.threads, options.isa, options.float_precision)
 
 
 class Specialized:

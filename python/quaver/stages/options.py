@@ -12,11 +12,12 @@ _PROVIDER = "CPUExecutionProvider"
 
 
 class Options(NamedTuple):
-    """Threads (0: all), instruction set, and the execution provider of the fallback, if any."""
+    """What of `quaver.load`'s arguments native stages need, and the fallback's provider, if any."""
 
     threads: int = 0
     isa: str | None = None
     provider: str | None = None
+    float_precision: str = "fp32"
 
     @property
     def accelerated(self) -> bool:
@@ -24,7 +25,9 @@ class Options(NamedTuple):
         return self.provider not in (None, _PROVIDER)
 
 
-def options_of(threads: int, isa: str | None, fallback: str | None) -> Options:
+def options_of(
+    threads: int, isa: str | None, fallback: str | None, float_precision: str = "fp32"
+) -> Options:
     """Read the arguments of `quaver.load`.
 
     Raises
@@ -34,17 +37,20 @@ def options_of(threads: int, isa: str | None, fallback: str | None) -> Options:
     UnsupportedError
         If onnxruntime, or its provider, is not installed.
     """
-    if fallback == "auto":
-        installed = importlib.util.find_spec(_RUNTIME) is not None
-        return Options(threads, isa, _PROVIDER if installed else None)
+    return Options(threads, isa, _provider(fallback), float_precision)
+
+
+def _provider(fallback: str | None) -> str | None:
     if fallback is None:
-        return Options(threads, isa, None)
+        return None
+    if fallback == "auto":
+        return _PROVIDER if importlib.util.find_spec(_RUNTIME) is not None else None
     runtime, _, provider = str(fallback).partition(":")
     if runtime != _RUNTIME:
         raise InputError(
             f"fallback={fallback!r}: expected 'onnxruntime', 'onnxruntime:PROVIDER', 'auto' or None"
         )
-    return Options(threads, isa, _available(provider or _PROVIDER))
+    return _available(provider or _PROVIDER)
 
 
 def _available(provider: str) -> str:

@@ -84,6 +84,11 @@ class Staged:
         """Threads a stage is spread over."""
         return self._options.threads or int(_core.info()["threads"])
 
+    @property
+    def float_precision(self) -> str:
+        """Of the native stages."""
+        return self._options.float_precision
+
     def run(self, arrays: Sequence[Any]) -> list[Any]:
         """Run once on all inputs in order."""
         return self._run(arrays, None)
