@@ -44,7 +44,8 @@ struct Zmm {
     const I bits = _mm512_castps_si512(x);
     const I even = _mm512_and_si512(_mm512_srli_epi32(bits, 16), splat(1));
     I y = _mm512_add_epi32(bits, _mm512_add_epi32(even, splat(0x7FFF)));
-    const __mmask16 denormal = _mm512_testn_epi32_mask(bits, splat(0x7F800000));
+    const I exponent = _mm512_and_si512(bits, splat(0x7F800000));
+    const __mmask16 denormal = _mm512_cmpeq_epi32_mask(exponent, _mm512_setzero_si512());
     y = _mm512_mask_and_epi32(y, denormal, bits, splat(INT32_MIN));
     y = _mm512_mask_or_epi32(y, _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), bits, splat(0x400000));
     return _mm512_srli_epi32(y, 16);

@@ -32,6 +32,12 @@ inline __m512i widen(__m128i v) {
 inline __m128i narrow(__m512i v) {
   return reinterpret_cast<__m128i>(__builtin_convertvector(reinterpret_cast<I16>(v), U16));
 }
+inline __m256i halve(__m512i v) {
+  __m256i out;
+  for (int i = 0; i < 16; ++i)
+    __builtin_memcpy(reinterpret_cast<char*>(&out) + 2 * i, reinterpret_cast<char*>(&v) + 4 * i, 2);
+  return out;
+}
 
 inline void store_some(void* p, __mmask16 which, __m128i v) {
   for (int i = 0; i < 16; ++i) {
@@ -52,6 +58,7 @@ inline __m128i load_some(__mmask16 which, const void* p) {
 #define _mm512_cvtps_epi32 emulated::round
 #define _mm512_cvtepu8_epi32 emulated::widen
 #define _mm512_cvtepi32_epi8 emulated::narrow
+#define _mm512_cvtepi32_epi16 emulated::halve
 #define _mm256_dpbusd_avx_epi32 simde_mm256_dpbusd_epi32
 #define _mm_mask_storeu_epi8 emulated::store_some
 #define _mm_maskz_loadu_epi8 emulated::load_some
