@@ -70,7 +70,7 @@ class Probe:
         probe = cls(inputs, model.run(inputs))
         data = model._core.serialize()
         for isa in _core.info()["isas"]:
-            other = Model(_core.Model.open_bytes(data, 1, isa)).run(inputs)
+            other = Model(_core.Model.open_bytes(data, 1, isa, model.float_precision)).run(inputs)
             if any(_difference(array, probe.outputs[name]) for name, array in other.items()):
                 probe.exact = False
         return probe
