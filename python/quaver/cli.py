@@ -233,15 +233,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(command=function)
         return command
 
-    one = add("compile", _compile, "Compile an ONNX model into a file that loads at once.")
-    one.add_argument("model", metavar="MODEL", help="an ONNX model")
-    one.add_argument("-o", "--output", metavar="FILE", help="default: MODEL with suffix .quaver")
-    one.add_argument(
-        "--packed",
-        action="store_true",
-        help="with the weights as this machine's kernels take them: twice as large, loads fastest",
-    )
-    _add_precision(one, "that --packed packs for")
+    _add_compile(add)
 
     one = add("run", _run, "Run a model once on arrays from a file.")
     _add_model(one)
@@ -341,6 +333,18 @@ def _parser() -> argparse.ArgumentParser:
     one = add("info", _info, "Show this build, CPU, instruction sets and threads.")
     one.add_argument("--json", action="store_true", help="print JSON")
     return parser
+
+
+def _add_compile(add: Callable[..., Any]) -> None:
+    one = add("compile", _compile, "Compile an ONNX model into a file that loads at once.")
+    one.add_argument("model", metavar="MODEL", help="an ONNX model")
+    one.add_argument("-o", "--output", metavar="FILE", help="default: MODEL with suffix .quaver")
+    one.add_argument(
+        "--packed",
+        action="store_true",
+        help="with the weights as this machine's kernels take them: twice as large, loads fastest",
+    )
+    _add_precision(one, "that --packed packs for")
 
 
 def _add_updates(add: Callable[..., Any]) -> None:
