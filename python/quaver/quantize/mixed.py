@@ -7,12 +7,12 @@ the others are halved and measured again.
 
 Where found tensors are functions of a product's sums, read by products alone, the functions are
 computed in float and outliers among their channels move into weights. Each tensor found gets the
-range, of those of all methods, of the least noise in the outputs; then others stand out. At last
-parts return to float, one after the other: always the one that takes most noise away for its time,
-as long as its share of the noise is more than twice its share of the time and of the weights, and
-all together stay within a part of the network's time. That needs no notion of how much noise a task
-can bear: where noise is spread evenly nothing is gained by float, and nothing returns. Time is an
-estimate (`cost`).
+range, of those of all methods, of the least noise in the outputs of the whole; then others stand
+out. At last parts return to float, one after the other: always the one that takes most noise away
+for its time, as long as its share of the noise is more than twice its share of the time and of the
+weights, and all together stay within a part of the network's time. That needs no notion of how much
+noise a task can bear: where noise is spread evenly nothing is gained by float, and nothing returns.
+Time is an estimate (`cost`).
 """
 
 from __future__ import annotations
@@ -142,13 +142,19 @@ class Mixer:
         return frozenset() if found & set(self._levels.products.weights) else frozenset(found)
 
     def refit(self) -> bool:
-        """Give the tensors among them the range of the least noise; whether any has another."""
+        """Give the tensors among them the range of the least noise; whether any has another.
+
+        It is judged with all else in int8: where ranges are cut one after the other, what one cuts
+        changes what the next does.
+        """
         tensors = [part for part in self.found if not part.is_weight]
+        tensors.sort(key=lambda part: -self.found[part])
+        parts = self._parts()
         for part in progress.track(tensors, len(tensors), "fitting ranges"):
-            best, least = None, self.found[part]
+            best, least = None, self.total
             before = self._levels.ranges.get(part.name)
             for chosen in self._levels.choices(self._placement, part.name):
-                noise = self._noise([part], {part.name: chosen})
+                noise = self._noise(parts, {part.name: chosen})
                 if noise < least:
                     best, least = chosen, noise
             if best is None or before is None:
@@ -156,9 +162,9 @@ class Mixer:
             self._levels.take(self._placement, part.name, best)
             self.refitted[part.name] = {
                 "method": [before.method, best.method],
-                "noise": [self.found[part], least],
+                "noise": [self.total, least],
             }
-            self.found[part] = least
+            self.total = least
         if self.refitted:
             self._levels.weigh(self._placement)
         return bool(self.refitted)
