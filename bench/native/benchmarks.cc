@@ -88,12 +88,14 @@ double run_depthwise_u8(const DepthwiseU8Kernel& kernel, Shape s) {
   const auto bias = random_numbers<std::int32_t>(align_up(s.n, kPanel), -1000, 1000);
   const std::vector<float> scale(align_up(s.n, kPanel), 1e-3F);
   const auto width = static_cast<std::size_t>(std::sqrt(s.m)), side = static_cast<std::size_t>(std::sqrt(s.k));
-  const std::size_t outputs = shared_outputs(side, 1, kernel.products), seen = side + outputs - 1;
+  const bool lanes = kernel.lanes && (side == 3 || side == 5);
+  const std::size_t outputs = lanes ? 1 : shared_outputs(side, 1, kernel.products), seen = side + outputs - 1;
   std::vector<std::vector<std::int32_t>> rows;
   for (std::size_t row = 0; row < width; row += outputs) rows.push_back(column_offsets(s, width, side, seen, row));
-  const std::size_t size = packed_size_depthwise_u8(s.n, seen, side);
+  const std::size_t size = lanes ? packed_size_lanes(s.n, side) : packed_size_depthwise_u8(s.n, seen, side);
   AlignedBuffer packed(outputs * size), c((width + outputs) * width * s.n);
-  for (std::size_t o = 0; o < outputs; ++o) {
+  if (lanes) pack_lanes(s.n, side, 1, w.data(), packed.as<std::int8_t>());
+  for (std::size_t o = 0; o < outputs && !lanes; ++o) {
     std::vector<std::int8_t> moved(seen * side * s.n, 0);
     std::copy(w.begin(), w.end(), moved.begin() + o * side * s.n);
     pack_depthwise_u8(s.n, seen, side, moved.data(), packed.as<std::int8_t>() + o * size);
@@ -105,7 +107,7 @@ double run_depthwise_u8(const DepthwiseU8Kernel& kernel, Shape s) {
   args.w = packed.as<std::int8_t>(), args.bias = bias.data(), args.scale = scale.data();
   args.lo = -128, args.hi = 127, args.zero = 128;
   args.c_stride = s.n;
-  args.bounded = is_bounded(args);
+  args.bounded = is_bounded(args), args.lanes = lanes;
   const auto image = [&] {
     args.c = c.as<std::uint8_t>();
     for (const std::vector<std::int32_t>& row : rows) {

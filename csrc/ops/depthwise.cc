@@ -28,6 +28,13 @@ std::vector<T> padded(std::span<const T> values) {
   return out;
 }
 
+template <class T>
+std::vector<T> in_lanes(std::span<const T> values) {
+  std::vector<T> out;
+  for (const std::size_t c : kernels::lane_channels(values.size())) out.push_back(c < values.size() ? values[c] : T{});
+  return out;
+}
+
 // For each `outputs` rows of output pixels, the columns that they see of their windows' rows
 // (kernels/depthwise/depthwise_u8.h).
 std::vector<std::int32_t> column_offsets(const ConvGeometry& g, std::size_t columns, std::size_t outputs,
@@ -53,12 +60,17 @@ std::size_t columns_of_row(const ConvGeometry& g) {
 // Where neighbours see few columns of each other, or there are many that none sees, a pixel is one column of all taps.
 bool shares_columns(const ConvGeometry& g) { return g.ow > 0 && columns_of_row(g) <= g.ow * g.kw; }
 
+bool fits_lanes(const ConvGeometry& g) {
+  const std::int64_t (&steps)[2] = g.window.strides, (&dilations)[2] = g.window.dilations;
+  return shares_columns(g) && g.kh == g.kw && (g.kh == 3 || g.kh == 5) && steps[0] == steps[1] && steps[0] <= 2 &&
+         dilations[0] == 1 && dilations[1] == 1;
+}
+
 // Rows of output pixels that one call makes.
 std::size_t outputs_of(const ConvGeometry& g, const kernels::DepthwiseU8Kernel& kernel) {
   if (!shares_columns(g) || g.window.dilations[0] != 1) return 1;
   return kernels::shared_outputs(g.kh, static_cast<std::size_t>(g.window.strides[0]), kernel.products);
 }
-std::size_t outputs_of(const ConvGeometry&, const kernels::DepthwiseF32Kernel&) { return 1; }
 
 // Rows of input pixels that these see.
 std::size_t rows_of(const ConvGeometry& g, std::size_t outputs) {
@@ -100,9 +112,8 @@ class DepthwiseStep final : public Step {
     x = context.in(0);
     y = context.out();
     if (context.has_input(kResidual)) residual = context.in(kResidual);
-    unit_rows = outputs_of(g, *kernel);
     row_bytes = g.ow * g.c * g.element;
-    if constexpr (requires { args.outputs; }) args.outputs = unit_rows, args.c_apart = row_bytes;
+    if constexpr (requires { args.outputs; }) unit_rows = args.outputs, args.c_apart = row_bytes;
     set_window(g, args, offsets);
     rows = g.oh;
     const std::size_t in_image = (g.oh + unit_rows - 1) / unit_rows;
@@ -115,7 +126,6 @@ class DepthwiseStep final : public Step {
     args.bias = bias.data();
     args.c_stride = args.r_stride = g.c * g.element;
     if constexpr (requires { args.scale; }) args.scale = scale.data();
-    if constexpr (requires { args.bounded; }) args.bounded = is_bounded(args);
     units = g.images * in_image;
     info.kernel = kernel->name;
     info.isa = kernel->isa;
@@ -149,34 +159,61 @@ class DepthwiseStep final : public Step {
   TableTail tail_;
 };
 
-std::unique_ptr<Step> lower_u8(LowerContext& context, const ConvGeometry& g) {
-  using namespace kernels;
-  const WeightPlanes weights = weight_planes(context, context.input(1), g.o);
-  if (weights.planes.size() != 1) return nullptr;
-  auto step = std::make_unique<DepthwiseStep<DepthwiseU8Kernel, DepthwiseU8Args, std::uint8_t, std::int32_t>>();
-  const std::int32_t zero = context.zero_point(context.input(0));
-  const auto bias = context.has_input(2) ? context.constant<std::int32_t>(2) : std::span<const std::int32_t>{};
-  step->bias = padded<std::int32_t>(fold_bias(weights, zero, bias));
-  step->scale =
-      padded<float>(requantize_scales(weights, context.scale(context.input(0)), context.scale(context.output())));
-  step->pad.assign(g.c, static_cast<std::uint8_t>(zero));
-  step->kernel = &pick_depthwise_u8(context.isa);
-  const std::size_t outputs = outputs_of(g, *step->kernel);
+using StepU8 = DepthwiseStep<kernels::DepthwiseU8Kernel, kernels::DepthwiseU8Args, std::uint8_t, std::int32_t>;
+
+void pack_in_lanes(LowerContext& context, const ConvGeometry& g, const WeightPlanes& weights, StepU8& step) {
+  const auto stride = static_cast<std::size_t>(g.window.strides[0]);
+  const void* source = context.input(1).data->data();
+  const std::string kind =
+      text("lanes ", g.kh, " step ", stride, kind_of_planes(source, weights.planes, g.c * g.taps()));
+  step.w = context.cache.get(source, kind, kernels::packed_size_lanes(g.c, g.kh), [&](std::byte* out) {
+    const std::vector<std::int8_t> w = taps_first(weights.planes[0], g.c, g.taps());
+    kernels::pack_lanes(g.c, g.kh, stride, w.data(), reinterpret_cast<std::int8_t*>(out));
+  });
+}
+
+void pack_in_columns(LowerContext& context, const ConvGeometry& g, const WeightPlanes& weights, StepU8& step) {
+  const std::size_t outputs = step.args.outputs;
   const std::size_t rows = shares_columns(g) ? rows_of(g, outputs) : g.taps();
   const std::size_t columns = shares_columns(g) ? g.kw : 1;
-  const std::size_t size = packed_size_depthwise_u8(g.c, rows, columns), row = columns * g.c;
+  const std::size_t size = kernels::packed_size_depthwise_u8(g.c, rows, columns), row = columns * g.c;
   const void* source = context.input(1).data->data();
   const std::string kind = text("t4c ", outputs, "x", rows, "x", columns, " step ", g.window.strides[0],
                                 kind_of_planes(source, weights.planes, g.c * g.taps()));
-  step->w = context.cache.get(source, kind, outputs * size, [&](std::byte* out) {
+  step.w = context.cache.get(source, kind, outputs * size, [&](std::byte* out) {
     const std::vector<std::int8_t> w = taps_first(weights.planes[0], g.c, g.taps());
     for (std::size_t o = 0; o < outputs; ++o) {
       std::vector<std::int8_t> moved(rows * row, 0);
       std::ranges::copy(w, moved.begin() + o * static_cast<std::size_t>(g.window.strides[0]) * row);
-      pack_depthwise_u8(g.c, rows, columns, moved.data(), reinterpret_cast<std::int8_t*>(out) + o * size);
+      kernels::pack_depthwise_u8(g.c, rows, columns, moved.data(), reinterpret_cast<std::int8_t*>(out) + o * size);
     }
   });
-  set_epilogue_u8(context, step->args);
+}
+
+std::unique_ptr<Step> lower_u8(LowerContext& context, const ConvGeometry& g) {
+  const WeightPlanes weights = weight_planes(context, context.input(1), g.o);
+  if (weights.planes.size() != 1) return nullptr;
+  auto step = std::make_unique<StepU8>();
+  kernels::DepthwiseU8Args& args = step->args;
+  const std::int32_t zero = context.zero_point(context.input(0));
+  const auto given = context.has_input(2) ? context.constant<std::int32_t>(2) : std::span<const std::int32_t>{};
+  const std::vector<std::int32_t> bias = fold_bias(weights, zero, given);
+  const std::vector<float> scale =
+      requantize_scales(weights, context.scale(context.input(0)), context.scale(context.output()));
+  step->pad.assign(g.c, static_cast<std::uint8_t>(zero));
+  step->kernel = &kernels::pick_depthwise_u8(context.isa);
+  set_epilogue_u8(context, args);
+  args.rows = g.taps(), args.channels = g.c, args.bias = bias.data(), args.scale = scale.data();
+  args.bounded = is_bounded(args);
+  args.lanes = step->kernel->lanes && args.bounded && !context.has_input(kResidual) && fits_lanes(g);
+  if (args.lanes) {
+    step->bias = in_lanes<std::int32_t>(bias), step->scale = in_lanes<float>(scale);
+    pack_in_lanes(context, g, weights, *step);
+  } else {
+    step->bias = padded<std::int32_t>(bias), step->scale = padded<float>(scale);
+    args.outputs = outputs_of(g, *step->kernel);
+    pack_in_columns(context, g, weights, *step);
+  }
   step->finish(context, g);
   return step;
 }

@@ -144,12 +144,13 @@ def test_tiles_stay_in_registers(tile: Tile) -> None:
     assert max(len(_on_stack(loop)) for loop in loops) <= 2
 
 
-#: Four pixels of a 3x3 window over one vector of channels; a column takes two instructions of AVX2.
+#: Four pixels of a 3x3 window over one vector of channels, where a column takes two instructions of AVX2; with 512-bit
+#: dots seven over four. Loops for each step, 1 and 2, and there for whole strips, parts, halves and quarters, of which
+#: the last have masks and places more to keep than there are registers.
 WINDOWS = [
-    ("x86_avx2.cc.o", "vpmaddwd", 4 * 3 * 2),
-    ("x86_avxvnni.cc.o", "vpdpbusd", 4 * 3),
-    ("x86_avx512vnni.cc.o", "vpdpbusd", 4 * 3),
-    ("x86_avx512vbmi.cc.o", "vpdpbusd", 4 * 3),
+    ("x86_avx2.cc.o", "vpmaddwd", 4 * 3 * 2, 2, 0),
+    ("x86_avxvnni.cc.o", "vpdpbusd", 4 * 3, 2, 0),
+    ("x86_avx512vnni.cc.o", "vpdpbusd", 7 * 3 * 4, 8, 2),
 ]
 
 
@@ -157,25 +158,29 @@ def _stored_on_stack(loop: list[Instruction]) -> list[str]:
     return [i.text for i in loop if re.search(r"%[xyz]mm\d+,[-\w]*\(%r[sb]p", i.text)]
 
 
-@pytest.mark.parametrize(("source", "dot", "count"), WINDOWS)
-def test_depthwise_sums_stay_in_registers(source: str, dot: str, count: int) -> None:
+@pytest.mark.parametrize(("source", "dot", "count", "least", "stores"), WINDOWS)
+def test_depthwise_sums_stay_in_registers(
+    source: str, dot: str, count: int, least: int, stores: int
+) -> None:
     """Constants may come from the stack, as they do with AVX2's 16 registers; sums may not go."""
     if not DEPTHWISE:
         pytest.fail(f"{BUILD} has no objects of csrc/kernels/depthwise")
     if source not in DEPTHWISE:
         pytest.skip("built for another architecture")
     loops = [loop for loop in _loops(DEPTHWISE[source]) if _dots(loop, dot) == count]
-    assert len(loops) >= 2, "one for each step, 1 and 2; of one there may be two versions"
-    assert [store for loop in loops for store in _stored_on_stack(loop)] == []
+    assert len(loops) >= least
+    stored = [_stored_on_stack(loop) for loop in loops]
+    assert stored.count([]) >= min(least, 4), stored
+    assert max(map(len, stored)) <= stores
 
 
-#: Four pixels of a 5x5 window: two dots of four rows each a column; AVX2 takes three pairs of rows.
+#: Four pixels of a 5x5 window: two dots of four rows each a column; AVX2 takes three pairs of rows; with 512-bit dots
+#: seven, five of columns and two along the last row.
 #: With 16 registers AVX-VNNI has one constant more than places for it.
 LARGE_WINDOWS = [
     ("x86_avx2.cc.o", "vpmaddwd", 4 * 5 * 3, 0),
     ("x86_avxvnni.cc.o", "vpdpbusd", 4 * 5 * 2, 1),
-    ("x86_avx512vnni.cc.o", "vpdpbusd", 4 * 5 * 2, 0),
-    ("x86_avx512vbmi.cc.o", "vpdpbusd", 4 * 5 * 2, 0),
+    ("x86_avx512vnni.cc.o", "vpdpbusd", 7 * 7 * 4, 3),
 ]
 
 

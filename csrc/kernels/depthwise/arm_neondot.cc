@@ -41,7 +41,7 @@ struct NeonDot {
 
 }  // namespace
 
-const DepthwiseU8Kernel depthwise_u8_neondot = {"depthwise_u8_neondot", Isa::neondot, NeonDot::kProducts,
+const DepthwiseU8Kernel depthwise_u8_neondot = {"depthwise_u8_neondot", Isa::neondot, false, NeonDot::kProducts,
                                                 depthwise_u8<NeonDot>};
 const DepthwiseF32Kernel depthwise_f32_neondot = {"depthwise_f32_neondot", Isa::neondot, depthwise_f32<Neon>};
 

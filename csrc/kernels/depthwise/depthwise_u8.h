@@ -9,11 +9,12 @@
 // a(j, y) = a + offsets[j · rows + y], or `pad` (channels zero-point bytes) where that offset is kPad: what row y of
 // the window sees in column j. Neighbouring pixels share columns, so a kernel need prepare each of them only once.
 // Kernels read exactly `channels` bytes of a row; packed weights, bias and scale are padded with zeros to a
-// multiple of kDepthwisePad channels. c may be r itself.
+// multiple of kDepthwisePad channels. c may be r itself. Where `lanes` is set, all three lie in that order (below).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "isa/isa.h"
 #include "kernels/gemm/gemm_u8.h"
@@ -41,15 +42,25 @@ struct DepthwiseU8Args {
   std::int32_t r_zero = 0;
   float r_scale = 0;
   bool bounded = false;       // is_bounded(args), found once for all calls; where false a kernel may take longer
+  bool lanes = false;         // a window that the kernel takes in that layout
   std::uint8_t* c = nullptr;  // [pixels][channels]
   std::size_t c_stride = 0;   // bytes between pixels
 };
 
-// `t4c`: column after column, the rows of each in groups of 4 (the last padded with zeros): w[y][x][c] lies at
+// Layouts of weights. `t4c`: column after column, the rows of each in groups of 4 (the last padded with zeros):
+// w[y][x][c] lies at
 // ((x · ceil(rows / 4) + y / 4) · channels_padded + c) · 4 + y % 4.
+//
+// `lanes`: for windows of 3 × 3 and 5 × 5, as bytes of 64 channels lie in a vector when unpacking by bytes and then by
+// words has brought four taps together. Vector k of 4 holds in its 128-bit lane l the channels 16 · l + 4 · k + {0 …
+// 3}; of a strip of 64 channels come all such vectors of its dots, one dot after the other. Dots 0 … side − 1 are of a
+// column of 3 or 4 taps; for 5 × 5 dot 5 is of the first four taps of the last row, and dot 6 of its last tap, which
+// lies at 4 − step among four columns that begin `step` further right. A last strip of 32 channels or fewer holds them
+// twice, of 16 or fewer four times (`places`): as many pixels are then done at once.
 struct DepthwiseU8Kernel {
   const char* name;
   Isa isa;
+  bool lanes;            // takes that layout, for bounded sums of one output without a residual
   std::size_t products;  // instructions that multiply a whole group of 4 rows; one row takes one
   void (*run)(const DepthwiseU8Args&);
 };
@@ -67,6 +78,17 @@ constexpr std::size_t shared_outputs(std::size_t rows, std::size_t step, std::si
 std::size_t packed_size_depthwise_u8(std::size_t channels, std::size_t rows, std::size_t columns);  // bytes
 void pack_depthwise_u8(std::size_t channels, std::size_t rows, std::size_t columns, const std::int8_t* w,
                        std::int8_t* out);  // w: [rows][columns][channels]
+
+inline constexpr std::size_t kDepthwiseStrip = 64;  // channels
+constexpr std::size_t lane_dots(std::size_t side) { return side == 3 ? 3 : 7; }
+constexpr std::size_t places(std::size_t channels_left) {
+  return channels_left <= 16 ? 4 : channels_left <= 32 ? 2 : 1;
+}
+std::size_t packed_size_lanes(std::size_t channels, std::size_t side);  // bytes
+void pack_lanes(std::size_t channels, std::size_t side, std::size_t step, const std::int8_t* w,
+                std::int8_t* out);  // w: [side][side][channels]
+// The channel of each value of a bias or scale in that order; `channels` where there is none.
+std::vector<std::size_t> lane_channels(std::size_t channels);
 
 // Whether every sum, however large the activations and weights, is brought by its scale to a float whose integer
 // exists. No real layer fails this.

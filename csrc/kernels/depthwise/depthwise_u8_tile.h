@@ -284,9 +284,14 @@ inline bool run_square(const DepthwiseU8Args& g) {
 }
 
 template <class T>
+void any_window(const DepthwiseU8Args& g) {
+  g.r ? all_pixels<T, Window<0, 0, 0>, true>(g) : all_pixels<T, Window<0, 0, 0>, false>(g);
+}
+
+template <class T>
 void depthwise_u8(const DepthwiseU8Args& g) {
   if (run_square<T, 3, 1>(g) || run_square<T, 3, 2>(g) || run_square<T, 5, 1>(g) || run_square<T, 5, 2>(g)) return;
-  return g.r ? all_pixels<T, Window<0, 0, 0>, true>(g) : all_pixels<T, Window<0, 0, 0>, false>(g);
+  any_window<T>(g);
 }
 
 }  // namespace

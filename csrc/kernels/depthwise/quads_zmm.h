@@ -34,7 +34,8 @@ struct QuadsZmm {
 
 template <class T>
 void run_zmm(const DepthwiseU8Args& g) {
-  g.bounded ? depthwise_u8<T>(g) : depthwise_u8_scalar.run(g);
+  if (g.lanes) return depthwise_u8_lanes(g);
+  g.bounded ? any_window<T>(g) : depthwise_u8_scalar.run(g);
 }
 
 }  // namespace

@@ -57,7 +57,7 @@ void run_f32(const DepthwiseF32Args& g) {
 
 }  // namespace
 
-const DepthwiseU8Kernel depthwise_u8_scalar = {"depthwise_u8_scalar", Isa::scalar, 1, run_u8};
+const DepthwiseU8Kernel depthwise_u8_scalar = {"depthwise_u8_scalar", Isa::scalar, false, 1, run_u8};
 const DepthwiseF32Kernel depthwise_f32_scalar = {"depthwise_f32_scalar", Isa::scalar, run_f32};
 
 }  // namespace quaver::kernels

@@ -9,6 +9,7 @@ namespace quaver::kernels {
 
 extern const DepthwiseU8Kernel depthwise_u8_scalar, depthwise_u8_avx2, depthwise_u8_avxvnni, depthwise_u8_avx512vnni,
     depthwise_u8_avx512vbmi, depthwise_u8_neondot;
+void depthwise_u8_lanes(const DepthwiseU8Args& g);  // by 512-bit dots
 extern const DepthwiseF32Kernel depthwise_f32_scalar, depthwise_f32_avx2, depthwise_f32_avx512vnni,
     depthwise_f32_neondot;
 

@@ -33,7 +33,8 @@ struct Avx2 : QuadsYmm {
 
 }  // namespace
 
-const DepthwiseU8Kernel depthwise_u8_avx2 = {"depthwise_u8_avx2", Isa::avx2, Avx2::kProducts, depthwise_u8<Avx2>};
+const DepthwiseU8Kernel depthwise_u8_avx2 = {"depthwise_u8_avx2", Isa::avx2, false, Avx2::kProducts,
+                                             depthwise_u8<Avx2>};
 const DepthwiseF32Kernel depthwise_f32_avx2 = {"depthwise_f32_avx2", Isa::avx2, depthwise_f32<Ymm>};
 
 }  // namespace quaver::kernels

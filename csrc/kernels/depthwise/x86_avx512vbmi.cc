@@ -31,7 +31,7 @@ struct Avx512Vbmi : QuadsZmm {
 
 }  // namespace
 
-const DepthwiseU8Kernel depthwise_u8_avx512vbmi = {"depthwise_u8_avx512vbmi", Isa::avx512vbmi, Avx512Vbmi::kProducts,
-                                                   run_zmm<Avx512Vbmi>};
+const DepthwiseU8Kernel depthwise_u8_avx512vbmi = {"depthwise_u8_avx512vbmi", Isa::avx512vbmi, true,
+                                                   Avx512Vbmi::kProducts, run_zmm<Avx512Vbmi>};
 
 }  // namespace quaver::kernels

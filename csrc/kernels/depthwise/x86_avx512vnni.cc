@@ -1,4 +1,5 @@
 #include "kernels/depthwise/depthwise_f32_tile.h"
+#include "kernels/depthwise/lanes_zmm.h"
 #include "kernels/depthwise/quads_zmm.h"
 
 namespace quaver::kernels {
@@ -24,8 +25,13 @@ struct Avx512Vnni : QuadsZmm {
 
 }  // namespace
 
-const DepthwiseU8Kernel depthwise_u8_avx512vnni = {"depthwise_u8_avx512vnni", Isa::avx512vnni, Avx512Vnni::kProducts,
-                                                   run_zmm<Avx512Vnni>};
+void depthwise_u8_lanes(const DepthwiseU8Args& g) {
+  if (g.rows == 3) return g.step == 1 ? square<Square<3, 1>>(g) : square<Square<3, 2>>(g);
+  return g.step == 1 ? square<Square<5, 1>>(g) : square<Square<5, 2>>(g);
+}
+
+const DepthwiseU8Kernel depthwise_u8_avx512vnni = {"depthwise_u8_avx512vnni", Isa::avx512vnni, true,
+                                                   Avx512Vnni::kProducts, run_zmm<Avx512Vnni>};
 const DepthwiseF32Kernel depthwise_f32_avx512vnni = {"depthwise_f32_avx512vnni", Isa::avx512vnni, depthwise_f32<Zmm>};
 
 }  // namespace quaver::kernels

@@ -17,7 +17,7 @@ struct AvxVnni : QuadsYmm {
 
 }  // namespace
 
-const DepthwiseU8Kernel depthwise_u8_avxvnni = {"depthwise_u8_avxvnni", Isa::avxvnni, AvxVnni::kProducts,
+const DepthwiseU8Kernel depthwise_u8_avxvnni = {"depthwise_u8_avxvnni", Isa::avxvnni, false, AvxVnni::kProducts,
                                                 depthwise_u8<AvxVnni>};
 
 }  // namespace quaver::kernels

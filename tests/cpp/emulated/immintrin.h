@@ -39,14 +39,16 @@ inline __m256i halve(__m512i v) {
   return out;
 }
 
-inline void store_some(void* p, __mmask16 which, __m128i v) {
-  for (int i = 0; i < 16; ++i) {
+template <class V, class Mask>
+void store_some(void* p, Mask which, V v) {
+  for (unsigned i = 0; i < sizeof(V); ++i) {
     if (which >> i & 1) static_cast<char*>(p)[i] = reinterpret_cast<const char*>(&v)[i];
   }
 }
-inline __m128i load_some(__mmask16 which, const void* p) {
-  __m128i out = _mm_setzero_si128();
-  for (int i = 0; i < 16; ++i) {
+template <class V, class Mask>
+V load_some(Mask which, const void* p) {
+  V out = {};
+  for (unsigned i = 0; i < sizeof(V); ++i) {
     if (which >> i & 1) reinterpret_cast<char*>(&out)[i] = static_cast<const char*>(p)[i];
   }
   return out;
@@ -61,4 +63,12 @@ inline __m128i load_some(__mmask16 which, const void* p) {
 #define _mm512_cvtepi32_epi16 emulated::halve
 #define _mm256_dpbusd_avx_epi32 simde_mm256_dpbusd_epi32
 #define _mm_mask_storeu_epi8 emulated::store_some
-#define _mm_maskz_loadu_epi8 emulated::load_some
+#define _mm_maskz_loadu_epi8 emulated::load_some<__m128i>
+#undef _mm256_mask_storeu_epi8
+#define _mm256_mask_storeu_epi8 emulated::store_some
+#undef _mm256_maskz_loadu_epi8
+#define _mm256_maskz_loadu_epi8 emulated::load_some<__m256i>
+#undef _mm512_mask_storeu_epi8
+#define _mm512_mask_storeu_epi8 emulated::store_some
+#undef _mm512_maskz_loadu_epi8
+#define _mm512_maskz_loadu_epi8 emulated::load_some<__m512i>
