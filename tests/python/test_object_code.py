@@ -144,13 +144,15 @@ def test_tiles_stay_in_registers(tile: Tile) -> None:
     assert max(len(_on_stack(loop)) for loop in loops) <= 2
 
 
-#: Four pixels of a 3x3 window over one vector of channels, where a column takes two instructions of AVX2; with 512-bit
-#: dots seven over four. Loops for each step, 1 and 2, and there for whole strips, parts, halves and quarters, of which
-#: the last have masks and places more to keep than there are registers.
+#: Four pixels of a 3x3 window over one vector of channels, where a column takes two instructions of
+#: AVX2; with 512-bit dots seven over four, or four of any window over one. Loops for each step, 1
+#: and 2, and with 512 bits for whole strips, parts, halves and quarters, of which the last have more
+#: masks and places to keep than there are registers.
 WINDOWS = [
     ("x86_avx2.cc.o", "vpmaddwd", 4 * 3 * 2, 2, 0),
     ("x86_avxvnni.cc.o", "vpdpbusd", 4 * 3, 2, 0),
     ("x86_avx512vnni.cc.o", "vpdpbusd", 7 * 3 * 4, 8, 2),
+    ("x86_avx512vbmi.cc.o", "vpdpbusd", 4, 2, 0),
 ]
 
 
@@ -174,8 +176,8 @@ def test_depthwise_sums_stay_in_registers(
     assert max(map(len, stored)) <= stores
 
 
-#: Four pixels of a 5x5 window: two dots of four rows each a column; AVX2 takes three pairs of rows; with 512-bit dots
-#: seven, five of columns and two along the last row.
+#: Four pixels of a 5x5 window: two dots of four rows each a column; AVX2 takes three pairs of rows;
+#: with 512-bit dots seven pixels, five dots of columns and two along the last row.
 #: With 16 registers AVX-VNNI has one constant more than places for it.
 LARGE_WINDOWS = [
     ("x86_avx2.cc.o", "vpmaddwd", 4 * 5 * 3, 0),
