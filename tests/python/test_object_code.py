@@ -144,10 +144,10 @@ def test_tiles_stay_in_registers(tile: Tile) -> None:
     assert max(len(_on_stack(loop)) for loop in loops) <= 2
 
 
-#: Four pixels of a 3x3 window over one vector of channels, where a column takes two instructions of
-#: AVX2; with 512-bit dots seven over four, or four of any window over one. Loops for each step, 1
-#: and 2, and with 512 bits for whole strips, parts, halves and quarters, of which the last have more
-#: masks and places to keep than there are registers.
+#: Four pixels of a 3x3 window over one vector of channels, where a column takes two instructions
+#: of AVX2; with 512-bit dots seven over four, or four of any window over one. Loops for each step,
+#: 1 and 2, and with 512 bits for whole strips, parts, halves and quarters, of which the last have
+#: more masks and places to keep than there are registers.
 WINDOWS = [
     ("x86_avx2.cc.o", "vpmaddwd", 4 * 3 * 2, 2, 0),
     ("x86_avxvnni.cc.o", "vpdpbusd", 4 * 3, 2, 0),
