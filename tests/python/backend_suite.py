@@ -180,8 +180,8 @@ def report(outcomes: Sequence[Outcome]) -> str:
         "# ONNX's operators",
         "",
         "Made by `python tests/python/backend_suite.py --write` from the conformance suite of",
-        f"onnx {onnx.__version__}; do not edit. {passed} of {len(outcomes)} cases pass, natively:"
-        " no other runtime takes part.",
+        f"onnx {onnx.__version__}; do not edit. {passed} of {len(outcomes)} cases pass"
+        " without another runtime.",
         "",
         f"{free} of them run with all their inputs open. In the other {passed - free}",
         "weights, scales or the like are inputs, and bound as constants for the run, as",
