@@ -30,8 +30,11 @@ std::vector<T> padded(std::span<const T> values) {
 
 template <class T>
 std::vector<T> in_lanes(std::span<const T> values) {
-  std::vector<T> out;
-  for (const std::size_t c : kernels::lane_channels(values.size())) out.push_back(c < values.size() ? values[c] : T{});
+  std::vector<T> out(kernels::lane_values(values.size()), T{});
+  for (std::size_t n = 0; n < out.size(); ++n) {
+    const std::size_t c = kernels::lane_channel(values.size(), n);
+    if (c < values.size()) out[n] = values[c];
+  }
   return out;
 }
 

@@ -145,14 +145,14 @@ bool fits_lanes(const DepthwiseU8Kernel& kernel, const ProblemU8& problem) {
 // As an operator lays weights out for a kernel that takes them so.
 std::vector<std::uint8_t> result_in_lanes(const DepthwiseU8Kernel& kernel, const ProblemU8& problem, std::size_t gap) {
   DepthwiseU8Args args = problem.args;
-  const std::vector<std::size_t> order = lane_channels(args.channels);
+  const std::size_t values = lane_values(args.channels);
   Guarded<std::int8_t> packed(packed_size_lanes(args.channels, args.rows));
-  Guarded<std::int32_t> bias(order.size());
-  Guarded<float> scale(order.size());
+  Guarded<std::int32_t> bias(values);
+  Guarded<float> scale(values);
   pack_lanes(args.channels, args.rows, args.step, problem.w.data(), packed.data());
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    const bool is_there = order[i] < args.channels;
-    bias[i] = is_there ? args.bias[order[i]] : 0, scale[i] = is_there ? args.scale[order[i]] : 0;
+  for (std::size_t n = 0; n < values; ++n) {
+    const std::size_t c = lane_channel(args.channels, n);
+    bias[n] = c < args.channels ? args.bias[c] : 0, scale[n] = c < args.channels ? args.scale[c] : 0;
   }
   args.w = packed.data(), args.bias = bias.data(), args.scale = scale.data(), args.lanes = true;
   return result<std::uint8_t>(kernel, args, gap);

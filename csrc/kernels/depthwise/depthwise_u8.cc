@@ -37,32 +37,21 @@ void pack_depthwise_u8(std::size_t channels, std::size_t rows, std::size_t colum
   }
 }
 
-std::vector<std::size_t> lane_channels(std::size_t channels) {
-  std::vector<std::size_t> out;
-  for (std::size_t strip = 0; strip < channels; strip += kDepthwiseStrip) {
-    const std::size_t left = channels - strip, width = kDepthwiseStrip / places(left);
-    for (std::size_t i = 0; i < kDepthwiseStrip; ++i) {
-      const std::size_t at = i / 4 % 4 * 16 + i / 16 * 4 + i % 4, c = at % width;  // i: [vector][lane][4]
-      out.push_back(c < left ? strip + c : channels);
-    }
-  }
-  return out;
+std::size_t packed_size_lanes(std::size_t channels, std::size_t side) {
+  return lane_values(channels) * lane_dots(side) * 4;
 }
 
-std::size_t packed_size_lanes(std::size_t channels, std::size_t side) { return padded(channels) * lane_dots(side) * 4; }
-
 void pack_lanes(std::size_t channels, std::size_t side, std::size_t step, const std::int8_t* w, std::int8_t* out) {
-  const std::vector<std::size_t> order = lane_channels(channels);
   const auto weight = [=](std::size_t dot, std::size_t t, std::size_t c) {
     std::size_t y = t, x = dot;
     if (dot >= side) y = side - 1, x = dot == side ? t : side - 1;
     const bool is_there = dot < side ? t < 4 : dot == side || t == 4 - step;
     return c < channels && y < side && is_there ? w[(y * side + x) * channels + c] : std::int8_t{0};
   };
-  for (std::size_t strip = 0; strip < order.size(); strip += kDepthwiseStrip) {
+  for (std::size_t strip = 0; strip < lane_values(channels); strip += kDepthwiseStrip) {
     for (std::size_t dot = 0; dot < lane_dots(side); ++dot) {
       for (std::size_t i = 0; i < kDepthwiseStrip; ++i) {
-        for (std::size_t t = 0; t < 4; ++t) *out++ = weight(dot, t, order[strip + i]);
+        for (std::size_t t = 0; t < 4; ++t) *out++ = weight(dot, t, lane_channel(channels, strip + i));
       }
     }
   }

@@ -14,7 +14,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "isa/isa.h"
 #include "kernels/gemm/gemm_u8.h"
@@ -87,8 +86,16 @@ constexpr std::size_t places(std::size_t channels_left) {
 std::size_t packed_size_lanes(std::size_t channels, std::size_t side);  // bytes
 void pack_lanes(std::size_t channels, std::size_t side, std::size_t step, const std::int8_t* w,
                 std::int8_t* out);  // w: [side][side][channels]
-// The channel of each value of a bias or scale in that order; `channels` where there is none.
-std::vector<std::size_t> lane_channels(std::size_t channels);
+// The channel of the n-th value of a bias or scale in that order, and how many there are; past the last channel where
+// there is none.
+constexpr std::size_t lane_channel(std::size_t channels, std::size_t n) {
+  const std::size_t strip = n / kDepthwiseStrip * kDepthwiseStrip, i = n % kDepthwiseStrip, left = channels - strip;
+  const std::size_t at = i / 4 % 4 * 16 + i / 16 * 4 + i % 4, c = at % (kDepthwiseStrip / places(left));
+  return c < left ? strip + c : channels;
+}
+constexpr std::size_t lane_values(std::size_t channels) {
+  return (channels + kDepthwiseStrip - 1) / kDepthwiseStrip * kDepthwiseStrip;
+}
 
 // Whether every sum, however large the activations and weights, is brought by its scale to a float whose integer
 // exists. No real layer fails this.
