@@ -56,7 +56,7 @@ void expect_count(const InferContext& c, std::size_t i, std::int64_t expected) {
 // of a byte; scales and zero points (a byte each) of each block.
 void infer_in_blocks(InferContext& c, std::int64_t block) {
   constexpr std::int64_t kMost = std::int64_t{1} << 31;
-  const std::int64_t k = c.attrs().i("K", 0), blocks = block > 0 ? (k + block - 1) / block : 0;
+  const std::int64_t k = c.attrs().i("K", 0);
   if (k < 1 || k > kMost || block < 16 || block > kMost || (block & (block - 1)) != 0) {
     c.fail(k, " rows of weights in blocks of ", block, "; a power of two from 16 on is expected");
   }
@@ -69,7 +69,7 @@ void infer_in_blocks(InferContext& c, std::int64_t block) {
   if (!c.has_input(3)) c.fail("its scales are missing");
   for (const std::size_t i : {std::size_t{0}, std::size_t{3}}) expect_dtype(c, i, {DType::f32});
   if (c.has_input(6)) expect_dtype(c, 6, {DType::f32});
-  const std::int64_t n = c.input(1).shape[0];
+  const std::int64_t n = c.input(1).shape[0], blocks = (k + block - 1) / block;
   if (n < 1 || n > kMost) c.fail(n, " columns");
   expect_count(c, 1, n * blocks * (block / 2));
   expect_count(c, 3, n * blocks);
