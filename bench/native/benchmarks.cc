@@ -88,7 +88,7 @@ double run_depthwise_u8(const DepthwiseU8Kernel& kernel, Shape s) {
   const auto bias = random_numbers<std::int32_t>(align_up(s.n, kPanel), -1000, 1000);
   const std::vector<float> scale(align_up(s.n, kPanel), 1e-3F);
   const auto width = static_cast<std::size_t>(std::sqrt(s.m)), side = static_cast<std::size_t>(std::sqrt(s.k));
-  const bool lanes = kernel.lanes && (side == 3 || side == 5);
+  const bool lanes = kernel.lanes && fits_lanes(side, side, 1, 1);
   const std::size_t outputs = lanes ? 1 : shared_outputs(side, 1, kernel.products), seen = side + outputs - 1;
   std::vector<std::vector<std::int32_t>> rows;
   for (std::size_t row = 0; row < width; row += outputs) rows.push_back(column_offsets(s, width, side, seen, row));

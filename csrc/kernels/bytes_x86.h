@@ -2,15 +2,10 @@
 // Floats and Ints are the compiler's vectors, so arithmetic on them is written with operators.
 #pragma once
 
-// GCC 12 warns of the undefined operands inside its own AVX-512 header (PR105593).
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
-#pragma GCC diagnostic pop
-
 #include <cstddef>
 #include <cstdint>
+
+#include "kernels/intrinsics_x86.h"
 
 namespace quaver::kernels {
 namespace {

@@ -64,9 +64,9 @@ std::size_t columns_of_row(const ConvGeometry& g) {
 bool shares_columns(const ConvGeometry& g) { return g.ow > 0 && columns_of_row(g) <= g.ow * g.kw; }
 
 bool fits_lanes(const ConvGeometry& g) {
-  const std::int64_t (&steps)[2] = g.window.strides, (&dilations)[2] = g.window.dilations;
-  return shares_columns(g) && g.kh == g.kw && (g.kh == 3 || g.kh == 5) && steps[0] == steps[1] && steps[0] <= 2 &&
-         dilations[0] == 1 && dilations[1] == 1;
+  const auto step = static_cast<std::size_t>(g.window.strides[1]);
+  const bool is_dilated = g.window.dilations[0] != 1 || g.window.dilations[1] != 1;
+  return shares_columns(g) && !is_dilated && kernels::fits_lanes(g.kh, g.kw, step, 1);
 }
 
 // Rows of output pixels that one call makes.
@@ -165,7 +165,7 @@ class DepthwiseStep final : public Step {
 using StepU8 = DepthwiseStep<kernels::DepthwiseU8Kernel, kernels::DepthwiseU8Args, std::uint8_t, std::int32_t>;
 
 void pack_in_lanes(LowerContext& context, const ConvGeometry& g, const WeightPlanes& weights, StepU8& step) {
-  const auto stride = static_cast<std::size_t>(g.window.strides[0]);
+  const auto stride = static_cast<std::size_t>(g.window.strides[1]);
   const void* source = context.input(1).data->data();
   const std::string kind =
       text("lanes ", g.kh, " step ", stride, kind_of_planes(source, weights.planes, g.c * g.taps()));

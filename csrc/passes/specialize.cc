@@ -29,7 +29,7 @@ void specialize(Graph& graph, const std::vector<Dims>& input_shapes, const Evalu
   fold_constants(graph, evaluate);  // infers shapes on its way
   canonicalize(graph, evaluate);
   fuse_attention(graph, evaluate);  // which needs all shapes
-  fuse_norm(graph, evaluate);       // and which of a residual is
+  fuse_norm(graph, evaluate);       // and whether a residual has its shape
   remove_dead(graph, evaluate);
 }
 

@@ -25,9 +25,6 @@ std::ostream& operator<<(std::ostream& out, const Shape& s) {
 struct WindowU8 {
   std::size_t pixels, channels, rows, columns, step, dilation, outputs = 1;
   std::size_t seen() const { return (pixels - 1) * step + (columns - 1) * dilation + 1; }
-  bool is_small_square() const {
-    return rows == columns && (rows == 3 || rows == 5) && step <= 2 && dilation == 1 && outputs == 1;
-  }
 };
 
 std::ostream& operator<<(std::ostream& out, const WindowU8& s) {
@@ -138,8 +135,8 @@ std::vector<T> result(const Kernel& kernel, Args args, std::size_t gap) {
   return {c.begin(), c.end()};
 }
 
-bool fits_lanes(const DepthwiseU8Kernel& kernel, const ProblemU8& problem) {
-  return kernel.lanes && problem.shape.is_small_square() && is_bounded(problem.args) && !problem.args.r;
+bool takes_lanes(const DepthwiseU8Kernel& kernel, const DepthwiseU8Args& g) {
+  return kernel.lanes && fits_lanes(g.rows, g.columns, g.step, g.dilation) && g.outputs == 1 && is_bounded(g) && !g.r;
 }
 
 // As an operator lays weights out for a kernel that takes them so.
@@ -159,7 +156,7 @@ std::vector<std::uint8_t> result_in_lanes(const DepthwiseU8Kernel& kernel, const
 }
 
 std::vector<std::uint8_t> result_of(const DepthwiseU8Kernel& kernel, const ProblemU8& problem, std::size_t gap) {
-  if (fits_lanes(kernel, problem)) return result_in_lanes(kernel, problem, gap);
+  if (takes_lanes(kernel, problem.args)) return result_in_lanes(kernel, problem, gap);
   return result<std::uint8_t>(kernel, problem.args, gap);
 }
 std::vector<float> result_of(const DepthwiseF32Kernel& kernel, const ProblemF32& problem, std::size_t gap) {

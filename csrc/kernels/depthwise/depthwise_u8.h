@@ -79,6 +79,9 @@ void pack_depthwise_u8(std::size_t channels, std::size_t rows, std::size_t colum
                        std::int8_t* out);  // w: [rows][columns][channels]
 
 inline constexpr std::size_t kDepthwiseStrip = 64;  // channels
+constexpr bool fits_lanes(std::size_t rows, std::size_t columns, std::size_t step, std::size_t dilation) {
+  return rows == columns && (rows == 3 || rows == 5) && step <= 2 && dilation == 1;
+}
 constexpr std::size_t lane_dots(std::size_t side) { return side == 3 ? 3 : 7; }
 constexpr std::size_t places(std::size_t channels_left) {
   return channels_left <= 16 ? 4 : channels_left <= 32 ? 2 : 1;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/exp_terms.h"
 #include "kernels/rounding.h"
 
 namespace quaver::kernels {
@@ -34,23 +35,14 @@ inline float polynomial(const float (&c)[kCount], float x) {
 // 2^n for −126 ≤ n ≤ 127.
 [[maybe_unused]] inline float power_of_two(std::uint32_t n) { return bits_to_float((n + 127U) << 23); }
 
-inline constexpr float kExp[] = {1.9875691500e-4F,
-                                 1.3981999507e-3F,
-                                 8.3334519073e-3F,
-                                 4.1665795894e-2F,
-                                 1.6666665459e-1F,
-                                 5.0000001201e-1F,
-                                 1.0F,
-                                 1.0F};
-
 // x = n·ln 2 + r, |r| ≤ ln 2 / 2; e^r by the polynomial of Cephes' expf; then times 2^n in two steps, so that the
 // subnormal results are reached too.
 [[maybe_unused]] inline float exp_f32(float x) {
   x = clamp_through(x, -104.0F, 89.0F);  // beyond, the result is 0 or inf already
-  const float shifted = fused(x, 1.44269504F, kRound);
+  const float shifted = fused(x, kLog2E, kRound);
   const float n = shifted - kRound;
-  const float r = fused(n, 2.12194440e-4F, fused(n, -0.693359375F, x));
-  const float y = polynomial(kExp, r);
+  const float r = fused(n, -kLn2Low, fused(n, -kLn2High, x));
+  const float y = polynomial(kExpCoefficients, r);
   const std::uint32_t whole = __builtin_bit_cast(std::uint32_t, shifted) - __builtin_bit_cast(std::uint32_t, kRound);
   const std::uint32_t half = static_cast<std::uint32_t>(static_cast<std::int32_t>(whole) >> 1);
   return y * power_of_two(half) * power_of_two(whole - half);

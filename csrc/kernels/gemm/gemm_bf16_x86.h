@@ -1,16 +1,10 @@
 // What the bf16 products of x86 share. Internal linkage, for kernel files.
 #pragma once
 
-// GCC 12 takes the undefined operands inside its own AVX-512 header for a mistake (its bug 105593).
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
-#pragma GCC diagnostic pop
-
 #include "kernels/gemm/bf16.h"
 #include "kernels/gemm/gemm_bf16.h"
 #include "kernels/gemm/gemm_float_tile.h"
+#include "kernels/intrinsics_x86.h"
 
 namespace quaver::kernels {
 namespace {

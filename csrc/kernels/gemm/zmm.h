@@ -1,15 +1,10 @@
 // AVX-512 vectors under the names that the tiles and epilogues use. Internal linkage, for kernel files.
 #pragma once
 
-// GCC 12 takes the undefined operands inside its own AVX-512 header for a mistake (its bug 105593).
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
-#pragma GCC diagnostic pop
-
 #include <cstddef>
 #include <cstdint>
+
+#include "kernels/intrinsics_x86.h"
 
 namespace quaver::kernels {
 namespace {

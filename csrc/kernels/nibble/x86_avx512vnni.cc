@@ -1,10 +1,4 @@
-// GCC 12 warns of the undefined operands inside its own AVX-512 header (PR105593).
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
-#pragma GCC diagnostic pop
-
+#include "kernels/intrinsics_x86.h"
 #include "kernels/nibble/x86_nibble.h"
 
 namespace quaver::kernels {

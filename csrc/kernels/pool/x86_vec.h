@@ -4,12 +4,7 @@
 
 #include <cstddef>
 
-// GCC 12 finds fault with its own header (GCC bug 105593).
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
-#pragma GCC diagnostic pop
+#include "kernels/intrinsics_x86.h"
 
 namespace quaver::kernels {
 namespace {

@@ -6,22 +6,13 @@
 
 #include <cstdint>
 
+#include "kernels/exp_terms.h"
 #include "kernels/rounding.h"
 
 namespace quaver::kernels {
 namespace {
 
 constexpr float kExpLeast = -87.33F;
-constexpr float kLog2E = 1.44269504F, kLn2High = 0.693359375F, kLn2Low = -2.12194440e-4F;
-constexpr float kExpCoefficients[] = {1.9875691500e-4F,
-                                      1.3981999507e-3F,
-                                      8.3334519073e-3F,
-                                      4.1665795894e-2F,
-                                      1.6666665459e-1F,
-                                      5.0000001201e-1F,
-                                      1.0F,
-                                      1.0F};
-constexpr int kExpTerms = 8;
 
 inline float exp_negative(float x) {
   const float clamped = x < kExpLeast ? kExpLeast : x;
