@@ -40,6 +40,8 @@ Frame make_frame(std::vector<std::string> pieces, std::vector<std::size_t> outpu
 }
 
 std::size_t bytes_of(const Port& port, const Dims& shape) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 48;  // no sum of a few of these wraps
+  if (count(shape) > kMost) fail(Status::invalid_input, "the shape ", to_string(shape), " is too large");
   return static_cast<std::size_t>(count(shape)) * size_of(port.dtype);
 }
 
@@ -61,18 +63,6 @@ std::vector<const void*> inputs_in(const Model& model, const py::bytes& body, st
   }
   return in;
 }
-
-// Memory for the outputs that are not asked for.
-class Spare {
- public:
-  void* take(std::size_t bytes) {
-    buffers_.push_back(std::make_unique<std::byte[]>(bytes));
-    return buffers_.back().get();
-  }
-
- private:
-  std::vector<std::unique_ptr<std::byte[]>> buffers_;
-};
 
 bool gives(const Plan& plan, const Frame& frame) {
   for (std::size_t i = 0; i < frame.outputs.size(); ++i) {
@@ -106,9 +96,11 @@ py::object answer(Model& model, const py::bytes& body, std::size_t start, const 
     const Release released;
     const auto plan = model.plan(layout.shapes);
     given = gives(*plan, frame);
-    Spare spare;
+    std::vector<std::unique_ptr<std::byte[]>> spare;  // for the outputs that are not asked for
     for (std::size_t i = 0; given && i < out.size(); ++i) {
-      if (!out[i]) out[i] = spare.take(bytes_of(ports[i], plan->graph().value(plan->graph().outputs[i]).shape));
+      if (out[i]) continue;
+      const std::size_t bytes = bytes_of(ports[i], plan->graph().value(plan->graph().outputs[i]).shape);
+      out[i] = spare.emplace_back(std::make_unique_for_overwrite<std::byte[]>(bytes)).get();
     }
     if (given) model.run(*plan, in, out);
   }

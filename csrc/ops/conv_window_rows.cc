@@ -10,8 +10,17 @@ namespace {
 
 constexpr std::size_t kFewChannels = 8;
 
+// Of a row with its padding.
+std::size_t strip_elements(const ConvGeometry& g) {
+  const auto stride = static_cast<std::size_t>(g.window.strides[1]),
+             before = static_cast<std::size_t>(g.window.pads[1]);
+  return g.c * std::max((g.ow - 1) * stride + g.kw, g.w + before);
+}
+
+// Strides and padding may be of any size; offsets are of 32 bits.
 bool has_window_rows(const ConvGeometry& g) {
-  return g.group == 1 && g.c < kFewChannels && g.kw > 1 && g.window.dilations[1] == 1 && g.ow > 0;
+  return g.group == 1 && g.c < kFewChannels && g.kw > 1 && g.window.dilations[1] == 1 && g.ow > 0 &&
+         strip_elements(g) <= std::size_t{INT32_MAX} / sizeof(std::uint16_t) / g.kh;
 }
 
 // A unit is one row of output pixels of one image.
@@ -25,7 +34,7 @@ class WindowRowStep final : public Step {
         x_(made.x),
         y_(made.y),
         residual_(made.residual),
-        strip_(g.c * std::max((g.ow - 1) * stride(1) + g.kw, g.w + before())) {
+        strip_(strip_elements(g)) {
     weights_ = pack_rows<Bf16Gemm>(context.cache, weights, {weights}, g.kh, g.kw * g.c, 0, g.o, all_taps(g.kh));
     args_.m = g.ow;
     args_.n = g.o;

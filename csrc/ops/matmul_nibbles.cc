@@ -4,6 +4,7 @@
 
 #include "kernels/nibble/nibble.h"
 #include "ops/pack_cache.h"
+#include "ops/weights.h"
 
 namespace quaver {
 namespace {
@@ -57,8 +58,12 @@ class NibbleStep final : public Step {
     const auto scales = context.constant<float>(3);
     const auto zeros = context.has_input(5) ? context.constant<std::uint8_t>(5) : std::span<const std::uint8_t>{};
     const std::size_t given = (parts.k + parts.block - 1) / parts.block;
-    const std::string kind = text("nibbles ", parts.k, "x", parts.n, " by ", parts.block);
-    return context.cache.get(context.input(1).data->data(), kind, parts.bytes, [&](std::byte* out) {
+    const void* source = context.input(1).data->data();
+    std::string kind = text("nibbles ", parts.k, "x", parts.n, " by ", parts.block);
+    const std::vector scale_bytes = {reinterpret_cast<const std::uint8_t*>(scales.data())};
+    kind += " scales" + kind_of_planes(source, scale_bytes, scales.size_bytes());
+    if (!zeros.empty()) kind += " zeros" + kind_of_planes(source, std::vector{zeros.data()}, zeros.size());
+    return context.cache.get(source, kind, parts.bytes, [&](std::byte* out) {
       kernels::pack_nibbles(parts.n, parts.k, parts.block, weights.data(), reinterpret_cast<std::uint8_t*>(out));
       auto* scale = reinterpret_cast<float*>(out + parts.scales);
       auto* zero = reinterpret_cast<std::uint8_t*>(out + parts.zeros);

@@ -240,3 +240,15 @@ def test_stages_take_it_too() -> None:
     want = _bf16(_bf16(x) @ _bf16(constants["w"])) @ _bf16(constants["v"])
     np.testing.assert_allclose(loaded(x)[0], want, rtol=0.02, atol=0.05)
     assert not np.array_equal(loaded(x)[0], quaver.load(model, threads=1)(x)[0])
+
+
+def test_a_first_convolution_with_steps_and_padding_beyond_reason() -> None:
+    """Only the middle one of three windows meets the image."""
+    far = 2**28
+    x, w = _normal(1, 3, 3, 4), _normal(2, 3, 3, 3)
+    attrs = {"pads": [0, far, 0, far], "strides": [1, far], "group": 1}
+    case = Case("far", "Conv", {"x": x}, {"w": w}, attrs)
+    y = quaver.load(float_model(case), threads=1, float_precision="bf16")(x)
+    want = (_bf16(x)[..., :3] * _bf16(w)).sum(axis=(1, 2, 3))
+    assert y.shape == (1, 2, 1, 3)
+    np.testing.assert_allclose(y[0, :, 0], [[0, v, 0] for v in want], rtol=1e-4, atol=1e-5)

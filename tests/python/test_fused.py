@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 import quaver
 from conftest import ISAS
@@ -309,3 +309,23 @@ def test_weights_of_four_bits_stay_so() -> None:
     (node,) = report(loaded)["nodes"]
     assert node["kernel"].startswith("nibble")
     assert report(loaded)["totals"]["weight_bytes"] < 33 * 320  # reals would take four times that
+
+
+def test_weights_of_four_bits_are_known_with_their_scales() -> None:
+    """One tensor of weights, two of scales: what was packed for the one is not the other's."""
+    parts = packed(10, 48, 16)
+    weights, scales = parts.values()
+    nodes = [
+        helper.make_node("MatMulNBits", ["x", "w", s], [y], y, domain="com.microsoft", **NBITS)
+        for s, y in (("s", "a"), ("t", "b"))
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [3, 48])
+    outputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [3, 10]) for n in "ab"]
+    constants = {"w": weights, "s": scales, "t": 2 * scales}
+    tensors = [numpy_helper.from_array(array, name) for name, array in constants.items()]
+    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
+    graph = helper.make_graph(nodes, "net", [x], outputs, tensors)
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    one, other = quaver.load(model, fallback=None)(normal(3, 48))
+    assert one.any()
+    np.testing.assert_array_equal(other, 2 * one)
