@@ -110,7 +110,7 @@ def _numbers(text: str) -> list[float]:
 def _size(numbers: list[float] | None) -> tuple[int, int] | None:
     if numbers is None:
         return None
-    if len(numbers) != 2 or any(n != int(n) or n < 1 for n in numbers):
+    if len(numbers) != 2 or any(not n.is_integer() or n < 1 for n in numbers):
         raise quaver.InputError(f"--size takes HEIGHT,WIDTH in pixels, not {numbers}")
     return int(numbers[0]), int(numbers[1])
 
@@ -293,7 +293,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="of ranges: auto (default), minmax, percentile, mse, entropy",
     )
-    one.add_argument("--no-mixed", action="store_true", help="return nothing noisy to float")
+    one.add_argument("--no-mixed", action="store_true", help="do not look for what costs most")
     one.add_argument("--no-smooth", action="store_true", help="leave outlier channels as they are")
     one.add_argument("--no-equalize", action="store_true", help="leave channels as they are")
     one.add_argument("--no-bias-correction", action="store_true", help="leave biases as they are")

@@ -83,6 +83,22 @@ def test_it_computes_what_onnx_says(case: Case) -> None:
     check(float_model(case), case.feeds)
 
 
+@pytest.mark.parametrize(
+    ("attrs", "message"),
+    [
+        ({"strides": [1, 2]}, "strides has 2 values, expected 3"),
+        ({"dilations": [1, 1, 1, 1]}, "dilations has 4 values, expected 3"),
+        ({"pads": [1, 1]}, "pads has 2 values, expected 6"),
+        ({"strides": [1, 0, 1]}, "must be positive"),
+        ({"auto_pad": "SAME"}, "auto_pad is 'SAME'"),
+    ],
+)
+def test_a_broken_window_over_three_axes(attrs: dict[str, Any], message: str) -> None:
+    case = volume(**attrs)
+    with pytest.raises(quaver.ModelError, match=message):
+        quaver.load(float_model(case), fallback=None)
+
+
 @pytest.mark.parametrize("taken", [True, False])
 def test_a_known_branch_is_taken(taken: bool) -> None:
     branches = {

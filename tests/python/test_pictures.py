@@ -104,8 +104,9 @@ def test_a_model_by_command(folder: Path) -> None:
     subprocess.run([*command, "-o", str(made)], check=True)
     kept = {p.key: p.value for p in onnx.load(made).metadata_props}
     assert kept["quaver.samples"] == "2"
-    refused = subprocess.run(
-        [*command, "--size", "16"], check=False, capture_output=True, text=True
-    )
-    assert refused.returncode == 1
-    assert "HEIGHT,WIDTH" in refused.stderr
+    for size in ("16", "inf,1", "nan,1"):
+        refused = subprocess.run(
+            [*command, "--size", size], check=False, capture_output=True, text=True
+        )
+        assert refused.returncode == 1
+        assert "HEIGHT,WIDTH" in refused.stderr

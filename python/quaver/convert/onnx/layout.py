@@ -59,23 +59,24 @@ def window_attributes(node: Node, axes: int) -> Attributes:
     """Return strides, dilations and padding of a convolution or pool; of one axis, for two."""
     attrs: Attributes = {}
     for name in ("strides", "dilations"):
-        if values := _checked(node, name, axes):
+        if values := per_axis(node, name, axes):
             attrs[name] = [1, *values] if axes == 1 else values
     auto_pad = node.string("auto_pad", "NOTSET")
     if auto_pad != "NOTSET":
         attrs["auto_pad"] = auto_pad
-    elif pads := _checked(node, "pads", 2 * axes):
+    elif pads := per_axis(node, "pads", 2 * axes):
         attrs["pads"] = [0, pads[0], 0, pads[1]] if axes == 1 else pads
     return attrs
 
 
 def pair(node: Node, name: str, axes: int, missing: int) -> list[int]:
     """Return an attribute of one number for each spatial axis, for two of them; [] if absent."""
-    values = _checked(node, name, axes)
+    values = per_axis(node, name, axes)
     return values if axes == 2 or not values else [missing, *values]
 
 
-def _checked(node: Node, name: str, count: int) -> list[int]:
+def per_axis(node: Node, name: str, count: int) -> list[int]:
+    """Return an attribute of `count` numbers; [] if absent."""
     values = node.ints(name)
     if values and len(values) != count:
         raise node.invalid(f"{name} has {len(values)} values, expected {count}")

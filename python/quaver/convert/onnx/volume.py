@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from quaver.convert.builder import Attributes
+from quaver.convert.onnx.layout import per_axis
 from quaver.convert.onnx.node import Node
 
 
@@ -17,7 +18,9 @@ def conv_volume(node: Node) -> None:
     columns, _, *kernel = _known(node, 1, 0)
     if len(sides) != 3 or len(kernel) != 3:
         raise node.invalid(f"{len(sides)} spatial axes of x, {len(kernel)} of the weights")
-    strides, dilations = (node.ints(name) or [1, 1, 1] for name in ("strides", "dilations"))
+    strides, dilations = (per_axis(node, n, 3) or [1, 1, 1] for n in ("strides", "dilations"))
+    if min(*strides, *dilations) < 1:
+        raise node.invalid(f"strides {strides} and dilations {dilations} must be positive")
     spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
     before, after = _padding(node, sides, spans, strides)
     sizes = [
@@ -65,10 +68,10 @@ def _padding(
     """What is put before and after each axis."""
     mode = node.string("auto_pad", "NOTSET")
     if mode in ("NOTSET", "VALID"):
-        pads = (node.ints("pads") if mode == "NOTSET" else []) or [0] * 6
-        if len(pads) != 6:
-            raise node.invalid(f"pads has {len(pads)} values, expected 6")
+        pads = (per_axis(node, "pads", 6) if mode == "NOTSET" else []) or [0] * 6
         return pads[:3], pads[3:]
+    if mode not in ("SAME_UPPER", "SAME_LOWER"):
+        raise node.invalid(f"auto_pad is {mode!r}")
     totals = [
         max((-(-side // stride) - 1) * stride + span - side, 0)
         for side, span, stride in zip(sides, spans, strides, strict=True)
