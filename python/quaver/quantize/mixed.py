@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import onnx
@@ -86,10 +87,7 @@ class Mixer:
         self._net, self._placement, self._levels = net, placement, levels
         self._feeds, self._exact = feeds, exact
         self._stored = set(placement.tensors)
-        groups = members(placement).items()
-        self._members = {
-            g: kept for g, n in groups if (kept := [t for t in n if t in self._stored])
-        }
+        self._members = _only(members(placement), self._stored)
         self._reads = {node.name: list(node.input) for node in net.nodes}
         self._order = {node.name: i for i, node in enumerate(net.nodes)}
         self.total = 0.0
@@ -105,7 +103,7 @@ class Mixer:
         """Find the parts that bring most noise."""
         parts = self._parts()
         self.total = self._noise(parts)
-        settled = self._settle(parts, self.total * _AUDIBLE)
+        settled = self._settle(parts, self.total * _AUDIBLE, self.total)
         for part, noise in progress.track(settled, len(parts), "measuring noise"):
             if noise is not None:
                 self.found[part] = noise
@@ -116,12 +114,14 @@ class Mixer:
         In float they take the sums of the product before, and outliers among the channels of what
         they make can move into the weights of the next.
         """
-        elements = cost.sizes(self._net, self._feeds[0], "quaver")
+        if not self.total > _QUIET:
+            return frozenset()
+        elements = self._elements
         whole = now = cost.estimate(self._net, self._placement, elements)
         kept: frozenset[str] = frozenset()
         for part in self.found:
             makers = self._function(part)
-            if not makers or not self.total > _QUIET:
+            if not makers:
                 continue
             readers = {user.name for user in self._net.users[part.name]}
             gone = {part.name, *readers, *(name for n in makers for name in self._reads[n])}
@@ -192,7 +192,7 @@ class Mixer:
         frozenset of str
             The nodes in float.
         """
-        elements = cost.sizes(self._net, self._feeds[0], "quaver")
+        elements = self._elements
         whole = cost.estimate(self._net, place(always), elements)
         now = cost.estimate(self._net, place(kept), elements)
         noise = self._measured(build(kept))
@@ -200,9 +200,11 @@ class Mixer:
         while noise > _QUIET:
             offers = []
             for part, names in waiting.items():
+                if names <= kept:
+                    continue
                 time = cost.estimate(self._net, place(kept | names), elements)
                 share = max((time - now) / whole, self._weights(names - kept), _FREE)
-                if names - kept and time <= whole * (1 + _MOST_TIME):
+                if time <= whole * (1 + _MOST_TIME):
                     offers.append((self.found[part] / noise / share, part, time, share))
             best = max(offers, default=None)
             if best is None or best[0] < _WORTH:
@@ -217,6 +219,11 @@ class Mixer:
             if pays:
                 kept, noise, now = kept | names, after, time
         return kept
+
+    @cached_property
+    def _elements(self) -> dict[str, int]:
+        """The size of each tensor, with the first sample."""
+        return cost.sizes(self._net, self._feeds[0], "quaver")
 
     def _weights(self, nodes: frozenset[str]) -> float:
         """The part of the network's weights that these nodes have."""
@@ -242,15 +249,16 @@ class Mixer:
         at |= {Part(name, True): self._order[name] for name in self._levels.products.weights}
         return sorted(at, key=lambda part: (at[part], part))
 
-    def _settle(self, parts: Sequence[Part], least: float) -> Iterator[tuple[Part, float | None]]:
-        """Each part with its noise, or with None where it is less than `least`."""
-        noise = self._noise(parts)
+    def _settle(
+        self, parts: Sequence[Part], least: float, noise: float
+    ) -> Iterator[tuple[Part, float | None]]:
+        """Each part with its noise, None where that is less than `least`; all bring `noise`."""
         if noise < least or len(parts) == 1:
             yield from ((part, noise if noise >= least else None) for part in parts)
             return
         middle = len(parts) // 2
-        yield from self._settle(parts[:middle], least)
-        yield from self._settle(parts[middle:], least)
+        for half in (parts[:middle], parts[middle:]):
+            yield from self._settle(half, least, self._noise(half))
 
     def _noise(self, parts: Sequence[Part], ranges: dict[str, Range] | None = None) -> float:
         """What these parts together bring to the outputs, all others in float."""

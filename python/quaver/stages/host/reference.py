@@ -5,13 +5,15 @@ They are for models to run at all. What the core or a fallback has of them goes 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import NodeProto, TensorProto, helper
-from onnx.reference import ReferenceEvaluator
 
 from quaver.stages.host.node import ML, HostNode, host
+
+if TYPE_CHECKING:
+    from onnx.reference import ReferenceEvaluator
 
 #: How much slower than the core it is, roughly.
 SLOWNESS = 1000.0
@@ -27,6 +29,8 @@ def _reference(node: HostNode, *inputs: Any) -> Any:
 
 
 def _evaluator(node: HostNode) -> tuple[list[str], ReferenceEvaluator]:
+    from onnx.reference import ReferenceEvaluator  # noqa: PLC0415 -- slow to load, and rare
+
     proto = NodeProto()
     proto.CopyFrom(node.proto)
     proto.input[:] = [name and f"x{i}" for i, name in enumerate(node.proto.input)]
