@@ -18,7 +18,8 @@ from quaver.quantize.net import Net, attribute
 from quaver.quantize.operators import is_move, weight_of
 from quaver.quantize.placement import Placement
 
-_MAC = {True: 0.006, False: 0.022}  # ns: in int8, in float
+_MAC = {True: 0.006, False: 0.02}  # ns: in int8, in float
+_OWN_MAC = {True: 0.018, False: 0.048}  # of convolutions with weights of their own a channel
 _ELEMENT = {True: 0.03, False: 0.2}
 _MOVE = {True: 0.03, False: 0.12}
 _CONVERSION = 0.15
@@ -38,7 +39,8 @@ def estimate(net: Net, placement: Placement, elements: dict[str, int]) -> float:
         int8 = node.name in placement.nodes
         made = sum(elements.get(name, 0) for name in node.output)
         if weight_of(net, node) is not None:
-            total += _MAC[int8] * macs(net, node, elements)
+            rates = _OWN_MAC if attribute(node, "group", 1) > 1 else _MAC
+            total += rates[int8] * macs(net, node, elements)
         else:
             total += (_MOVE if is_move(node) else _ELEMENT)[int8] * made
         if not int8:

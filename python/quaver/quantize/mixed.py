@@ -9,9 +9,10 @@ Where found tensors are functions of a product's sums, read by products alone, t
 computed in float and outliers among their channels move into weights. Each tensor found gets the
 range, of those of all methods, of the least noise in the outputs of the whole; then others stand
 out. At last parts return to float, one after the other: always the one that takes most noise away
-for its time, as long as its share of the noise is more than twice its share of the time and of the
-weights, and all together stay within a part of the network's time. That needs no notion of how much
-noise a task can bear: where noise is spread evenly nothing is gained by float, and nothing returns.
+for its time, as long as its share of the noise is more than four times its share of the time and of
+the weights, and all together stay within a tenth of the network's time. That needs no notion of how
+much noise a task can bear: where noise is spread evenly nothing is gained by float, and nothing
+returns.
 Time is an estimate (`cost`).
 """
 
@@ -38,9 +39,9 @@ from quaver.quantize.ranges import Range, affine
 
 _AUDIBLE = 1 / 16  # of the noise: what a part must bring to be looked at
 _QUIET = 1e-6  # noise over power below which nothing is done
-_WORTH = 2.0  # a part's share of the noise over its share of the time, or of the weights
+_WORTH = 4.0  # a part's share of the noise over its share of the time, or of the weights
 _FREE = 1e-3  # of the time: less is not told apart
-_MOST_TIME = 0.25  # of the network's, for all that returns to float
+_MOST_TIME = 0.1  # of the network's, for all that returns to float
 
 
 class Part(NamedTuple):
@@ -212,7 +213,7 @@ class Mixer:
             _, part, time, share = best
             names = waiting.pop(part)
             after = self._measured(build(kept | names))
-            pays = (noise - after) / noise >= share
+            pays = (noise - after) / noise >= _WORTH / 2 * share
             self.returned.append(
                 Return(part.name, sorted(names - kept), after, (time - now) / whole, pays)
             )
