@@ -275,7 +275,7 @@ class GemmStep final : public Step {
   // A unit's weights stay in L2 while its rows pass; units enough for threads to share, but no narrower than what pays
   // for the staging of their rows.
   void cut(std::size_t index) {
-    constexpr std::size_t kWeightBytes = 256 << 10, kRows = 64, kColumns = 64, kEnough = 4;
+    constexpr std::size_t kWeightBytes = 256 << 10, kRows = 56, kColumns = 64, kEnough = 4;
     const GemmPart& part = parts[index];
     // Rows of windows overlap: the more a unit has of them, the less is rounded twice.
     const std::size_t most = kRounds && part.taps > 1 ? std::clamp(part.m / kEnough, kRows, 4 * kRows) : kRows;

@@ -179,6 +179,28 @@ TEST(kernels_gemm_u8_equals_the_definition) {
   }
 }
 
+// Few k, as those kernels take them that hold weights in registers: with and without a zero point, and with scales that
+// leave sums without an integer.
+TEST(kernels_gemm_u8_few_k) {
+  for (const GemmU8Kernel* kernel : kernel_case::candidates(gemm_u8_kernels())) {
+    Random random(kernel_case::seed());
+    for (const std::size_t m : {15, 16, 17, 18, 19, 21, 30}) {
+      for (const std::size_t n : {8, 16, 17, 31, 32, 33, 48, 56, 64, 72, 96}) {
+        for (std::size_t k = 4; k <= 56; k += 4) {
+          const std::size_t gap = random.coin() ? 0 : 3;
+          Problem problem({m, n, k, 1, false}, gap, random);
+          GemmU8Args& g = problem.args;
+          g.r = nullptr, g.row_sum = g.col_zero = nullptr, g.pre_lo = -3.4e38F, g.pre_hi = 3.4e38F;
+          if (random.coin()) g.zero = 0, g.lo = static_cast<float>(random.integer(0, 1)), g.hi = 255;
+          if (random.coin()) g.hi = __builtin_rintf((g.lo + g.hi) / 2);
+          if (random.integer(0, 7) == 0) problem.scale[n - 1] = 3e38F;
+          compare(*kernel, problem, gap);
+        }
+      }
+    }
+  }
+}
+
 TEST(kernels_gemm_u8_extremes_are_exact) {
   constexpr int kValues[][4] = {
       {255, 255, -128, -128}, {255, 255, 127, 127}, {128, 128, -128, -128}, {0, 0, -128, 127}};

@@ -114,6 +114,10 @@ def _on_stack(loop: list[Instruction]) -> list[str]:
     ]
 
 
+def _stored_on_stack(loop: list[Instruction]) -> list[str]:
+    return [i.text for i in loop if re.search(r"%[xyz]mm\d+,[-\w]*\(%r[sb]p", i.text)]
+
+
 @pytest.mark.parametrize(
     "tile", TILES, ids=lambda tile: f"{tile.source.split('.')[0]}-{tile.dot}-{tile.count}"
 )
@@ -144,6 +148,17 @@ def test_tiles_stay_in_registers(tile: Tile) -> None:
     assert max(len(_on_stack(loop)) for loop in loops) <= 2
 
 
+def test_held_weights_stay_in_registers() -> None:
+    """Loops over rows for one or two vectors of columns, with and without a zero point."""
+    source, most_quads = "x86_avx512vnni.cc.o", 12
+    if source not in OBJECTS:
+        pytest.skip("built for another architecture")
+    loops = [loop for loop in _loops(OBJECTS[source]) if _dots(loop, "vpackuswb") == 1]
+    in_registers = [_dots(loop, "vpdpbusd") for loop in loops if not _stored_on_stack(loop)]
+    for quads in range(1, most_quads + 1):
+        assert in_registers.count(4 * quads) >= 4, f"{quads} quads"
+
+
 #: Four pixels of a 3x3 window over one vector of channels, where a column takes two instructions
 #: of AVX2; with 512-bit dots seven over four, or four of any window over one. Loops for each step,
 #: 1 and 2, and with 512 bits for whole strips, parts, halves and quarters, of which the last have
@@ -154,10 +169,6 @@ WINDOWS = [
     ("x86_avx512vnni.cc.o", "vpdpbusd", 7 * 3 * 4, 8, 2),
     ("x86_avx512vbmi.cc.o", "vpdpbusd", 4, 2, 0),
 ]
-
-
-def _stored_on_stack(loop: list[Instruction]) -> list[str]:
-    return [i.text for i in loop if re.search(r"%[xyz]mm\d+,[-\w]*\(%r[sb]p", i.text)]
 
 
 @pytest.mark.parametrize(("source", "dot", "count", "least", "stores"), WINDOWS)

@@ -8,9 +8,11 @@
 //   T::vectors(rows)            its vectors of V::kLanes columns: as many sums as hide a dot's latency, and no spill
 //   T::Half                     a trait of vectors half as wide for a last few columns, or T itself
 //   T::add_dot(acc, a, w)       acc += the products of a's and w's quads, exact
+//   T::kHeldQuads               see gemm_u8_held.h
 #pragma once
 
 #include "kernels/gemm/gemm_u8_finish.h"
+#include "kernels/gemm/gemm_u8_held.h"
 #include "kernels/gemm/rows.h"
 
 namespace quaver::kernels {
@@ -153,7 +155,13 @@ void strips(const GemmU8Args& g) {
   constexpr int kRows = T::kRows, kVectors = T::vectors(kRows);
   const std::size_t depth = g.taps * ceil_div(g.k, 4) * 4, step = depth * 16;
   const std::size_t strip = strip_columns(depth, kVectors * T::V::kLanes), whole = g.m / kRows * kRows;
-  for (std::size_t j = 0; j < g.n; j += strip) {
+  std::size_t j = 0;
+  if constexpr (kFinish == Finish::plain && T::kHeldQuads > 0) {
+    const std::size_t held = g.m / 4 * 4;
+    j = hold_columns<T>(g, held);
+    if (j > 0) last_rows<T, kRows - 1, kFinish>(g, held, 0, j, step);
+  }
+  for (; j < g.n; j += strip) {
     const std::size_t j_end = least(g.n, j + strip);
     if (whole > 0) columns<T, kRows, kVectors, kFinish>(g, 0, whole, j, j_end, step);
     last_rows<T, kRows - 1, kFinish>(g, whole, j, j_end, step);

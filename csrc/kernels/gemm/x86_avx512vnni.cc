@@ -31,6 +31,7 @@ struct Avx512Vnni : Vnni<Zmm> {
   using Half = HalfVnni;
   static constexpr std::size_t kRows = 7;
   static constexpr int vectors(int rows) { return rows == 1 ? 8 : rows <= 3 ? 4 : 2; }
+  static constexpr int kHeldQuads = 12;
 };
 
 // Tiles of floats, in fp32 or bf16.

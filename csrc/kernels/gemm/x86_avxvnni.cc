@@ -10,6 +10,7 @@ struct AvxVnni {
   using Half = AvxVnni;
   static constexpr std::size_t kRows = 6;
   static constexpr int vectors(int rows) { return rows <= 2 ? 4 : 2; }
+  static constexpr int kHeldQuads = 0;
 
   static void add_dot(__m256i& acc, __m256i a, __m256i w) { acc = _mm256_dpbusd_avx_epi32(acc, a, w); }
 };

@@ -61,11 +61,10 @@ struct Zmm {
 
   // Four vectors' lanes plus `zero` as bytes, saturated; the first vector's are the lowest.
   static I pack(I a, I b, I c, I d, I zero) {
-    const I low = _mm512_adds_epi16(_mm512_packs_epi32(a, b), zero),
-            high = _mm512_adds_epi16(_mm512_packs_epi32(c, d), zero);
-    const I order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    return _mm512_permutexvar_epi32(order, _mm512_packus_epi16(low, high));
+    return in_order(_mm512_adds_epi16(_mm512_packs_epi32(a, b), zero),
+                    _mm512_adds_epi16(_mm512_packs_epi32(c, d), zero));
   }
+  static I pack(I a, I b, I c, I d) { return in_order(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d)); }
   static I splat_words(std::int32_t v) { return _mm512_set1_epi16(static_cast<std::int16_t>(v)); }
   static I max_u8(I a, I b) { return _mm512_max_epu8(a, b); }
   static I min_u8(I a, I b) { return _mm512_min_epu8(a, b); }
@@ -90,6 +89,10 @@ struct Zmm {
   }
 
  private:
+  static I in_order(I low, I high) {
+    const I order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    return _mm512_permutexvar_epi32(order, _mm512_packus_epi16(low, high));
+  }
   static __mmask16 mask(std::size_t count) { return static_cast<__mmask16>((1U << count) - 1); }
 };
 
