@@ -12,8 +12,8 @@
 namespace quaver::kernels {
 namespace {
 
-// Whether every sum, however large the activations and weights, is brought by its scale to a float whose integer exists.
-// No real layer fails this.
+// Whether every sum, however large the activations and weights, is brought by its scale to a float whose integer
+// exists. No real layer fails this.
 inline bool is_bounded(const GemmU8Args& g) {
   const float products = static_cast<float>(g.taps * g.k) * (255.0F * 128.0F);
   bool below = true;
