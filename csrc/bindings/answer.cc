@@ -45,21 +45,36 @@ std::size_t bytes_of(const Port& port, const Dims& shape) {
   return static_cast<std::size_t>(count(shape)) * size_of(port.dtype);
 }
 
-std::vector<const void*> inputs_in(const Model& model, const py::bytes& body, std::size_t start, const Layout& layout) {
+// An object's bytes, which stay where they are as long as this is there.
+class Body {
+ public:
+  explicit Body(const py::object& object) {
+    if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_SIMPLE)) throw py::error_already_set();
+  }
+  Body(const Body&) = delete;
+  Body& operator=(const Body&) = delete;
+  ~Body() { PyBuffer_Release(&view_); }
+
+  std::size_t size() const { return static_cast<std::size_t>(view_.len); }
+  const char* data() const { return static_cast<const char*>(view_.buf); }
+
+ private:
+  Py_buffer view_;
+};
+
+std::vector<const void*> inputs_in(const Model& model, const Body& body, std::size_t start, const Layout& layout) {
   const auto& ports = model.inputs();
   const std::size_t given = layout.offsets.size();
   if (given != ports.size()) fail(Status::invalid_input, "expected ", ports.size(), " inputs, got ", given);
-  const auto size = static_cast<std::size_t>(PyBytes_GET_SIZE(body.ptr()));
-  const char* const data = PyBytes_AS_STRING(body.ptr());
-  const std::size_t room = size - std::min(start, size);
+  const std::size_t room = body.size() - std::min(start, body.size());
   std::vector<const void*> in;
   in.reserve(given);
   for (std::size_t i = 0; i < given; ++i) {
     const std::size_t offset = layout.offsets[i];
     if (offset > room || bytes_of(ports[i], layout.shapes[i]) > room - offset) {
-      fail(Status::invalid_input, "the body has ", size, " bytes, input ", i, " ends after them");
+      fail(Status::invalid_input, "the body has ", body.size(), " bytes, input ", i, " ends after them");
     }
-    in.push_back(data + start + offset);
+    in.push_back(body.data() + start + offset);
   }
   return in;
 }
@@ -73,9 +88,10 @@ bool gives(const Plan& plan, const Frame& frame) {
 
 }  // namespace
 
-py::object answer(Model& model, const py::bytes& body, std::size_t start, const Layout& layout, const Frame& frame) {
+py::object answer(Model& model, const py::object& body, std::size_t start, const Layout& layout, const Frame& frame) {
   const auto& ports = model.outputs();
-  const auto in = inputs_in(model, body, start, layout);
+  const Body held(body);
+  const auto in = inputs_in(model, held, start, layout);
   std::size_t size = 0;
   for (std::size_t i = 0; i < frame.outputs.size(); ++i) {
     if (frame.outputs[i] >= ports.size()) fail(Status::invalid_input, "there is no output ", frame.outputs[i]);

@@ -25,8 +25,8 @@ struct Frame {
   std::vector<Dims> shapes;
 };
 
-// The answer; None where the model's outputs have other shapes than the frame's. Throws Error(invalid_input) where the
-// inputs don't fit the model, or the body ends before them.
-py::object answer(Model& model, const py::bytes& body, std::size_t start, const Layout& layout, const Frame& frame);
+// The answer to a body, any object whose bytes can be read; None where the model's outputs have other shapes than the
+// frame's. Throws Error(invalid_input) where the inputs don't fit the model, or the body ends before them.
+py::object answer(Model& model, const py::object& body, std::size_t start, const Layout& layout, const Frame& frame);
 
 }  // namespace quaver::bindings

@@ -278,7 +278,7 @@ void bind_model(py::module_& module) {
       .def("run", &run, py::arg("arrays"))
       .def(
           "answer",
-          [](const PyModel& self, const py::bytes& body, std::size_t start, const Layout& layout, const Frame& frame) {
+          [](const PyModel& self, const py::object& body, std::size_t start, const Layout& layout, const Frame& frame) {
             return answer(self.model(), body, start, layout, frame);
           },
           py::arg("body"), py::arg("start"), py::arg("layout"), py::arg("frame"))

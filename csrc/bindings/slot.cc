@@ -43,7 +43,7 @@ class PySlot {
 };
 
 // By the current version: the answer and the version's number. None where there is no frame of it that fits.
-py::object answer_now(const PySlot& self, const py::bytes& body, std::size_t start, const Layout& layout,
+py::object answer_now(const PySlot& self, const py::object& body, std::size_t start, const Layout& layout,
                       const py::dict& numbers, const py::dict& frames) {
   const Slot::Pin pin = self.slot().pin();
   const auto number = numbers.attr("get")(pin.version());

@@ -141,7 +141,9 @@ class Model:
     @property
     def float_precision(self) -> str: ...
     def run(self, arrays: Sequence[ArrayLike]) -> list[NDArray[Any]]: ...
-    def answer(self, body: bytes, start: int, layout: Layout, frame: Frame) -> bytes | None: ...
+    def answer(
+        self, body: bytes | bytearray | memoryview, start: int, layout: Layout, frame: Frame
+    ) -> bytes | None: ...
     def try_out(self, arrays: Sequence[ArrayLike]) -> list[NDArray[Any]]: ...
     def profile(
         self, arrays: Sequence[ArrayLike], runs: int, kernels: str | None = None
@@ -164,7 +166,7 @@ class Slot:
     def pin(self) -> tuple[Model, int]: ...
     def answer(
         self,
-        body: bytes,
+        body: bytes | bytearray | memoryview,
         start: int,
         layout: Layout,
         numbers: dict[int, int],

@@ -432,6 +432,7 @@ def test_token(tmp_path: Path) -> None:
 def test_tls(tmp_path: Path) -> None:
     root = tmp_path / "models"
     put(root, "simple", 1, compiled(simple(1)))
+    put(root, "one", 1, compiled(one_input()))
     key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
     certificate(key, cert)
     flags = ["--tls-cert", str(cert), "--tls-key", str(key), "--linger", "0"]
@@ -440,6 +441,11 @@ def test_tls(tmp_path: Path) -> None:
         url = f"https://localhost:{server.http}/v2"
         with urllib.request.urlopen(url, context=context, timeout=60) as answer:
             assert json.loads(answer.read())["name"] == "quaver"
+        x = np.arange(80_000, dtype=np.float32)  # read straight to where it stays
+        at = f"https://localhost:{server.http}/v2/models/one/infer"
+        request = urllib.request.Request(at, x.tobytes(), {"Inference-Header-Content-Length": "0"})
+        with urllib.request.urlopen(request, context=context, timeout=60) as answer:
+            assert answer.read().endswith((-x).tobytes())
         code = (
             "import sys, tritonclient.grpc as c\n"
             "at, root = sys.argv[1:]\n"

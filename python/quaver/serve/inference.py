@@ -16,7 +16,13 @@ from quaver.serve.batching.job import DEFAULT_PRIORITY, Job, Outcome
 from quaver.serve.classify import classify
 from quaver.serve.errors import ServeError, bad_request
 from quaver.serve.models.served import ServedModel
-from quaver.serve.protocol.datatypes import array_from, buffer_of, datatype_of, dtype_of
+from quaver.serve.protocol.datatypes import (
+    Buffer,
+    array_from,
+    buffer_of,
+    datatype_of,
+    dtype_of,
+)
 from quaver.serve.protocol.known import Known
 from quaver.serve.protocol.request import (
     InferRequest,
@@ -85,7 +91,7 @@ class Inference:
         self,
         model: ServedModel,
         known: Known,
-        body: bytes,
+        body: Buffer,
         start: int,
         *,
         version: str,

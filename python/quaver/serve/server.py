@@ -9,7 +9,7 @@ import gc
 import signal
 import ssl
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from quaver.errors import FileError, InputError
 from quaver.serve import logs
@@ -17,9 +17,6 @@ from quaver.serve.auth import Tokens
 from quaver.serve.models.watch import watch
 from quaver.serve.service import Service
 from quaver.serve.settings import Settings
-
-if TYPE_CHECKING:
-    from quaver.serve.http.connection import Connection
 
 _BACKLOG = 4096
 _GARBAGE = 10_000  # objects
@@ -97,11 +94,13 @@ class Server:
         from uvicorn.server import ServerState  # noqa: PLC0415
 
         from quaver.serve.http.app import App  # noqa: PLC0415
-        from quaver.serve.http.connection import Connection  # noqa: PLC0415
+        from quaver.serve.http.connection import Connection, Reader  # noqa: PLC0415
+        from quaver.serve.http.long_bodies import Room  # noqa: PLC0415
 
         settings = self._settings
+        room = Room(settings.max_buffered)
         config = uvicorn.Config(
-            App(self._service, self._tokens),
+            App(self._service, self._tokens, room),
             lifespan="off",
             access_log=False,
             log_config=None,
@@ -117,10 +116,12 @@ class Server:
         Connection.header_time = settings.header_time
         Connection.body_time = settings.body_time
         Connection.max_connections = settings.max_connections
+        Connection.max_body = settings.max_body
+        Connection.room = room
         state = self._http_state = ServerState()
 
-        def connection() -> Connection:
-            return Connection(config=config, server_state=state, app_state={})
+        def connection() -> Reader:
+            return Reader(Connection(config=config, server_state=state, app_state={}))
 
         try:
             self._http = await asyncio.get_running_loop().create_server(

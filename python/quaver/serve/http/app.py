@@ -20,6 +20,7 @@ from quaver.serve.errors import ServeError, bad_request
 from quaver.serve.http.bodies import Bodies
 from quaver.serve.http.calls import Calls
 from quaver.serve.http.infer import Infer, rest_error
+from quaver.serve.http.long_bodies import LongBody, Room
 from quaver.serve.http.openapi import document
 from quaver.serve.http.routes import ROWS, Row
 from quaver.serve.metrics import CONTENT_TYPE, Metrics
@@ -35,11 +36,10 @@ Scope = MutableMapping[str, Any]
 class App:
     """Answers REST requests. What runs models goes its own short way; Starlette has the rest."""
 
-    def __init__(self, service: Service, tokens: Tokens) -> None:
-        settings = service.settings
+    def __init__(self, service: Service, tokens: Tokens, room: Room) -> None:
         self._service = service
         self._tokens = tokens
-        self._bodies = Bodies(settings.max_body, settings.max_buffered)
+        self._bodies = Bodies(service.settings.max_body, room)
         self._infer = Infer(service, self._bodies)
         self._calls = Calls(service)
         self._others = self._starlette()
@@ -48,6 +48,16 @@ class App:
         """Answer one request."""
         if scope["type"] != "http":
             return
+        long: LongBody | None = scope.get("long_body")
+        if long is None:
+            await self._answer(scope, receive, send)
+            return
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            long.drop()
+
+    async def _answer(self, scope: Scope, receive: Any, send: Any) -> None:
         if not self._tokens.open and scope["path"] not in _OPEN:
             given = dict(scope["headers"]).get(b"authorization", b"")
             if not self._tokens.accept(given.decode("latin-1")):
@@ -60,7 +70,7 @@ class App:
             await self._others(scope, receive, send)
             return
         model, version = (_text(part) for part in found.groups(b""))
-        await self._infer(scope["headers"], receive, send, model, version)
+        await self._infer(scope, receive, send, model, version)
 
     def _starlette(self) -> Starlette:
         routes = []
@@ -105,11 +115,14 @@ class App:
             return {}
         headers = request.headers
         length = headers.get("content-length")
-        body = await self._bodies.read(request.receive, length.encode() if length else None)
+        body = await self._bodies.read(
+            request.receive, length.encode() if length else None, request.scope.get("long_body")
+        )
         self._bodies.release(len(body))
         if "content-encoding" in headers:
             body = await self._bodies.unpacked(body, headers["content-encoding"].encode())
-        return object_of(body) if body.strip() else {}
+            self._bodies.release(len(body))
+        return object_of(body) if bytes(body).strip() else {}
 
 
 def _by_method(

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from quaver.serve.errors import ServeError, bad_request
+from quaver.serve.http.long_bodies import LongBody, Room
 from quaver.serve.protocol.datatypes import Buffer
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -27,17 +28,27 @@ class Bodies:
     ----------
     most
         Bytes of one body, unpacked.
-    all_most
-        Bytes of all that are held at a time.
+    room
+        For all that are held at a time.
     """
 
-    def __init__(self, most: int, all_most: int) -> None:
+    def __init__(self, most: int, room: Room) -> None:
         self._most = most
-        self._all_most = all_most
-        self._held = 0
+        self._room = room
 
-    async def read(self, receive: Receive, length: bytes | None) -> bytes:
+    async def read(
+        self, receive: Receive, length: bytes | None, long: LongBody | None = None
+    ) -> Buffer:
         """A request's whole body. Call `release` with its length when it is no longer needed.
+
+        Parameters
+        ----------
+        receive
+            Gives it in parts.
+        length
+            What Content-Length says.
+        long
+            Gives it as a whole, where there is such a one.
 
         Raises
         ------
@@ -46,31 +57,32 @@ class Bodies:
         """
         if length is not None and int(length) > self._most:
             raise await self._dropped(receive)
+        if long is not None:
+            return await long.take()
         message = await receive()
         body: bytes = message.get("body", b"")
         if message["type"] != "http.request":
             raise ServeError(499, "the client is gone")
         if not message.get("more_body"):
-            self._hold(len(body), len(body))
+            self._hold(len(body))
             return body
         return await self._read_on(receive, body)
 
     async def _read_on(self, receive: Receive, first: bytes) -> bytes:
         parts, size, more = [first], len(first), True
-        self._hold(size, size)
+        self._hold(size)
         try:
             while more:
                 message = await receive()
                 if message["type"] != "http.request":
                     raise ServeError(499, "the client is gone")
                 part = message.get("body", b"")
-                size += len(part)
-                self._held += len(part)
-                parts.append(part)
                 more = message.get("more_body", False)
-                if size > self._most:
+                if size + len(part) > self._most:
                     raise await self._dropped(receive, more)
-                self._check(size)
+                self._room.take(len(part))
+                size += len(part)
+                parts.append(part)
         except BaseException:
             self.release(size)
             raise
@@ -90,29 +102,20 @@ class Bodies:
             more = message.get("more_body", False)
         return self._too_long()
 
-    def _hold(self, more: int, size: int) -> None:
-        self._held += more
-        try:
-            self._check(size)
-        except ServeError:
-            self._held -= more
-            raise
-
-    def _check(self, size: int) -> None:
+    def _hold(self, size: int) -> None:
         if size > self._most:
             raise self._too_long()
-        if self._held > self._all_most:
-            raise ServeError(503, "there is no room for the request's body: try again later")
+        self._room.take(size)
 
     def release(self, size: int) -> None:
         """Say that a body of this length is no longer held."""
-        self._held -= size
+        self._room.give(size)
 
     def _too_long(self) -> ServeError:
         return ServeError(413, f"the body is longer than {self._most} bytes")
 
-    async def unpacked(self, body: bytes, encoding: bytes) -> bytes:
-        """A body without its Content-Encoding.
+    async def unpacked(self, body: Buffer, encoding: bytes) -> Buffer:
+        """A body without its Content-Encoding. Call `release` with its length too.
 
         Raises
         ------
@@ -121,16 +124,15 @@ class Bodies:
             too long.
         """
         name = encoding.decode("latin-1").strip().lower()
-        if name in ("", "identity"):
-            return body
-        if name not in _WINDOW:
+        if name not in ("", "identity", *_WINDOW):
             raise ServeError(415, f"Content-Encoding {name[:50]!r} is none of gzip, deflate")
-        if len(body) <= _INLINE and self._most <= _INLINE:
-            return self._unpack(body, name)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, self._unpack, body, name)
+        if name in _WINDOW:
+            loop = asyncio.get_running_loop()
+            body = await loop.run_in_executor(None, self._unpack, body, name)
+        self._room.take(len(body))
+        return body
 
-    def _unpack(self, body: bytes, name: str) -> bytes:
+    def _unpack(self, body: Buffer, name: str) -> bytes:
         stream = zlib.decompressobj(_WINDOW[name])
         try:
             data = stream.decompress(body, self._most + 1)

@@ -6,11 +6,92 @@ import asyncio
 import json
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from quaver.serve.http.long_bodies import LEAST, LongBody, Room
+
 _MOST_HEADERS = 1 << 16
 _IDLE, _HEADERS, _BODY = range(3)
+_HEAD, _CONTINUE = b"HTTP/1.1 ", b"HTTP/1.1 100"
+_SPARE = memoryview(bytearray(1 << 14))
+"""Where all connections read what is no long body: it is taken from there at once."""
+
+
+class Reader(asyncio.BufferedProtocol):
+    """Reads for a connection; a long body where it will stay, without a copy on the way.
+
+    Parameters
+    ----------
+    connection
+        Takes what is read.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin."""
+        self._connection.connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._connection.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Let answers wait: the client does not read."""
+        self._connection.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Let them go on."""
+        self._connection.resume_writing()
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 -- asyncio's
+        """Where the next bytes go."""
+        long = self._connection.long
+        return _SPARE if long is None else long.place(_SPARE)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take so many of them."""
+        connection = self._connection
+        if connection.long is None:
+            connection.data_received(_SPARE[:nbytes].tobytes())
+        else:
+            connection.long_received(nbytes)
+
+
+class Joined:
+    """A connection's way out, on which an answer's head waits for its body: one packet, not two.
+
+    Parameters
+    ----------
+    transport
+        The way out.
+    """
+
+    __slots__ = ("_head", "_transport", "is_closing")
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._head = b""
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """Write something; not the head of an answer before what follows it."""
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(_HEAD) and not data.startswith(_CONTINUE):
+            self._head = data
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        """Write what waits, and end."""
+        head, self._head = self._head, b""
+        if head:
+            self._transport.write(head)
+        self._transport.close()
 
 
 class Connection(HttpToolsProtocol):
@@ -19,7 +100,12 @@ class Connection(HttpToolsProtocol):
     header_time = 10.0
     body_time = 60.0
     max_connections = 16384
+    max_body = 1 << 26
+    room: Room
 
+    long: LongBody | None = None
+    """The long body that is under way; an application finds it in its scope, as `long_body`."""
+    _out: Joined
     _phase = _IDLE
     _header_bytes = 0
     _timer: asyncio.TimerHandle | None = None
@@ -27,6 +113,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Begin; a client that says nothing is not waited for."""
         super().connection_made(transport)
+        self._out = Joined(transport)
         if len(self.connections) > self.max_connections:
             self._refuse(503, "too many connections")
         else:
@@ -35,6 +122,8 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
         self._disarm()
+        if self.long is not None:
+            self.long.lost()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -62,10 +151,27 @@ class Connection(HttpToolsProtocol):
         self._phase = _BODY
         self._header_bytes = 0
         super().on_headers_complete()
+        self.cycle.transport = self._out  # type: ignore[assignment]
+        size = self._long_size()
+        if size:
+            self.long = self.scope["long_body"] = LongBody(size, self.room)  # type: ignore[typeddict-unknown-key]
+
+    def _long_size(self) -> int:
+        """The length of a body that is to be read as a whole; 0 for one that is not."""
+        size = 0
+        for name, value in self.headers:
+            if name == b"content-length":
+                size = int(value)
+            elif name in (b"transfer-encoding", b"upgrade", b"expect"):
+                return 0
+        return size if LEAST <= size <= self.max_body and not self.pipeline else 0
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body: as it is, where the last one was taken, without a copy."""
         cycle: Any = self.cycle
+        if self.long is not None:
+            self.long.put(body)
+            return
         if cycle.response_complete:
             return
         if not cycle.body:
@@ -77,9 +183,20 @@ class Connection(HttpToolsProtocol):
             self.flow.pause_reading()
         cycle.message_event.set()
 
+    def long_received(self, count: int) -> None:
+        """Take bytes that are in the long body already, past the parser."""
+        assert self.long is not None
+        self.long.came(count)
+        if self.long.complete:
+            self.parser = httptools.HttpRequestParser(self)  # the old one waits for this body
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self.on_message_complete()
+            self._disarm()
+
     def on_message_complete(self) -> None:
         """End it."""
         self._phase = _IDLE
+        self.long = None
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:

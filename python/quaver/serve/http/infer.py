@@ -18,7 +18,7 @@ from quaver.serve.protocol.known import LONGEST, Known, remember
 from quaver.serve.service import Service
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-_Headers = list[tuple[bytes, bytes]]
+Scope = MutableMapping[str, Any]
 
 _now = time.perf_counter_ns
 _LENGTH = b"inference-header-content-length"
@@ -39,19 +39,24 @@ class Infer:
         self._bytes_out = service.stats.bytes_out
 
     async def __call__(
-        self, headers: _Headers, receive: Receive, send: Send, model: str, version: str
+        self, scope: Scope, receive: Receive, send: Send, model: str, version: str
     ) -> None:
         """Answer a request."""
         started = _now()
-        given = {name: value for name, value in headers if name in _WANTED}
+        given = {name: value for name, value in scope["headers"] if name in _WANTED}
         held = 0
         entered = False
         try:
             self._service.enter()
             entered = True
-            body = await self._bodies.read(receive, given.get(b"content-length"))
+            body = await self._bodies.read(
+                receive, given.get(b"content-length"), scope.get("long_body")
+            )
             held = len(body)
             self._bytes_in["http"] += held
+            if b"content-encoding" in given:
+                body = await self._bodies.unpacked(body, given[b"content-encoding"])
+                held += len(body)
             parts, length = await self._answer(
                 given, body, receive, name=model, version=version, started=started
             )
@@ -82,21 +87,19 @@ class Infer:
     async def _answer(
         self,
         given: dict[bytes, bytes],
-        body: bytes,
+        body: Buffer,
         receive: Receive,
         *,
         name: str,
         version: str,
         started: int,
     ) -> tuple[list[Buffer], int | None]:
-        if b"content-encoding" in given:
-            body = await self._bodies.unpacked(body, given[b"content-encoding"])
         length = rest.header_length(given.get(_LENGTH), body)
         model = self._service.repository.get(name)
         head = b""
         seen: dict[bytes, Known] = model.wire["http"]
-        if length:
-            head = body[:length]
+        if length and length <= LONGEST:
+            head = bytes(body[:length])
             known = seen.get(head)
             if known is not None and known.fits(body, length):
                 return await self._answer_known(
@@ -107,7 +110,7 @@ class Infer:
         else:
             request = rest.parse(name, version, body, length)
         response = await self._inference.infer(request, started, guard=_Guard(receive))
-        if head and len(head) <= LONGEST:
+        if head:
             known = rest.known_of(request, model.inputs, model.outputs)
             if known is not None:
                 remember(seen, head, known)
@@ -118,7 +121,7 @@ class Infer:
         known: Known,
         model: ServedModel,
         version: str,
-        body: bytes,
+        body: Buffer,
         *,
         length: int,
         receive: Receive,

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from quaver.model import Model, Port
 from quaver.serve.errors import not_found
 from quaver.serve.models.folder import Stamp
+from quaver.serve.protocol.datatypes import Buffer
 from quaver.serve.settings import ModelSettings
 from quaver.slot import Slot
 
@@ -29,7 +30,7 @@ class Track(Protocol):
         ...
 
     def answer(
-        self, body: bytes, start: int, layout: _core.Layout, frames: dict[int, _core.Frame]
+        self, body: Buffer, start: int, layout: _core.Layout, frames: dict[int, _core.Frame]
     ) -> tuple[bytes, int] | None:
         """Run once on inputs in a body, straight into an answer; give it and the version's number.
 
@@ -68,7 +69,7 @@ class Fixed:
         return self.model._core.run(arrays), self.number
 
     def answer(
-        self, body: bytes, start: int, layout: _core.Layout, frames: dict[int, _core.Frame]
+        self, body: Buffer, start: int, layout: _core.Layout, frames: dict[int, _core.Frame]
     ) -> tuple[bytes, int] | None:
         """Run once on inputs in a body, straight into an answer."""
         frame = frames.get(self.number)
@@ -98,7 +99,7 @@ class Current:
             del core  # else the traceback of an error would hold the version
 
     def answer(
-        self, body: bytes, start: int, layout: _core.Layout, frames: dict[int, _core.Frame]
+        self, body: Buffer, start: int, layout: _core.Layout, frames: dict[int, _core.Frame]
     ) -> tuple[bytes, int] | None:
         """Run once on inputs in a body, straight into an answer."""
         return self._answer(body, start, layout, self.numbers, frames)
