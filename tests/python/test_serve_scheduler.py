@@ -14,7 +14,8 @@ import pytest
 
 from quaver.serve.batching.job import Job
 from quaver.serve.batching.scheduler import Scheduler
-from quaver.serve.batching.sizes import batch_sizes, gather
+from quaver.serve.batching.sizes import batch_sizes, choices
+from quaver.serve.batching.timing import Costs
 from quaver.serve.errors import ServeError
 from quaver.serve.models import policy
 from quaver.serve.models.served import ServedModel
@@ -172,11 +173,50 @@ def test_nobody_waits_for_company_longer_than_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "count"),
-    [([1] * 7, 4), ([3, 1, 9], 2), ([3, 2], 1), ([5], 1), ([1], 1), ([2, 2, 2, 2], 4), ([8, 1], 1)],
+    ("rows", "found"),
+    [
+        ([1] * 7, [(1, 1), (2, 2), (4, 4)]),
+        ([3, 1, 9], [(1, 3), (2, 4)]),
+        ([3, 2], [(1, 3)]),
+        ([5], [(1, 5)]),
+        ([2, 2, 2, 2], [(1, 2), (2, 4), (4, 8)]),
+        ([8, 1], [(1, 8)]),
+    ],
 )
-def test_gather(rows: list[int], count: int) -> None:
-    assert gather(rows, [1, 2, 4, 8]) == count
+def test_choices(rows: list[int], found: list[tuple[int, int]]) -> None:
+    assert choices(rows, [1, 2, 4, 8]) == found
+
+
+@pytest.mark.parametrize(("per_run", "per_row"), [(0.01, 0.0), (0.0, 0.003)])
+def test_requests_are_gathered_where_it_pays(per_run: float, per_row: float) -> None:
+    notes: list[Any] = []
+
+    class Priced(Fake):
+        def run(self, arrays: list[np.ndarray]) -> tuple[list[np.ndarray], int]:
+            rows = len(arrays[0])
+            time.sleep(per_run + per_row * rows + 0.002 * (rows > 1))
+            notes.append(rows)
+            return [arrays[0]], 1
+
+    async def main() -> None:
+        scheduler = Scheduler(1)
+        fake = Priced("one", [])
+        await asyncio.gather(*(fake.ask(scheduler) for _ in range(80)))
+        scheduler.stop()
+
+    run(main())
+    alone, together = notes.count(1), sum(rows for rows in notes if rows > 1)
+    assert alone + together == 80
+    assert together > 70 if per_run else alone > 60
+
+
+def test_what_was_passed_over_is_tried_again() -> None:
+    costs = Costs()
+    costs.record("one", 100)
+    costs.record("two", 260)
+    tries = [costs.cheapest(["one", "two"], [1, 2]) for _ in range(400)]
+    assert tries[:100] == [0] * 100
+    assert 1 in tries
 
 
 def test_batch_sizes() -> None:

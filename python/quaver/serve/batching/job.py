@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import NDArray
 
-from quaver.serve.batching.sizes import batch_sizes, gather
+from quaver.serve.batching.sizes import batch_sizes, choices
+from quaver.serve.batching.timing import Costs
 from quaver.serve.models.served import ServedModel, Track
+from quaver.serve.protocol.request import rows_of
 
 Outcome = tuple[list[NDArray[Any]], int]
 """Outputs in the model's order, and the version that gave them."""
@@ -56,7 +59,7 @@ class Job:
         self.deadline = deadline
         self.started = started
         self.shapes = tuple([array.shape for array in arrays])
-        self.rows: int = self.shapes[0][0] if self.shapes and self.shapes[0] else 1
+        self.rows = rows_of(self.shapes)
         self.key: Any = None
         self.number = 0
         self.queued = False
@@ -81,6 +84,7 @@ class Lane:
         self.estimate = 0.0
         """Nanoseconds of its last run."""
         self.wake: asyncio.TimerHandle | None = None
+        self.costs = Costs()
         self.sizes = batch_sizes(model.settings.max_batch)
         self._heap: list[tuple[int, int, Job]] = []
         self._count = 0
@@ -105,17 +109,20 @@ class Lane:
             return None
         return id(job.track), *(shape[1:] for shape in job.shapes)
 
-    def drop(self, job: Job) -> None:
-        """Let a request no longer wait."""
-        if job.queued:
-            job.queued = False
-            job.arrays = ()
-            self.waiting -= 1
+    def drop(self, job: Job) -> bool:
+        """Let a request no longer wait; tell whether it did."""
+        if not job.queued:
+            return False
+        job.queued = False
+        job.arrays = ()
+        self.waiting -= 1
+        return True
 
     def _pop(self) -> Job | None:
         while self._heap:
             job = heapq.heappop(self._heap)[2]
-            if job.queued:
+            # Who is late is left out here, and told so by the loop's timer.
+            if job.queued and (job.deadline is None or job.deadline > time.monotonic()):
                 return job
         return None
 
@@ -151,7 +158,12 @@ class Lane:
                 rows += job.rows
             else:
                 others.append(job)
-        count = gather([job.rows for job in jobs], self.sizes)
+        found = choices([job.rows for job in jobs], self.sizes)
+        if len(found) > 1:
+            keys = [(first.key, total) for _, total in found]
+            count, _ = found[self.costs.cheapest(keys, [total for _, total in found])]
+        else:
+            count = 1
         for job in (*jobs[count:], *others):
             self._put(job)
         return jobs[:count]

@@ -1,16 +1,15 @@
 """What runs when, on which thread.
 
-All decisions are taken on the event loop's thread; workers only run what they are given. A worker
-that is free takes the model that had least of the workers' time, by its weight, and of its
+A worker that is free takes the model that had least of the workers' time, by its weight, and of its
 requests the most urgent and those that can run with it. So nothing waits while a worker is free,
-and company is what came while all were busy. A run that is shorter than the way to a worker is
-done at once, on the loop's own thread.
+and company is what came while all were busy. A worker that has run takes on by itself: it does not
+wait for the loop's thread, which only learns the outcome. A run that is shorter than the way to a
+worker is done at once, on the loop's own thread.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import threading
 import time
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quaver.serve.batching.job import Job, Lane, Outcome
+from quaver.serve.batching.lanes import Lanes, Task
 from quaver.serve.batching.timing import Runs, Timing
 from quaver.serve.errors import ServeError
 from quaver.serve.models.served import ServedModel
@@ -39,11 +39,9 @@ class Scheduler:
 
     def __init__(self, workers: int) -> None:
         self._loop = asyncio.get_running_loop()
-        self._lanes: dict[str, Lane] = {}
+        self._lanes = Lanes(workers)
         self._timings: dict[str, Timing] = {}
-        self._tasks: SimpleQueue[tuple[Lane, list[Job]] | None] = SimpleQueue()
-        self._idle = workers
-        self._clock = 0.0
+        self._tasks: SimpleQueue[Task | None] = SimpleQueue()
         self._threads = [
             threading.Thread(target=self._work, name=f"worker-{i}", daemon=True)
             for i in range(workers)
@@ -54,7 +52,7 @@ class Scheduler:
     @property
     def waiting(self) -> dict[str, int]:
         """How many requests wait, by model."""
-        return {name: lane.waiting for name, lane in self._lanes.items()}
+        return self._lanes.waiting
 
     def stop(self) -> None:
         """End the workers after what they are at."""
@@ -70,8 +68,7 @@ class Scheduler:
         if timing is None:
             return None
         runs = timing.of(shapes)
-        lane = self._lanes.get(model)
-        return runs if runs.brief and (lane is None or not lane.waiting) else None
+        return runs if runs.brief and self._lanes.is_empty(model) else None
 
     def run_now(self, model: ServedModel, job: Job) -> Outcome | None:
         """Run a short request on this thread; None if it is not known to be short."""
@@ -94,77 +91,43 @@ class Scheduler:
         Error
             As the run.
         """
-        lane = self._lane(model)
-        if lane.waiting >= model.settings.queue:
-            raise ServeError(
-                429, f"model {model.name!r} has {lane.waiting} requests waiting: try again later"
-            )
         job.future = self._loop.create_future()
-        job.enqueued = _now()
-        if not lane.waiting and not lane.running:
-            lane.clock = max(lane.clock, self._clock)
-        lane.push(job)
+        lane = self._lanes.push(model, job)
         timer = self._watch_deadline(lane, job)
         self._dispatch()
         try:
             outcome = await job.future
         finally:
-            lane.drop(job)
+            self._lanes.drop(lane, job)
             if timer is not None:
                 timer.cancel()
         self._timings.setdefault(model.name, Timing()).of(job.shapes).record(job.computed)
         return outcome
-
-    def _lane(self, model: ServedModel) -> Lane:
-        lane = self._lanes.get(model.name)
-        if lane is None or lane.model is not model:
-            lane = self._lanes[model.name] = Lane(model)
-        return lane
 
     def _watch_deadline(self, lane: Lane, job: Job) -> asyncio.TimerHandle | None:
         if job.deadline is None:
             return None
 
         def late() -> None:
-            if job.queued and not job.future.done():
-                lane.drop(job)
+            if self._lanes.drop(lane, job) and not job.future.done():
                 job.future.set_exception(ServeError(504, "the deadline passed before it could run"))
 
         return self._loop.call_at(job.deadline, late)
 
     def _dispatch(self) -> None:
-        while self._idle:
-            ready = [lane for lane in self._lanes.values() if lane.waiting and self._may_run(lane)]
-            if not ready:
-                return
-            lane = min(ready, key=lambda lane: lane.clock)
-            jobs = lane.take()
-            if not jobs:
-                return
-            self._idle -= 1
-            self._clock = max(self._clock, lane.clock)
-            lane.running += 1
-            lane.clock += lane.estimate / lane.model.settings.weight
-            self._tasks.put((lane, jobs))
-
-    def _may_run(self, lane: Lane) -> bool:
-        """Whether to run now; a busy model may let requests wait for company for a while."""
-        delay = lane.model.settings.max_delay_us * 1000
-        if not (delay and lane.running) or lane.waiting >= lane.sizes[-1]:
-            return True
-        left = lane.oldest + delay - _now()
-        if left <= 0:
-            return True
-        if lane.wake is None:
-            lane.wake = self._loop.call_later(left / 1e9, self._wake, lane)
-        return False
+        while (task := self._lanes.take()) is not None:
+            self._tasks.put(task)
+        for lane, seconds in self._lanes.delays():
+            if lane.wake is None:
+                lane.wake = self._loop.call_later(seconds, self._wake, lane)
 
     def _wake(self, lane: Lane) -> None:
         lane.wake = None
         self._dispatch()
 
     def _work(self) -> None:
-        while (task := self._tasks.get()) is not None:
+        task = self._tasks.get()
+        while task is not None:
             lane, jobs = task
             start = _now()
             outcomes: list[Outcome] | None = None
@@ -173,13 +136,14 @@ class Scheduler:
                 outcomes = _run(jobs, start)
             except BaseException as raised:
                 error = raised
-            took = _now() - start
+            task = self._lanes.next(lane, jobs, _now() - start)
             try:
-                finish = functools.partial(self._finish, took=took)
-                self._loop.call_soon_threadsafe(finish, lane, jobs, outcomes, error)
+                self._loop.call_soon_threadsafe(self._finish, lane, jobs, outcomes, error)
             except RuntimeError:  # the loop is closed
                 return
-            del task, lane, jobs, outcomes, error  # nothing is held while waiting
+            del lane, jobs, outcomes, error  # nothing is held while waiting
+            if task is None:
+                task = self._tasks.get()
 
     def _finish(
         self,
@@ -187,16 +151,11 @@ class Scheduler:
         jobs: list[Job],
         outcomes: list[Outcome] | None,
         error: BaseException | None,
-        *,
-        took: int,
     ) -> None:
-        self._idle += 1
-        lane.running -= 1
-        lane.clock += (took - lane.estimate) / lane.model.settings.weight
-        lane.estimate = took
         self._dispatch()
         if error is not None and len(jobs) > 1:
-            self._again(lane, jobs)
+            self._lanes.push_alone(lane, [job for job in jobs if not job.future.done()])
+            self._dispatch()
             return
         for at, job in enumerate(jobs):
             job.arrays = ()
@@ -205,14 +164,6 @@ class Scheduler:
                     job.future.set_exception(error)
                 elif outcomes is not None:
                     job.future.set_result(outcomes[at])
-
-    def _again(self, lane: Lane, jobs: list[Job]) -> None:
-        """One of several failed: each runs alone, so that the others don't suffer for it."""
-        for job in jobs:
-            if not job.future.done():
-                lane.push(job)
-                job.key = None
-        self._dispatch()
 
 
 def _run(jobs: Sequence[Job], start: int) -> list[Outcome]:

@@ -17,10 +17,10 @@ def batch_sizes(limit: int) -> list[int]:
     return sizes if sizes[-1] == limit else [*sizes, limit]
 
 
-def gather(rows: Sequence[int], sizes: Sequence[int]) -> int:
-    """How many of the waiting requests, from the first, to run together.
+def choices(rows: Sequence[int], sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """How many of the waiting requests, from the first, could run together, and their rows.
 
-    As many as make up one of the sizes; just the first, where none do.
+    The first alone, and as many as make up one of the sizes.
 
     Parameters
     ----------
@@ -29,11 +29,11 @@ def gather(rows: Sequence[int], sizes: Sequence[int]) -> int:
     sizes
         In ascending order.
     """
-    total, best = 0, 1
-    for count, more in enumerate(rows, 1):
+    found, total = [(1, rows[0])], rows[0]
+    for count, more in enumerate(rows[1:], 2):
         total += more
         if total > sizes[-1]:
             break
         if total in sizes:
-            best = count
-    return best
+            found.append((count, total))
+    return found

@@ -1,12 +1,16 @@
-"""Which runs are so short that handing them to another thread would take longer."""
+"""What is learnt from runs: which are short, and whether company pays."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 #: A thread is told, wakes up, and answers: about this many nanoseconds.
 _HOP = 150_000
 _TRIALS = 3
+_CLEARLY = 15 / 16
+_DRIFT = 17 / 16
+_FADING = 1023 / 1024
 _MOST = 64
 
 
@@ -46,3 +50,33 @@ class Timing:
                 self._runs.clear()
             runs = self._runs[shapes] = Runs()
         return runs
+
+
+class Costs:
+    """Runs of so many rows of inputs of the same shapes: how long the last ones took at best."""
+
+    __slots__ = ("_best",)
+
+    def __init__(self) -> None:
+        self._best: dict[Any, float] = {}
+
+    def record(self, key: Any, nanoseconds: int) -> None:
+        """Learn from a run, whose key is made of shapes and rows."""
+        best = self._best.get(key)
+        if best is None and len(self._best) >= _MOST:
+            self._best.clear()
+        self._best[key] = nanoseconds if best is None else min(nanoseconds, best * _DRIFT)
+
+    def cheapest(self, keys: Sequence[Any], rows: Sequence[int]) -> int:
+        """Which of some runs that could be next takes the least time for a row.
+
+        The first is taken unless another is clearly cheaper. What is not known is tried. What is
+        passed over seems cheaper each time, so that it is tried again.
+        """
+        costs = [self._best.get(key, 0.0) / count for key, count in zip(keys, rows, strict=True)]
+        costs[0] *= _CLEARLY
+        chosen = min(range(len(keys)), key=lambda at: (costs[at], -rows[at]))
+        for at, key in enumerate(keys):
+            if at != chosen and key in self._best:
+                self._best[key] *= _FADING
+        return chosen

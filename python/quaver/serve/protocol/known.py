@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quaver.model import Port
-from quaver.serve.protocol.datatypes import is_plain
+from quaver.serve.protocol.datatypes import Buffer, is_plain
 from quaver.serve.protocol.request import (
     InferRequest,
     InferResponse,
@@ -23,6 +23,7 @@ from quaver.serve.protocol.request import (
     Tensor,
     Wanted,
     flag_of,
+    rows_of,
 )
 
 _MOST = 128  # of a model
@@ -77,7 +78,7 @@ class Known:
         places = self._placed(request.inputs, gaps)
         self._places = [places[port.name] for port in inputs]
         self.shapes = tuple(place.shape for place in self._places)
-        self.rows: int = self.shapes[0][0] if self.shapes and self.shapes[0] else 1
+        self.rows = rows_of(self.shapes)
         self.layout = _core.Layout(self.shapes, [place.offset for place in self._places])
         names = [port.name for port in outputs]
         self._wanted = request.outputs or [Wanted(name) for name in names]
@@ -99,7 +100,7 @@ class Known:
             self._size += tensor.array.nbytes
         return places
 
-    def fits(self, body: bytes, start: int) -> bool:
+    def fits(self, body: Buffer, start: int) -> bool:
         """Whether what follows a body's head is as it was when the head was checked."""
         if len(body) != start + self._size:
             return False
@@ -108,7 +109,7 @@ class Known:
                 return False
         return True
 
-    def arrays(self, body: bytes, start: int) -> list[NDArray[Any]]:
+    def arrays(self, body: Buffer, start: int) -> list[NDArray[Any]]:
         """The inputs in the model's order, as views of a body whose head ends at `start`."""
         return [
             np.ndarray(shape, dtype, body, start + offset) for shape, dtype, offset in self._places

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +68,11 @@ class InferResponse:
     version: int
     id: str
     outputs: list[Output]
+
+
+def rows_of(shapes: Sequence[tuple[int, ...]]) -> int:
+    """How many rows a request has whose inputs have these shapes: the first's first dimension."""
+    return shapes[0][0] if shapes and shapes[0] else 1
 
 
 def count_of(parameters: Parameters, name: str) -> int:
