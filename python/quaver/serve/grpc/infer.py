@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
 
@@ -13,6 +14,17 @@ from quaver.serve.protocol.known import LONGEST, Known, remember
 from quaver.serve.protocol.proto import messages
 from quaver.serve.protocol.request import InferRequest
 from quaver.serve.service import Service
+
+
+class Seen(NamedTuple):
+    """What is known of a message before it is read."""
+
+    model: ServedModel | None
+    """That it names."""
+    known: Known | None
+    """What was found out of its head."""
+    end: int
+    """Where that ends."""
 
 
 class Infer:
@@ -26,9 +38,17 @@ class Infer:
         self._bytes_out = service.stats.bytes_out
         self._message = messages()["ModelInferRequest"].FromString
 
-    def now(self, data: bytes, started: int) -> bytes | None:
+    def look_up(self, data: bytes) -> Seen:
+        """What is known of a message."""
+        end = grpc_tensors.head_length(data)
+        head = data[:end]
+        model = self._repository.models.get(grpc_tensors.first_name(head))
+        known = model.wire["grpc"].get(head) if model is not None else None
+        return Seen(model, known if known is not None and known.fits(data, end) else None, end)
+
+    def now(self, data: bytes, seen: Seen, started: int) -> bytes | None:
         """As calling it, where the request is known and its run short; otherwise None."""
-        model, known, end = self._look_up(data)
+        model, known, end = seen
         if model is None or known is None:
             return None
         answered = self._inference.answer_now(
@@ -40,21 +60,17 @@ class Infer:
         self._bytes_out["grpc"] += len(answered[0])
         return answered[0]
 
-    def _look_up(self, data: bytes) -> tuple[ServedModel | None, Known | None, int]:
-        """The model that a message names and what is known of its head, and where that ends."""
-        end = grpc_tensors.head_length(data)
-        head = data[:end]
-        model = self._repository.models.get(grpc_tensors.first_name(head))
-        known = model.wire["grpc"].get(head) if model is not None else None
-        return model, known if known is not None and known.fits(data, end) else None, end
-
-    async def __call__(self, data: bytes, started: int, left: float | None = None) -> bytes:
+    async def __call__(
+        self, data: bytes, seen: Seen, started: int, left: float | None = None
+    ) -> bytes:
         """Answer a ModelInferRequest with a ModelInferResponse, both as bytes.
 
         Parameters
         ----------
         data
             The request.
+        seen
+            What is known of it.
         started
             When it came, in nanoseconds of `time.perf_counter_ns`.
         left
@@ -69,14 +85,14 @@ class Infer:
         self._bytes_in["grpc"] += len(data)
         self._service.enter()
         try:
-            answer = await self._answer(data, started, deadline)
+            answer = await self._answer(data, seen, started, deadline)
         finally:
             self._service.leave()
         self._bytes_out["grpc"] += len(answer)
         return answer
 
-    async def _answer(self, data: bytes, started: int, deadline: float | None) -> bytes:
-        model, known, end = self._look_up(data)
+    async def _answer(self, data: bytes, seen: Seen, started: int, deadline: float | None) -> bytes:
+        model, known, end = seen
         if model is not None and known is not None:
             outputs, number = await self._inference.run(
                 model,
@@ -88,12 +104,12 @@ class Infer:
             )
             return known.answer(number, outputs)[0]
         request = self._parsed(data)
-        seen = model.wire["grpc"] if model is not None else {}
+        table = model.wire["grpc"] if model is not None else {}
         response = await self._inference.infer(request, started, deadline)
         if model is not None and model.name == request.model and 0 < end <= LONGEST:
             known = grpc_tensors.known_of(request, model.inputs, model.outputs, data[end:])
             if known is not None:
-                remember(seen, data[:end], known)
+                remember(table, data[:end], known)
         return grpc_tensors.render(response)
 
     def _parsed(self, data: bytes) -> InferRequest:

@@ -129,11 +129,12 @@ class GrpcServer:
         started = _now()
         try:
             self._expect_token(context)
-            answer = self._infer.now(data, started)
+            seen = self._infer.look_up(data)
+            answer = self._infer.now(data, seen, started)
             if answer is None:
                 left = context.time_remaining()
                 bounded = left is not None and left < _FOREVER
-                answer = await self._infer(data, started, left if bounded else None)
+                answer = await self._infer(data, seen, started, left if bounded else None)
         except Exception as error:
             self._log(data, getattr(error, "grpc_status", "INTERNAL"), started)
             await self._refuse(context, error)
@@ -150,7 +151,10 @@ class GrpcServer:
         async for data in requests:
             started = _now()
             try:
-                answer = self._infer.now(data, started) or await self._infer(data, started)
+                seen = self._infer.look_up(data)
+                answer = self._infer.now(data, seen, started)
+                if answer is None:
+                    answer = await self._infer(data, seen, started)
             except Exception as error:
                 refusal = self._refusal(error)
                 self._log(data, refusal.grpc_status, started)

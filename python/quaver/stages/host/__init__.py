@@ -14,7 +14,7 @@ from quaver.stages.host import (  # noqa: F401 -- imported for the functions the
     sizing,
     strings,
 )
-from quaver.stages.host.node import host_of
+from quaver.stages.host.node import host_of, slowness_of
 from quaver.stages.host.stage import Host
 
-__all__ = ["Host", "host_of"]
+__all__ = ["Host", "host_of", "slowness_of"]

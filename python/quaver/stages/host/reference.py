@@ -46,7 +46,5 @@ def _evaluator(node: HostNode) -> tuple[list[str], ReferenceEvaluator]:
     return names, ReferenceEvaluator(helper.make_model(graph, opset_imports=opsets))
 
 
-_reference.slowness = SLOWNESS  # type: ignore[attr-defined]
-
-host("ConvTranspose", "MaxPool", "MelWeightMatrix", "Resize", "STFT")(_reference)
-host("SVMClassifier", "SVMRegressor", domain=ML)(_reference)
+host("ConvTranspose", "MaxPool", "MelWeightMatrix", "Resize", "STFT", slowness=SLOWNESS)(_reference)
+host("SVMClassifier", "SVMRegressor", domain=ML, slowness=SLOWNESS)(_reference)
