@@ -1,6 +1,7 @@
 # make demo | test | bench | tables   what users want
 # make lint | format | types | floors  what .ci/run asks of a change, with test
 # make asan | tsan | edge              the native tests under sanitizers; the libraries for C alone
+# make asan-python                     tests of the extension, itself built with sanitizers
 #
 # Everything is installed into .venv from PyPI; what must be there before is checked by `make check`.
 
@@ -16,11 +17,14 @@ export CXX
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export QUAVER_BUILD_DIR := $(CURDIR)/$(BUILD)
 
+# Tests that go through every binding.
+ASAN_TESTS := $(addprefix tests/python/test_,answer.py delta.py file.py slot.py surface.py tables.py)
+
 # What the installed package is made of.
 SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE $(shell find csrc python tests/cpp tests/reference \
            bench/native -type f -not -name '*.pyc' 2>/dev/null)
 
-.PHONY: demo test lint format types floors bench tables asan tsan edge check clean
+.PHONY: demo test lint format types floors bench tables asan asan-python tsan edge check clean
 .DELETE_ON_ERROR:
 
 demo: $(STAMPS)/quaver $(STAMPS)/demo
@@ -57,6 +61,16 @@ asan tsan: $(STAMPS)/build-requires
 	cmake --preset $@
 	cmake --build --preset $@ --target quaver_tests
 	build/$@/quaver_tests
+
+# The extension under sanitizers, in an interpreter that is not: its leaks are its own. PYTEST="..." runs other tests.
+asan-python: $(STAMPS)/quaver $(STAMPS)/test
+	cmake --preset asan -DQUAVER_PYTHON=ON -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python \
+	  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir)
+	cmake --build --preset asan --target _core
+	rm -rf build/asan/python && mkdir -p build/asan/python && cp -r python/quaver build/asan/python/
+	cp build/asan/_core*.so build/asan/python/quaver/
+	LD_PRELOAD=$$($(CXX) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=build/asan/python \
+	  $(BIN)/python -m pytest $(or $(PYTEST),$(ASAN_TESTS))
 
 edge: $(STAMPS)/build-requires
 	cmake --preset $@

@@ -228,6 +228,35 @@ def test_policies_and_labels(tmp_path: Path) -> None:
         server.wait_until(lambda: "named/1" not in server.index())
 
 
+def test_models_may_compute_in_bf16(tmp_path: Path) -> None:
+    model = one_input(1)
+    x = np.random.default_rng(0).standard_normal((1, 8), np.float32)
+    for name in ("fp32", "bf16"):
+        put(tmp_path, name, 1, model.SerializeToString(), "model.onnx")
+        new = one_input(1)
+        new.graph.initializer[0].raw_data = np.full((8, 2048), 0.2, np.float32).tobytes()
+        delta = quaver.delta(quaver.load(model, threads=1), quaver.load(new, threads=1))
+        put(tmp_path, name, 2, delta, "update.qdelta")
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "defaults: {versions: all}\nmodels: {bf16: {float_precision: bf16, versions: all}}\n"
+    )
+    with Server(tmp_path, "--config", str(config), "--linger", "0") as server:
+        answers = []
+        for name in ("fp32", "bf16"):
+            parameters = server.get(f"/v2/models/{name}/config")[1]["parameters"]
+            assert parameters["float_precision"]["string_value"] == name
+            for number, source in ((1, model), (2, new)):
+                local = quaver.load(source, threads=1, float_precision=name)
+                path = f"/v2/models/{name}/versions/{number}/infer"
+                headers = {"Inference-Header-Content-Length": "0"}
+                status, body = server.post(path, x.tobytes(), **headers)
+                assert status == 200
+                assert body.endswith(local(x).tobytes())
+                answers.append(body[-32:])
+        assert len(set(answers)) == 4
+
+
 def test_rollback_and_back(tmp_path: Path) -> None:
     put(tmp_path, "simple", 1, compiled(simple(1)))
     with Server(tmp_path, "--linger", "0") as server:

@@ -34,7 +34,10 @@ def config(model: ServedModel, workers: int) -> dict[str, Any]:
         "output": [_config_port(port, gathers) for port in model.outputs],
         "instance_group": [{"name": model.name, "kind": "KIND_CPU", "count": workers}],
         "default_model_filename": "model.quaver",
-        "parameters": {"threads": {"string_value": str(settings.threads)}},
+        "parameters": {
+            "threads": {"string_value": str(settings.threads)},
+            "float_precision": {"string_value": settings.float_precision},
+        },
     }
     if gathers:
         record["dynamic_batching"] = {

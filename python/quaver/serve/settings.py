@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic_settings import (
@@ -44,6 +44,9 @@ class ModelSettings(BaseModel):
         default=1.0, description="share of the workers where models compete for them"
     )
     threads: PositiveInt = Field(default=1, description="threads that a run is spread over")
+    float_precision: Literal["fp32", "bf16"] = Field(
+        default="fp32", description="what float convolutions and products multiply in: fp32 or bf16"
+    )
 
 
 class Settings(BaseSettings):

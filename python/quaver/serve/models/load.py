@@ -16,10 +16,14 @@ from quaver.model import Model
 from quaver.probe import Probe
 from quaver.samples import random_inputs
 from quaver.serve.models.folder import Source
+from quaver.serve.settings import ModelSettings
 
 
 def load_model(
-    source: Source, bases: Sequence[Model], threads: int, compile_onnx: Callable[[Source], bytes]
+    source: Source,
+    bases: Sequence[Model],
+    settings: ModelSettings,
+    compile_onnx: Callable[[Source], bytes],
 ) -> Model:
     """Load a version. Its file may change afterwards: nothing of it stays mapped.
 
@@ -29,8 +33,8 @@ def load_model(
         The version.
     bases
         Models that a delta may be of, the likeliest first.
-    threads
-        That a run is spread over.
+    settings
+        The model's; a delta is loaded as its base was.
     compile_onnx
         Gives the compiled model of an ONNX file.
 
@@ -47,9 +51,12 @@ def load_model(
     if not data:
         raise CorruptFileError(f"{source.file}: the file is empty")
     try:
-        return Model(_core.Model.open_bytes(data, threads, background=True))
+        core = _core.Model.open_bytes(
+            data, settings.threads, float_precision=settings.float_precision, background=True
+        )
     except Error as error:
         raise type(error)(str(error).replace("model in memory", str(source.file))) from error
+    return Model(core)
 
 
 def _updated(path: Path, bases: Sequence[Model]) -> Model:

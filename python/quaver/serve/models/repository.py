@@ -302,9 +302,9 @@ class Repository:
             return data
 
         live = [model.versions[n].model for n in sorted(model.versions, reverse=True)]
-        threads = model.settings.threads
+        settings = model.settings
         try:
-            return load.load_model(source, live, threads, compile_onnx)
+            return load.load_model(source, live, settings, compile_onnx)
         except Error:
             if source.file.suffix != ".qdelta":
                 raise
@@ -313,7 +313,7 @@ class Repository:
                 if number not in model.failures:
                     with contextlib.suppress(Error):
                         base = self._loaded(model, sources, sources[number], wait)
-                        return load.load_model(source, [base], threads, compile_onnx)
+                        return load.load_model(source, [base], settings, compile_onnx)
             raise
 
 
