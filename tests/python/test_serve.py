@@ -238,9 +238,7 @@ def test_models_may_compute_in_bf16(tmp_path: Path) -> None:
         delta = quaver.delta(quaver.load(model, threads=1), quaver.load(new, threads=1))
         put(tmp_path, name, 2, delta, "update.qdelta")
     config = tmp_path / "config.yaml"
-    config.write_text(
-        "defaults: {versions: all}\nmodels: {bf16: {float_precision: bf16, versions: all}}\n"
-    )
+    config.write_text("defaults: {versions: all}\nmodels: {bf16: {float_precision: bf16}}\n")
     with Server(tmp_path, "--config", str(config), "--linger", "0") as server:
         answers = []
         for name in ("fp32", "bf16"):
@@ -271,6 +269,26 @@ def test_rollback_and_back(tmp_path: Path) -> None:
         assert server.index()["simple/2"] == ("UNAVAILABLE", "rolled back")
         assert server.post("/v2/repository/models/simple/load")[0] == 200
         assert server.version() == 2
+
+
+def test_a_start_compiles_what_is_wanted_and_rolls_back_to_files(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        put(tmp_path, "simple", number, simple(number).SerializeToString(), "model.onnx")
+    put(tmp_path, "broken", 1, compiled(simple(1)))
+    put(tmp_path, "broken", 2, compiled(simple(2)))
+    (tmp_path / "broken" / "1" / "model.quaver").write_bytes(b"QUAVER no more")
+    with Server(tmp_path, "--linger", "0") as server:
+        loaded = [(e["model"], e["version"]) for e in server.event("loaded")]
+        assert sorted(loaded) == [("broken", 2), ("simple", 3)]
+        rollback = "/v2/repository/models/simple/rollback"
+        assert server.post(rollback) == (200, {"version": 2})
+        assert server.version() == 2
+        assert server.index()["simple/3"] == ("UNAVAILABLE", "rolled back")
+        assert server.post(rollback) == (200, {"version": 3})  # it was current before
+        assert server.version() == 3
+        status, answer = server.post("/v2/repository/models/broken/rollback")
+        assert (status, "broken/1" in answer["error"]) == (400, True)
+        assert server.version("broken") == 2
 
 
 def test_file_replaced_in_place(tmp_path: Path) -> None:
@@ -557,13 +575,18 @@ def test_flags_before_environment_before_file(tmp_path: Path) -> None:
     from quaver.serve.settings import parse
 
     config = tmp_path / "c.yaml"
-    config.write_text("http: 1\ngrpc: 1\ndrain: 1\ndefaults: {max_batch: 7}\n")
+    config.write_text(
+        "http: 1\ngrpc: 1\ndrain: 1\ndefaults: {max_batch: 7, weight: 2}\n"
+        "models: {one: {weight: 3}}\n"
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("QUAVER_SERVE_GRPC", "2")
         patch.setenv("QUAVER_SERVE_HTTP", "2")
         settings = parse([str(tmp_path), "--http", "3", "--config", str(config)])
     assert (settings.http, settings.grpc, settings.drain) == (3, 2, 1)
     assert settings.of_model("any").max_batch == 7
+    one = settings.of_model("one")
+    assert (one.max_batch, one.weight, one.queue) == (7, 3, 1000)
 
 
 def test_settings_are_documented() -> None:

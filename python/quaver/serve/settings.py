@@ -73,7 +73,7 @@ class Settings(BaseSettings):
         default=None, description="runs at a time; default: as many as there are cores"
     )
     defaults: ModelSettings = Field(
-        default=ModelSettings(), description="for models that have no settings of their own"
+        default=ModelSettings(), description="settings of all models, unless `models` names others"
     )
     models: dict[str, ModelSettings] = Field(default={}, description="settings of models, by name")
     watch: bool = Field(default=True, description="load what appears in the folder")
@@ -134,8 +134,12 @@ class Settings(BaseSettings):
         return (*first, YamlConfigSettingsSource(settings_cls, cls._yaml))
 
     def of_model(self, name: str) -> ModelSettings:
-        """The settings of a model."""
-        return self.models.get(name, self.defaults)
+        """The settings of a model; those that it does not name are the defaults."""
+        own = self.models.get(name)
+        if own is None:
+            return self.defaults
+        given = {field: getattr(own, field) for field in own.model_fields_set}
+        return self.defaults.model_copy(update=given)
 
 
 def parse(arguments: list[str]) -> Settings:

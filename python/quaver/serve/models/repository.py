@@ -17,7 +17,7 @@ from quaver.serve.batching.sizes import batch_sizes
 from quaver.serve.errors import ServeError, not_found
 from quaver.serve.models import load, policy
 from quaver.serve.models.compiler import Compiler
-from quaver.serve.models.folder import Source, scan
+from quaver.serve.models.folder import Source, Stamp, scan
 from quaver.serve.models.served import Failure, ServedModel
 from quaver.serve.settings import Settings
 
@@ -212,10 +212,26 @@ class Repository:
             number = model.rollback()
         except ServeError:
             raise
-        except Error as error:
-            raise ServeError(400, f"model {name!r}: {error}") from error
+        except Error as error:  # no other was current since the start
+            number = self._roll_back_by_files(model, error)
         logs.event("info", "rolled_back", model=name, version=number)
         return number
+
+    def _roll_back_by_files(self, model: ServedModel, error: Error) -> int:
+        """Make that version current which would be if the current one were not there."""
+        back = model.default
+        withdrawn = {*model.withdrawn, back}
+        sources = scan(self._settings.root).get(model.name, {})
+        there = [n for n in sources if n not in model.failures]
+        if not policy.wanted(model.settings.versions, there, withdrawn):
+            raise ServeError(400, f"model {model.name!r}: {error}") from error
+        model.withdrawn[back] = model.stamps[back]
+        self._update(model.name, sources, settle=False, wait=True)
+        if model.default == back:
+            del model.withdrawn[back]
+            reason = "; ".join(failure.reason for failure in model.failures.values())
+            raise ServeError(400, f"model {model.name!r}: {reason or error}") from error
+        return model.default
 
     def _update(
         self, name: str, sources: dict[int, Source], settle: bool = True, wait: bool = False
@@ -225,18 +241,21 @@ class Repository:
         if model.unloaded:
             return
         _forget(model, sources)
-        model.pending = {n for n, s in sources.items() if settle and not self._settled(model, s)}
+        changing = {n for n, s in sources.items() if settle and not self._settled(model, s)}
+        model.pending = set(changing)
         while True:
-            usable = [n for n in sources if n not in model.failures and n not in model.pending]
+            usable = [n for n in sources if n not in model.failures and n not in changing]
             targets = policy.wanted(model.settings.versions, usable, model.withdrawn)
-            missing = [
-                n for n in targets if n not in model.versions or model.stamps[n] != sources[n].stamp
-            ]
+            loaded = [n for n in model.versions if model.stamps[n] == _stamp(sources, n)]
+            missing = [n for n in targets if n not in loaded and n not in model.pending]
             if not missing:
                 break
-            self._bring(model, sources, missing[0], current=missing[0] == targets[-1], wait=wait)
-        if targets:
-            model.prefer(targets[-1])
+            number = _first(model, missing, sources)
+            self._bring(model, sources, number, current=number == targets[-1], wait=wait)
+        ready = [n for n in targets if n in model.versions]
+        if ready:
+            model.prefer(ready[-1])
+        if ready and ready[-1] == targets[-1]:  # until then those that serve are needed
             for number in [n for n in model.versions if n not in targets]:
                 model.retire(number)
                 logs.event("info", "retired", model=name, version=number)
@@ -315,6 +334,18 @@ class Repository:
                         base = self._loaded(model, sources, sources[number], wait)
                         return load.load_model(source, [base], settings, compile_onnx)
             raise
+
+
+def _stamp(sources: dict[int, Source], number: int) -> Stamp:
+    """What tells a version's files; nothing if they are gone."""
+    return sources[number].stamp if number in sources else ()
+
+
+def _first(model: ServedModel, missing: list[int], sources: dict[int, Source]) -> int:
+    """Which to load first: the newest where nothing serves yet, but for what needs older ones."""
+    if model.current is None and sources[missing[-1]].file.suffix != ".qdelta":
+        return missing[-1]
+    return missing[0]
 
 
 def _forget(model: ServedModel, sources: dict[int, Source]) -> None:
