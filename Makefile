@@ -1,7 +1,7 @@
 # make demo | test | bench | tables   what users want
 # make lint | format | types | floors  what .ci/run asks of a change, with test
 # make asan | tsan | edge              the native tests under sanitizers; the libraries for C alone
-# make asan-python                     tests of the extension, itself built with sanitizers
+# make asan-python                     tests of the extension, itself built with a sanitizer
 #
 # Everything is installed into .venv from PyPI; what must be there before is checked by `make check`.
 
@@ -62,14 +62,13 @@ asan tsan: $(STAMPS)/build-requires
 	cmake --build --preset $@ --target quaver_tests
 	build/$@/quaver_tests
 
-# The extension under sanitizers, in an interpreter that is not: its leaks are its own. PYTEST="..." runs other tests.
+# The extension under a sanitizer, in an interpreter that is not: what that leaks is its own. PYTEST="..." runs other tests.
 asan-python: $(STAMPS)/quaver $(STAMPS)/test
-	cmake --preset asan -DQUAVER_PYTHON=ON -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python \
-	  -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir)
-	cmake --build --preset asan --target _core
-	rm -rf build/asan/python && mkdir -p build/asan/python && cp -r python/quaver build/asan/python/
-	cp build/asan/_core*.so build/asan/python/quaver/
-	LD_PRELOAD=$$($(CXX) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=build/asan/python \
+	cmake --preset $@ -DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir)
+	cmake --build --preset $@ --target _core
+	rm -rf build/$@/site && mkdir -p build/$@/site
+	cp -r python/quaver build/$@/site/ && cp build/$@/_core*.so build/$@/site/quaver/
+	LD_PRELOAD=$$($(CXX) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=build/$@/site \
 	  $(BIN)/python -m pytest $(or $(PYTEST),$(ASAN_TESTS))
 
 edge: $(STAMPS)/build-requires

@@ -77,11 +77,7 @@ class Model:
         InputError
             If an input is missing, unknown, or of another dtype or shape. Nothing is cast.
         """
-        given = self._ordered(arrays, named) if named else arrays
-        try:
-            outputs = self._core.run(given)
-        except UnsupportedError as error:
-            outputs = self._in_stages(error).run(given)
+        outputs = self._run(self._ordered(arrays, named) if named else arrays)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def run(self, inputs: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
@@ -92,11 +88,7 @@ class Model:
         InputError
             If an input is missing, unknown, or of another dtype or shape. Nothing is cast.
         """
-        given = self._ordered((), inputs)
-        try:
-            outputs = self._core.run(given)
-        except UnsupportedError as error:
-            outputs = self._in_stages(error).run(given)
+        outputs = self._run(self._ordered((), inputs))
         return {port.name: array for port, array in zip(self.outputs, outputs, strict=True)}
 
     def save(self, path: str | os.PathLike[str], *, packed: bool = False) -> None:
@@ -173,18 +165,34 @@ class Model:
         )
         return f"<quaver.Model ({inputs}) -> ({outputs}), {self.isa}, threads={self.threads}>"
 
+    def _run(self, arrays: Sequence[ArrayLike]) -> list[NDArray[Any]]:
+        try:
+            return self._core.run(arrays)
+        except UnsupportedError as error:
+            return self._in_stages(error).run(arrays)
+
     def _in_stages(self, refusal: UnsupportedError) -> Core:
         """What runs the model from now on, since its graph cannot be planned for all shapes."""
         with _STAGING:
             if self._again is not None:
+                again, self._again = self._again, None  # what it cannot do, it never can
                 try:
-                    self._core = self._again()
+                    self._core = again()
                 except UnsupportedError:
                     raise refusal from None
-                self._again = None
             elif not hasattr(self._core, "stages"):  # nor has another thread just made them
                 raise refusal
             return self._core
+
+    def _try_out(self, arrays: Sequence[ArrayLike]) -> list[NDArray[Any]]:
+        """Run once aside: on one thread of low priority where it is a native graph."""
+        from quaver import _core  # noqa: PLC0415 -- as in load
+
+        core = self._core
+        try:
+            return core.try_out(arrays) if isinstance(core, _core.Model) else core.run(arrays)
+        except UnsupportedError as error:
+            return self._in_stages(error).run(arrays)
 
     def _whole(self) -> _core.Model:
         """The native graph; refuses a model in stages."""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+import threading
 import weakref
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numpy.typing import ArrayLike, NDArray
 
-from quaver.errors import InputError
+from quaver.errors import InputError, UnsupportedError
 from quaver.model import Bytes, Model, Port
 from quaver.probe import Arrays, Probe
 
 if TYPE_CHECKING:
-    from quaver import _core
+    from quaver.model import Core
 
 
 class Answer(NamedTuple):
@@ -29,23 +32,27 @@ class Answer(NamedTuple):
 class Pinned(Model):
     """The model of one version of a `Slot`, held until it is released; made by `Slot.pin`."""
 
-    __slots__ = ("version",)
+    __slots__ = ("_held", "_stages", "version")
 
     version: int
 
-    def __init__(
-        self, core: _core.Model, version: int, inputs: tuple[Port, ...], outputs: tuple[Port, ...]
-    ) -> None:
+    def __init__(self, stages: Stages, core: Core, version: int, slot: Slot) -> None:
         # Not Model's: a slot knows the ports already, and a pin is taken for every run.
-        self._core = core
+        self._held = core
+        self._core = stages.of(version, core)
+        self._stages = stages
         self.version = version
-        self.inputs = inputs
-        self.outputs = outputs
+        self.inputs = slot.inputs
+        self.outputs = slot.outputs
 
     def release(self) -> None:
         """Let the version end; the model must not be used afterwards. May be called again."""
         if hasattr(self, "_core"):
-            del self._core
+            del self._core, self._held
+
+    def _in_stages(self, refusal: UnsupportedError) -> Core:
+        self._core = self._stages.make(self.version, refusal)
+        return self._core
 
     def __enter__(self) -> Pinned:
         return self
@@ -57,6 +64,60 @@ class Pinned(Model):
         traceback: TracebackType | None,
     ) -> None:
         self.release()
+
+
+class Stages:
+    """What runs those versions of a slot whose graph could not be planned for shapes they met."""
+
+    def __init__(self) -> None:
+        self._again: dict[int, Callable[[], Core]] = {}
+        self._made: dict[int, Core] = {}
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def coming(self, version: int, model: Model, live: Sequence[int]) -> Iterator[None]:
+        """Know a version, unless it turns out in the block that it does not come."""
+        with self._lock:
+            before = self._again.get(version)
+            keep = {*live, version}
+            self._again = {at: again for at, again in self._again.items() if at in keep}
+            self._made = {at: core for at, core in self._made.items() if at in keep}
+            if model._again is not None:
+                self._again[version] = model._again
+        try:
+            yield
+        except BaseException:
+            with self._lock:
+                self._again.pop(version, None)
+                if before is not None:
+                    self._again[version] = before
+            raise
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def of(self, version: int, core: Core) -> Core:
+        """What runs a version: its stages where it has such, else its core."""
+        return self._made.get(version, core) if self._made else core
+
+    def make(self, version: int, refusal: UnsupportedError) -> Core:
+        """Make a version's stages.
+
+        Raises
+        ------
+        UnsupportedError
+            The refusal, where there can be none.
+        """
+        with self._lock:
+            if version not in self._made:
+                again = self._again.pop(version, None)  # what it cannot do, it never can
+                if again is None:
+                    raise refusal
+                try:
+                    self._made[version] = again()
+                except UnsupportedError:
+                    raise refusal from None
+            return self._made[version]
 
 
 class Slot:
@@ -106,15 +167,19 @@ class Slot:
     ) -> None:
         from quaver import _core  # noqa: PLC0415 -- conversion alone does without the extension
 
-        core = _native(model)
+        _expect_unpinned(model)
         self.inputs = model.inputs
         self.outputs = model.outputs
         self._probe = _probe(probe, None)
         if self._probe is not None:
             self._probe.check(model)
-        self._core = _core.Slot(
-            core, _count("version", version), _count("max_live", max_live), keep_previous
-        )
+        self._highest = _count("version", version)
+        self._numbering = threading.Lock()
+        self._stages = Stages()
+        with self._stages.coming(version, model, ()):
+            self._core = _core.Slot(
+                model._core, version, _count("max_live", max_live), keep_previous
+            )
         # Dropping a model may need the interpreter, which is gone at the very end.
         weakref.finalize(self, _core.Slot.stop, self._core)
 
@@ -124,12 +189,18 @@ class Slot:
         """Run the current version once; as calling a `Model`."""
         if named:
             return self.call(*arrays, **named).outputs
-        core, _ = self._core.pin()
+        outputs, _ = self._run(arrays)
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def _run(self, arrays: Sequence[ArrayLike]) -> tuple[list[NDArray[Any]], int]:
+        """Run the current version once; give its outputs and its number."""
+        core, version = self._core.pin()
         try:
-            outputs = core.run(arrays)
+            return self._stages.of(version, core).run(arrays), version
+        except UnsupportedError as error:
+            return self._stages.make(version, error).run(arrays), version
         finally:
             del core  # else the traceback of an error would hold the version
-        return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:
         """Run the current version once on inputs by name; as `Model.run`."""
@@ -147,7 +218,7 @@ class Slot:
         It stays in memory, and `model.version` its number, until the block ends, whatever is
         swapped in meanwhile.
         """
-        return Pinned(*self._core.pin(), self.inputs, self.outputs)
+        return Pinned(self._stages, *self._core.pin(), self)
 
     @property
     def version(self) -> int:
@@ -202,16 +273,44 @@ class Slot:
 
         Whatever is raised, the slot serves on as before.
         """
-        core = _native(model)
+        _expect_unpinned(model)
         if not (timeout >= 0 and math.isfinite(timeout)):
             raise InputError(f"timeout={timeout!r}: expected seconds, 0 or more")
         if version is not None:
             _count("version", version)
-        self._core.expect_fits(core)
+        self._expect_fits(model)
         trial = _probe(self._probe if probe is None else probe, expect)
         if trial is not None:
             trial.check(model)
-        return self._core.swap(core, version, min(timeout, _LONGEST))
+        with self._number(version) as number, self._stages.coming(number, model, self.live):
+            return self._core.swap(model._core, number, min(timeout, _LONGEST))
+
+    def _expect_fits(self, model: Model) -> None:
+        self._core.expect_fits(model._core)
+        for kind, current, given in (
+            ("input", self.inputs, model.inputs),
+            ("output", self.outputs, model.outputs),
+        ):
+            if current != given:  # only of models in stages: the core tells of others
+                raise InputError(
+                    f"the new model does not fit this slot: expected the {kind}s {list(current)}, "
+                    f"got {list(given)}; give it a slot of its own"
+                )
+
+    @contextlib.contextmanager
+    def _number(self, version: int | None) -> Iterator[int]:
+        """A version's number, by default the next one, which is free again where it fails."""
+        with self._numbering:
+            before = self._highest
+            number = before + 1 if version is None else version
+            self._highest = max(before, number)
+        try:
+            yield number
+        except BaseException:
+            with self._numbering:
+                if self._highest == number > before:
+                    self._highest = before
+            raise
 
     def update(
         self,
@@ -251,13 +350,11 @@ class Slot:
 _LONGEST = 1e6  # seconds; what a clock can add without running over
 
 
-def _native(model: Model) -> _core.Model:
-    """The graph of a loaded model."""
+def _expect_unpinned(model: Model) -> None:
     if isinstance(model, Pinned):
         raise InputError(
             "a pinned model is its slot's already: give a loaded model, or use slot.rollback()"
         )
-    return model._whole()
 
 
 def _count(name: str, value: int) -> int:

@@ -225,8 +225,6 @@ def test_fallback_takes_what_is_not_native() -> None:
     assert any(node["op"] == "MatMul" for node in facts["nodes"])
     with pytest.raises(quaver.UnsupportedError, match="keep the ONNX file"):
         loaded.save("model.quaver")
-    with pytest.raises(quaver.UnsupportedError, match="stages"):
-        quaver.Slot(loaded)
 
 
 def test_fallback_does_not_cross_for_little() -> None:

@@ -22,6 +22,7 @@ from quaver.serve.protocol.datatypes import (
     buffer_of,
     datatype_of,
     dtype_of,
+    texts,
 )
 from quaver.serve.protocol.known import Known
 from quaver.serve.protocol.request import (
@@ -236,11 +237,12 @@ class Inference:
                 f"input {port.name!r}: expected {expected}{shape}, got "
                 f"{tensor.datatype}{list(tensor.shape)}"
             )
-        if tensor.array is not None:
-            return tensor.array
-        self._service.expect_shared_memory()
-        data = self._service.regions.read(tensor.parameters)
-        return array_from(port.name, data, dtype_of(tensor.datatype), tensor.shape)
+        array = tensor.array
+        if array is None:
+            self._service.expect_shared_memory()
+            data = self._service.regions.read(tensor.parameters)
+            array = array_from(port.name, data, dtype_of(tensor.datatype), tensor.shape)
+        return texts(port.name, array) if port.dtype == object else array
 
     def _response(
         self,

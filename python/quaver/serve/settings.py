@@ -47,6 +47,11 @@ class ModelSettings(BaseModel):
     float_precision: Literal["fp32", "bf16"] = Field(
         default="fp32", description="what float convolutions and products multiply in: fp32 or bf16"
     )
+    fallback: Literal["auto", "none"] = Field(
+        default="auto",
+        description="what runs nodes of ONNX models that Quaver lacks: auto (onnxruntime, where "
+        "that is installed) or none",
+    )
 
 
 class Settings(BaseSettings):

@@ -13,10 +13,20 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import quaver.errors
 from quaver.errors import CorruptFileError, Error, FileError
 from quaver.serve.models.folder import Source
 
-_COMMAND = "import os; os.nice(10); from quaver.cli import main; main()"
+_PROGRAM = """
+import os, sys
+os.nice(10)
+import quaver
+try:
+    quaver.load(sys.argv[1], threads=1, fallback=None).save(sys.argv[2])
+except quaver.Error as error:
+    print(type(error).__name__, error)
+    sys.exit(1)
+"""
 
 
 class Compiler:
@@ -80,22 +90,37 @@ class Compiler:
         self._done()
 
     def compile(self, path: Path) -> bytes:
-        """The compiled model, when it is made."""
+        """The compiled model, when it is made.
+
+        Raises
+        ------
+        Error
+            As `quaver.load` and `Model.save`.
+        """
         with tempfile.TemporaryDirectory(prefix="quaver-") as folder:
             output = Path(folder) / "model.quaver"
             process = subprocess.Popen(
-                [sys.executable, "-c", _COMMAND, "compile", str(path), "-o", str(output)],
+                [sys.executable, "-c", _PROGRAM, str(path), str(output)],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
             )
             self._processes.add(process)
             try:
-                _, errors = process.communicate()
+                told, errors = process.communicate()
             finally:
                 self._processes.discard(process)
             if process.returncode:
-                lines = errors.strip().splitlines() or [f"exit code {process.returncode}"]
-                raise CorruptFileError(f"{path}: {lines[-1].removeprefix('quaver: error: ')}")
+                raise _error(path, told, errors or f"exit code {process.returncode}")
             return output.read_bytes()
+
+
+def _error(path: Path, told: str, errors: str) -> Error:
+    """What the program told; where it told nothing, how it ended."""
+    name, _, message = told.strip().partition(" ")
+    kind = getattr(quaver.errors, name, None) if name else None
+    if kind is None:
+        return CorruptFileError(f"{path}: {errors.strip().splitlines()[-1]}")
+    error: Error = kind(f"{path}: {message}")
+    return error

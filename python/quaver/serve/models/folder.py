@@ -64,16 +64,17 @@ def _versions(name: str, folder: Path) -> dict[int, Source]:
 
 def _source(name: str, version: int, folder: Path) -> Source | None:
     for file in FILES:
-        stamp = _stamp(folder / file)
+        stamp = stamp_of(folder / file)
         if stamp:
-            probe = _stamp(folder / PROBE)
+            probe = stamp_of(folder / PROBE)
             return Source(
                 name, version, folder / file, folder / PROBE if probe else None, stamp + probe
             )
     return None
 
 
-def _stamp(path: Path) -> Stamp:
+def stamp_of(path: Path) -> Stamp:
+    """What tells a file from another in its place; empty where there is none."""
     try:
         stat = path.stat()
     except OSError:

@@ -5,18 +5,25 @@ What takes long is native, and done on threads of low priority.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from quaver.errors import CorruptFileError, Error, FileError
-from quaver.model import Model
+from quaver.errors import CorruptFileError, Error, FileError, UnsupportedError
+from quaver.model import Model, load
 from quaver.probe import Probe
 from quaver.samples import random_inputs
 from quaver.serve.models.folder import Source
 from quaver.serve.settings import ModelSettings
+
+if TYPE_CHECKING:
+    from quaver.model import Core
+
+_TURN = 0.0005  # seconds
 
 
 def load_model(
@@ -47,7 +54,15 @@ def load_model(
 
     if source.file.suffix == ".qdelta":
         return _updated(source.file, bases)
-    data = compile_onnx(source) if source.file.suffix == ".onnx" else _read(source.file)
+    again = None
+    if source.file.suffix == ".onnx":
+        try:
+            data = compile_onnx(source)
+        except UnsupportedError as refusal:
+            return in_stages(source, settings, refusal)
+        again = _late_stages(source, settings)
+    else:
+        data = _read(source.file)
     if not data:
         raise CorruptFileError(f"{source.file}: the file is empty")
     try:
@@ -56,7 +71,67 @@ def load_model(
         )
     except Error as error:
         raise type(error)(str(error).replace("model in memory", str(source.file))) from error
-    return Model(core)
+    return Model(core, again)
+
+
+def in_stages(source: Source, settings: ModelSettings, refusal: UnsupportedError) -> Model:
+    """Load an ONNX model that is no single native graph.
+
+    Its import is Python, and holds the interpreter's lock: requests take turns with it meanwhile.
+
+    Raises
+    ------
+    UnsupportedError
+        The refusal, where there are no stages either.
+    """
+    import onnx  # noqa: PLC0415 -- seldom needed
+
+    with _short_turns():
+        proto = onnx.load(source.file)
+        for port in (*proto.graph.input, *proto.graph.output):
+            if not port.type.HasField("tensor_type"):
+                raise UnsupportedError(
+                    f"{source.file}: {port.name!r} is no tensor, and the protocol has only these"
+                )
+        fallback = None if settings.fallback == "none" else settings.fallback
+        try:
+            return load(
+                proto,
+                threads=settings.threads,
+                float_precision=settings.float_precision,
+                fallback=fallback,
+            )
+        except UnsupportedError as error:
+            raise UnsupportedError(f"{source.file}: {error}") from refusal
+
+
+def _late_stages(source: Source, settings: ModelSettings) -> Callable[[], Core]:
+    """Makes a version's stages where its graph cannot be planned for the shapes of a request."""
+
+    def again() -> Core:
+        from quaver.serve.models.folder import stamp_of  # noqa: PLC0415
+
+        refusal = UnsupportedError(f"'{source.file}' has changed since it was loaded")
+        if stamp_of(source.file) != source.stamp[:3]:
+            raise refusal
+        model = in_stages(source, settings, refusal)
+        if model._again is None:
+            return model._core
+        with _short_turns():
+            return model._again()
+
+    return again
+
+
+@contextlib.contextmanager
+def _short_turns() -> Iterator[None]:
+    """Let threads that wait for the interpreter's lock have it sooner."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _updated(path: Path, bases: Sequence[Model]) -> Model:
@@ -92,14 +167,17 @@ def check(model: Model, source: Source, batches: Sequence[int]) -> str:
         Probe.load(source.probe).check(model)
     why_not = unbatchable(model)
     if not why_not:
-        return _warm_batches(model, batches)
-    if all(None not in port.shape for port in model.inputs):
+        return _warm_batches(model, batches) or unbatchable(model)  # a run may show that it is
+    rows = 1 if hasattr(model._core, "stages") else 0  # of stages nothing else is tried
+    if all(None not in port.shape[rows:] and port.dtype != object for port in model.inputs):
         Probe(_inputs(model, 1)).check(model)
     return why_not
 
 
 def unbatchable(model: Model) -> str:
     """Why requests to a model cannot be gathered; empty where they can."""
+    if hasattr(model._core, "stages"):
+        return "it runs in stages"
     for port in (*model.inputs, *model.outputs):
         if not port.shape or port.shape[0] is not None:
             return f"the first dimension of {port.name!r} is fixed"
@@ -112,11 +190,10 @@ def _warm_batches(model: Model, batches: Sequence[int]) -> str:
         return ""
     inputs = _inputs(model, max(batches))
     together: dict[int, list[Any]] = {
-        size: model._whole().try_out([array[:size] for array in inputs.values()])
-        for size in batches
+        size: model._try_out([array[:size] for array in inputs.values()]) for size in batches
     }
     for row in range(min(2, max(batches))):
-        alone = model._whole().try_out([array[row : row + 1] for array in inputs.values()])
+        alone = model._try_out([array[row : row + 1] for array in inputs.values()])
         for size in batches:
             for port, whole, part in zip(model.outputs, together[size], alone, strict=True):
                 if row < size and whole[row : row + 1].tobytes() != part.tobytes():

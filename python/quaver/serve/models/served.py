@@ -62,46 +62,47 @@ class Fixed:
     @property
     def memory(self) -> int:
         """Bytes, also those that it shares with other versions."""
-        return self.model._whole().memory
+        return getattr(self.model._core, "memory", 0)  # of stages it is not known
 
     def run(self, arrays: Sequence[ArrayLike]) -> tuple[Arrays, int]:
         """Run once; give the outputs and the version's number."""
-        return self.model._core.run(arrays), self.number
+        return self.model._run(arrays), self.number
 
     def answer(
         self, body: Buffer, start: int, layout: _core.Layout, frames: dict[int, _core.Frame]
     ) -> tuple[bytes, int] | None:
         """Run once on inputs in a body, straight into an answer."""
         frame = frames.get(self.number)
-        if frame is None:
+        ask = getattr(self.model._core, "answer", None)  # stages have none
+        if frame is None or ask is None:
             return None
-        answer = self.model._whole().answer(body, start, layout, frame)
+        answer = ask(body, start, layout, frame)
         return (answer, self.number) if answer is not None else None
 
 
 class Current:
     """The version that is current in a slot when a run begins."""
 
-    __slots__ = ("_answer", "_pin", "numbers")
+    __slots__ = ("_answer", "_run", "_stages", "numbers")
 
     def __init__(self, slot: Slot) -> None:
-        self._pin = slot._core.pin
+        self._run = slot._run
+        self._stages = slot._stages
         self._answer = slot._core.answer
         self.numbers: dict[int, int] = {}
         """The versions' numbers by those that they have in the slot."""
 
     def run(self, arrays: Sequence[ArrayLike]) -> tuple[Arrays, int]:
         """Run once; give the outputs and the version's number."""
-        core, version = self._pin()
-        try:
-            return core.run(arrays), self.numbers[version]
-        finally:
-            del core  # else the traceback of an error would hold the version
+        outputs, version = self._run(arrays)
+        return outputs, self.numbers[version]
 
     def answer(
         self, body: Buffer, start: int, layout: _core.Layout, frames: dict[int, _core.Frame]
     ) -> tuple[bytes, int] | None:
         """Run once on inputs in a body, straight into an answer."""
+        if self._stages:
+            return None
         return self._answer(body, start, layout, self.numbers, frames)
 
 
@@ -179,7 +180,7 @@ class ServedModel:
     def expect_fits(self, model: Model) -> None:
         """Raise InputError if a model takes or gives something else than the versions there are."""
         if self._slot is not None:
-            self._slot._core.expect_fits(model._whole())
+            self._slot._expect_fits(model)
 
     def admit(self, number: int, model: Model, stamp: Stamp, current: bool) -> None:
         """Let a version serve that is well; perhaps as the current one."""

@@ -133,6 +133,22 @@ def _strings(name: str, data: Buffer, shape: tuple[int, ...]) -> NDArray[Any]:
     return array.reshape(shape)
 
 
+def texts(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """An array of str, as models take it, out of one of bytes.
+
+    Raises
+    ------
+    ServeError
+        400, if an element is no UTF-8.
+    """
+    decoded = np.empty(array.size, object)
+    try:
+        decoded[:] = [item.decode() for item in array.flat]
+    except UnicodeDecodeError as error:
+        raise bad_request(f"input {name!r}: a string is no UTF-8: {error}") from error
+    return decoded.reshape(array.shape)
+
+
 def buffer_of(array: NDArray[Any]) -> Buffer:
     """An array's bytes: a view where it is dense."""
     if array.dtype == object:
