@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from quaver.serve.batching.job import Job
+from quaver.serve.batching.lanes import Lanes
 from quaver.serve.batching.scheduler import Scheduler
 from quaver.serve.batching.sizes import batch_sizes, choices
 from quaver.serve.batching.timing import Costs
@@ -187,27 +188,18 @@ def test_choices(rows: list[int], found: list[tuple[int, int]]) -> None:
     assert choices(rows, [1, 2, 4, 8]) == found
 
 
-@pytest.mark.parametrize(("per_run", "per_row"), [(0.01, 0.0), (0.0, 0.003)])
-def test_requests_are_gathered_where_it_pays(per_run: float, per_row: float) -> None:
-    notes: list[Any] = []
-
-    class Priced(Fake):
-        def run(self, arrays: list[np.ndarray]) -> tuple[list[np.ndarray], int]:
-            rows = len(arrays[0])
-            time.sleep(per_run + per_row * rows + 0.002 * (rows > 1))
-            notes.append(rows)
-            return [arrays[0]], 1
-
-    async def main() -> None:
-        scheduler = Scheduler(1)
-        fake = Priced("one", [])
-        await asyncio.gather(*(fake.ask(scheduler) for _ in range(80)))
-        scheduler.stop()
-
-    run(main())
-    alone, together = notes.count(1), sum(rows for rows in notes if rows > 1)
-    assert alone + together == 80
-    assert together > 70 if per_run else alone > 60
+@pytest.mark.parametrize(("per_run", "per_row"), [(10_000, 100), (0, 3000)])
+def test_requests_are_gathered_where_it_pays(per_run: int, per_row: int) -> None:
+    lanes, fake = Lanes(1), Fake("one", [])
+    for _ in range(80):
+        lanes.push(fake.model, Job(fake, [ROW]))
+    runs, task = [], lanes.take()
+    while task is not None:
+        lane, jobs = task
+        runs.append(len(jobs))
+        task = lanes.next(lane, jobs, per_run + per_row * len(jobs))
+    assert sum(runs) == 80
+    assert runs.count(1) < 10 if per_run else runs.count(1) > 60
 
 
 def test_what_was_passed_over_is_tried_again() -> None:
