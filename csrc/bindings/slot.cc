@@ -113,6 +113,7 @@ py::object answer_now(const PySlot& self, const py::object& body, std::size_t st
 
 void bind_slot(py::module_& module) {
   py::class_<Held, std::shared_ptr<Held>>(module, "Held", "A version that is no native graph, held.")
+      .def_property_readonly("version", [](const Held& self) { return self.pin.version(); })
       .def("__getattr__",
            [](const Held& self, const py::str& name) { return py::object(self.pin->other().attr(name)); });
   py::class_<PySlot>(module, "Slot", "A model that can be exchanged while it runs.")
