@@ -114,8 +114,9 @@ py::object answer_now(const PySlot& self, const py::object& body, std::size_t st
 void bind_slot(py::module_& module) {
   py::class_<Held, std::shared_ptr<Held>>(module, "Held", "A version that is no native graph, held.")
       .def_property_readonly("version", [](const Held& self) { return self.pin.version(); })
-      .def("__getattr__",
-           [](const Held& self, const py::str& name) { return py::object(self.pin->other().attr(name)); });
+      .def(
+          "__getattr__", [](const Held& self, const py::str& name) { return py::object(self.pin->other().attr(name)); },
+          py::arg("name"));
   py::class_<PySlot>(module, "Slot", "A model that can be exchanged while it runs.")
       .def(py::init([](const py::object& model, std::uint64_t version, unsigned max_live, bool keep_previous) {
              return PySlot(model, version, {max_live, keep_previous});

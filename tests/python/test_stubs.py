@@ -39,7 +39,7 @@ def _stub_members(body: list[ast.stmt]) -> Iterator[Member]:
 def _real_members(owner: Any) -> Iterator[Member]:
     for name, member in vars(owner).items():
         function = getattr(member, "__func__", member)
-        if name.startswith("_") and name != "__init__":
+        if name.startswith("_") and name not in ("__init__", "__getattr__"):
             continue
         if isinstance(member, property):
             yield name, "property"
