@@ -16,7 +16,7 @@ from quaver.quantize import Result, cost
 from quaver.quantize.placement import place
 from quaver.quantize.prepare import prepare
 
-_LAYERS, _WIDTH = 24, 64
+_LAYERS, _WIDTH = 36, 64
 
 
 def _node(op: str, inputs: str, output: str) -> onnx.NodeProto:
@@ -66,7 +66,7 @@ def test_outliers_of_a_function_move_into_weights() -> None:
     before = _made(3000.0, mixed=False)
     assert before.report["mixed"] is None
     assert before.report["nodes"]["float"] == {}
-    assert _noise(made, 3000.0) < _noise(before, 3000.0) / 4
+    assert _noise(made, 3000.0) < _noise(before, 3000.0) / 2
     onnx.checker.check_model(made.model, full_check=True)
 
 
@@ -75,8 +75,8 @@ def test_a_tensor_returns_to_float() -> None:
     made = _made(3000.0, smooth=False)
     tried = [item for found in made.report["mixed"] for item in found["returned"]]
     assert [item["part"] for item in tried if item["kept"]] == ["r5"]
-    assert 0 < tried[0]["time"] < 0.25
-    assert tried[0]["noise"] < made.report["mixed"][0]["total"] / 8
+    assert 0 < tried[0]["time"] < 0.1
+    assert tried[0]["noise"] < made.report["mixed"][0]["total"] / 4
     assert set(made.report["nodes"]["float"]) == {"Relu_r5", "MatMul_p6", "Relu_r6"}
 
 
