@@ -51,6 +51,26 @@ def starlette(port: int) -> None:
     uvicorn.run(app, port=port, loop="uvloop", http="httptools", log_level="critical")
 
 
+def reader(port: int) -> None:
+    """Read bodies by a bare application on uvicorn and answer 4000 bytes; nothing is run."""
+    import uvicorn  # noqa: PLC0415
+
+    headers = [(b"content-length", b"4000"), (b"inference-header-content-length", b"0")]
+
+    async def answer(_: Any, receive: Any, send: Any) -> None:
+        parts, more = [], True
+        while more:
+            message = await receive()
+            parts.append(message["body"])
+            more = message["more_body"]
+        b"".join(parts)
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": bytes(4000)})
+
+    uvicorn.run(answer, port=port, loop="uvloop", http="httptools", lifespan="off",
+                log_level="critical")  # fmt: skip
+
+
 def grpc_aio(port: int) -> None:
     """Serve by a bare handler of grpc.aio."""
     import grpc  # noqa: PLC0415
@@ -86,4 +106,4 @@ def grpc_aio(port: int) -> None:
 
 
 if __name__ == "__main__":
-    {"starlette": starlette, "grpc.aio": grpc_aio}[sys.argv[1]](int(sys.argv[2]))
+    {"starlette": starlette, "grpc.aio": grpc_aio, "reader": reader}[sys.argv[1]](int(sys.argv[2]))

@@ -50,6 +50,13 @@ class _Image(Client):
         return "ok" if body[length:] == self.answer else "wrong", 0
 
 
+class _Unread(_Image):
+    """Asks as an image, of who runs nothing."""
+
+    def judge(self, _: dict[bytes, bytes], body: bytes) -> tuple[str, int]:
+        return "ok" if body == bytes(4000) else "wrong", 0
+
+
 def image() -> Any:
     """Noise of an image's shape: what is in it changes no time."""
     rng = np.random.default_rng(0)
@@ -69,13 +76,26 @@ def measured(rounds: int, seconds: float) -> tuple[str, list[str]]:
         def served(port: int, count: int, seconds: float) -> Figures:
             return clients.figures(port, count, seconds, _Image)
 
-        with servers.running(command, rest, served):
+        def read(port: int, count: int, seconds: float) -> Figures:
+            return clients.figures(port, count, seconds, _Unread)
+
+        limit = servers.free_port()
+        with (
+            servers.running(command, rest, served),
+            servers.running(servers.limit("reader", limit), limit, read),
+        ):
             turns = [
-                (_bare(model, seconds), served(rest, 1, seconds), served(rest, 4, seconds))
+                (
+                    _bare(model, seconds),
+                    served(rest, 1, seconds),
+                    served(rest, 4, seconds),
+                    read(limit, 1, seconds),
+                )
                 for _ in range(rounds)
             ]
     titles = ("the runtime alone", "served, 1 client", "served, 4 clients")
     rows = [_row(turns, at, title) for at, title in enumerate(titles)]
+    rows.append([*_row(turns, 3, "uvicorn alone, 1 client, nothing run")[:3], "", ""])
     rate = statistics.median(turn[2].rate / turn[0].rate for turn in turns)
     more = statistics.median(turn[1].p50 - turn[0].p50 for turn in turns)
     broken = []

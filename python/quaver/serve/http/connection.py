@@ -80,7 +80,11 @@ class Joined:
     def write(self, data: bytes) -> None:
         """Write something; not the head of an answer before what follows it."""
         if self._head:
-            data, self._head = self._head + data, b""
+            head, self._head = self._head, b""
+            if len(data) > LEAST:  # a copy would cost more than a packet
+                self._transport.write(head)
+            else:
+                data = head + data
         elif data.startswith(_HEAD) and not data.startswith(_CONTINUE):
             self._head = data
             return
