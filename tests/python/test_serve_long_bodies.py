@@ -95,6 +95,13 @@ def test_compressed(server: Server) -> None:
     assert body.endswith((-noise).tobytes())
 
 
+def test_what_is_unpacked_takes_room_too(server: Server) -> None:
+    headers = RAW | {"Content-Encoding": "gzip"}
+    for size, status in ((2_000_000, 503), (640_000, 200)) * 3:
+        packed = gzip.compress(bytes(size))
+        assert server.post("/v2/models/one/infer", packed, **headers)[0] == status
+
+
 def test_the_client_may_ask_to_go_on(server: Server) -> None:
     head, _, body = request(more="Expect: 100-continue\r\n").partition(b"\r\n\r\n")
     with connected(server) as connection:
