@@ -1,26 +1,15 @@
 // Bytes to fp32 lanes and back, for AVX2 and AVX-512: what the compiler's own packing takes twice as long for.
-// Floats and Ints are the compiler's vectors, so arithmetic on them is written with operators.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/intrinsics_x86.h"
+#include "kernels/floats_x86.h"
 
 namespace quaver::kernels {
 namespace {
 
-#if defined(__AVX512BW__)
-constexpr std::size_t kLanes = 16;
-#else
-constexpr std::size_t kLanes = 8;
-#endif
 constexpr std::size_t kBlock = 4 * kLanes;  // bytes stored at once
-
-typedef float Floats __attribute__((vector_size(4 * kLanes)));
-typedef std::int32_t Ints __attribute__((vector_size(4 * kLanes)));
-
-inline Floats to_floats(Ints x) { return __builtin_convertvector(x, Floats); }
 
 // rne(min(max(t, lo − zero), hi − zero)) + zero, xor flip. Since the bounds are whole, clamping follows rounding here;
 // the minimum with 2^30 keeps the conversion in range, and a NaN, which converts to INT_MIN, ends as lo.
@@ -36,8 +25,6 @@ struct ByteBounds {
 inline Ints load_bytes(const std::uint8_t* p) {
   return (Ints)_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
-
-inline Floats load_floats(const float* p) { return (Floats)_mm512_loadu_ps(p); }
 
 // Packing saturates, first to 16 bits and then to bytes, and leaves each four of a vector in a lane of their own.
 inline void store_bytes(std::uint8_t* c, const Floats (&t)[4], ByteBounds out) {
@@ -58,8 +45,6 @@ inline void store_bytes(std::uint8_t* c, const Floats (&t)[4], ByteBounds out) {
 inline Ints load_bytes(const std::uint8_t* p) {
   return (Ints)_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
 }
-
-inline Floats load_floats(const float* p) { return (Floats)_mm256_loadu_ps(p); }
 
 inline __m256i round_lanes(Floats t) { return _mm256_cvtps_epi32(_mm256_min_ps(_mm256_set1_ps(0x1p30F), (__m256)t)); }
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <memory>
 #include <type_traits>
 #include <vector>
@@ -14,6 +13,7 @@
 #include "kernels/gemm/pack_kn.h"
 #include "ops/op.h"
 #include "ops/pack_cache.h"
+#include "ops/real_tail.h"
 #include "ops/rounded_rows.h"
 #include "ops/table_tail.h"
 
@@ -114,10 +114,8 @@ class GemmStep final : public Step {
   // The input's zero point where it is computed at run time (u8): subtracted with `sums`, the weights' column sums.
   ValueId x_zero = kNone;
   std::vector<std::int32_t> sums;  // padded to panels, like bias
-  // The input's scale where that is, too: `scale` holds the weights' alone then, and `shift` the reals added to
-  // results.
-  ValueId x_scale = kNone;
-  std::vector<float> shift;
+  ValueId x_scale = kNone;   // the input's scale where that is, too: `scale` holds the weights' alone then
+  std::vector<float> shift;  // reals added to results (u8), padded to panels
 
   bool absorb_table(std::span<const std::uint8_t> table, IsaSet isa, ValueId out) override {
     if constexpr (!std::is_same_v<Element, std::uint8_t>) return false;
@@ -126,11 +124,23 @@ class GemmStep final : public Step {
     return true;
   }
 
+  bool absorb_function(const RealFunction& function, ValueId out) override {
+    if constexpr (std::is_same_v<Family, U8Gemm>) {
+      if (args.output != kernels::Output::f32) return false;
+    }
+    if (!reals_.add(function)) return false;
+    y = out;
+    return true;
+  }
+
   // To be called once everything above is filled in.
   void finish() {
     args.bias = bias.data();
     args.pad = pad.data();
-    if constexpr (requires { args.scale; }) args.scale = scale.data();
+    if constexpr (requires { args.scale; }) {
+      args.scale = scale.data();
+      args.shift = shift.empty() ? nullptr : shift.data();
+    }
     for (std::size_t p = 0; p < parts.size(); ++p) cut(p);
     units = cuts_.size();
     if constexpr (kRounds) round_rows();
@@ -143,8 +153,7 @@ class GemmStep final : public Step {
   }
 
   void run(const RunContext& context, std::size_t first, std::size_t last) const override {
-    bool shift_late = false;
-    const Args base = at_run_time(context, shift_late);
+    const Args base = at_run_time(context);
     for (std::size_t u = first; u < last; ++u) {
       const Cut& cut = cuts_[u];
       const GemmPart& part = parts[cut.part];
@@ -158,6 +167,7 @@ class GemmStep final : public Step {
       call.bias += part.channel + cut.column;
       if constexpr (requires { call.scale; }) {
         if (call.scale) call.scale += part.channel + cut.column;
+        if (call.shift) call.shift += part.channel + cut.column;
       }
       const std::size_t place = cut.image * y_image + part.y_begin + cut.row * part.y_stride + cut.column * y_element;
       call.c = reinterpret_cast<decltype(call.c)>(context.as<std::byte>(y) + place);
@@ -167,8 +177,8 @@ class GemmStep final : public Step {
         call.r_stride = part.y_stride;
       }
       kernel->run(call);
-      if (shift_late) add_shift(context, cut, place, part.y_stride);
       tail_.run(context, place, cut.rows, cut.columns, part.y_stride);
+      reals_.run(context.as<std::byte>(y) + place, cut.rows, cut.columns, part.y_stride);
     }
   }
 
@@ -233,7 +243,7 @@ class GemmStep final : public Step {
   }
 
   // `args`, with bias, padding and scales for a zero point and a scale that are only known now.
-  Args at_run_time(const RunContext& context, [[maybe_unused]] bool& shift_late) const {
+  Args at_run_time(const RunContext& context) const {
     Args now = args;
     if constexpr (std::is_integral_v<typename Family::Bias>) {
       if (x_zero == kNone && x_scale == kNone) return now;
@@ -248,28 +258,8 @@ class GemmStep final : public Step {
       if (x_scale == kNone) return now;
       for (std::size_t i = 0; i < scale.size(); ++i) scaled[i] = *context.as<float>(x_scale) * scale[i];
       now.scale = scaled;
-      shift_late = !fold_shift(scaled, folded);
     }
     return now;
-  }
-
-  // Adds `shift`, rounded to steps of a sum, to the start values; false, and nothing, where it is too large for that.
-  bool fold_shift(const float* scaled, std::int32_t* folded) const {
-    constexpr float kLargest = 1 << 30;
-    for (std::size_t i = 0; i < shift.size(); ++i) {
-      if (shift[i] != 0 && !(std::fabs(shift[i] / scaled[i]) < kLargest)) return false;
-    }
-    for (std::size_t i = 0; i < shift.size(); ++i) {
-      if (shift[i] != 0) folded[i] += static_cast<std::int32_t>(std::nearbyint(shift[i] / scaled[i]));
-    }
-    return true;
-  }
-
-  void add_shift(const RunContext& context, const Cut& cut, std::size_t place, std::size_t stride) const {
-    for (std::size_t row = 0; row < cut.rows; ++row) {
-      auto* c = reinterpret_cast<float*>(context.as<std::byte>(y) + place + row * stride);
-      for (std::size_t j = 0; j < cut.columns; ++j) c[j] = c[j] + shift[cut.column + j];
-    }
   }
 
   // A unit's weights stay in L2 while its rows pass; units enough for threads to share, but no narrower than what pays
@@ -299,6 +289,7 @@ class GemmStep final : public Step {
   std::vector<Cut> cuts_;
   RoundedRows rounded_;
   TableTail tail_;
+  RealTail reals_;
 };
 
 constexpr std::size_t pad_to_panel(std::size_t n) { return align_up(n, kPanel); }

@@ -174,7 +174,7 @@ std::unique_ptr<Step> lower_MatMulIntegerToFloat(LowerContext& context) {
   step->bias.assign(pad_to_panel(shape.n), 0);
   step->sums =
       pad_groups<std::int32_t>(std::vector<std::int32_t>(weights.sums.begin(), weights.sums.end()), 1, shape.n);
-  step->shift = spread<float>(context.has_input(6) ? context.constant<float>(6) : std::span<const float>{}, shape.n);
+  if (context.has_input(6)) step->shift = spread<float>(context.constant<float>(6), shape.n);
   step->x_scale = context.in(2);
   if (context.has_input(4)) step->x_zero = context.in(4);
   step->args.output = kernels::Output::f32;

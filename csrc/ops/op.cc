@@ -4,6 +4,8 @@ namespace quaver {
 
 bool Step::absorb_table(std::span<const std::uint8_t>, IsaSet, ValueId) { return false; }
 bool Step::absorb_lookup(std::span<const std::uint8_t>, ValueId, ValueId) { return false; }
+const RealFunction* Step::function() const { return nullptr; }
+bool Step::absorb_function(const RealFunction&, ValueId) { return false; }
 
 ValueId LowerContext::in(std::size_t i) const {
   if (!has_input(i)) fail("its input ", i, " is missing");

@@ -14,6 +14,7 @@
 #include "base/float_precision.h"
 #include "graph/graph.h"
 #include "isa/isa.h"
+#include "kernels/elementwise/unary.h"
 
 namespace quaver {
 
@@ -36,6 +37,12 @@ struct StepInfo {
   std::int64_t macs = 0;  // multiply-accumulates
 };
 
+// y = f(x) on floats, as a kernel has it: all but its operands.
+struct RealFunction {
+  const kernels::UnaryF32Kernel* kernel = nullptr;
+  kernels::UnaryF32Args args;
+};
+
 class Step {
  public:
   virtual ~Step() = default;
@@ -47,6 +54,11 @@ class Step {
   virtual bool absorb_table(std::span<const std::uint8_t> table, IsaSet isa, ValueId out);
   // Whether the step can read `x` through a table where it reads `looked_up` now.
   virtual bool absorb_lookup(std::span<const std::uint8_t> table, ValueId x, ValueId looked_up);
+
+  // The function that the step applies to each float, where it does nothing else.
+  virtual const RealFunction* function() const;
+  // Whether the step can apply a function to its results, all of them floats, and write `out` instead.
+  virtual bool absorb_function(const RealFunction& function, ValueId out);
 
   std::size_t units = 1;    // 1: never split over threads
   std::size_t scratch = 0;  // bytes each worker needs while it runs a share of this step

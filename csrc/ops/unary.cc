@@ -15,25 +15,27 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 class UnaryF32Step final : public ElementStep {
  public:
   UnaryF32Step(const LowerContext& context, kernels::UnaryF32Op op, double p, double q)
-      : kernel_(kernels::pick_unary_f32(context.isa)), x_(context.in(0)), y_(context.out()) {
-    args_.op = op;
-    args_.p = static_cast<float>(p);
-    args_.q = static_cast<float>(q);
-    names(kernel_);
+      : x_(context.in(0)), y_(context.out()) {
+    function_.kernel = &kernels::pick_unary_f32(context.isa);
+    function_.args.op = op;
+    function_.args.p = static_cast<float>(p);
+    function_.args.q = static_cast<float>(q);
+    names(*function_.kernel);
     split_elements(elements_of(context.output()), 2 * bytes_of(context.output()));
   }
 
+  const RealFunction* function() const override { return &function_; }
+
  private:
   void run_elements(const RunContext& context, std::size_t begin, std::size_t end) const override {
-    kernels::UnaryF32Args args = args_;
+    kernels::UnaryF32Args args = function_.args;
     args.n = end - begin;
     args.x = context.as<const float>(x_) + begin;
     args.y = context.as<float>(y_) + begin;
-    kernel_.run(args);
+    function_.kernel->run(args);
   }
 
-  const kernels::UnaryF32Kernel& kernel_;
-  kernels::UnaryF32Args args_;
+  RealFunction function_;
   ValueId x_, y_;
 };
 

@@ -45,6 +45,7 @@ Plan::Plan(Graph graph, IsaSet isa, std::shared_ptr<PackCache> cache, FloatPreci
   expect_static(graph_);
   lower(isa, precision);
   absorb_tables(isa);
+  absorb_functions();
   assign_memory();
 }
 
@@ -96,6 +97,26 @@ void Plan::absorb_tables(IsaSet isa) {
     if (!step_of[users[0]]->absorb_lookup(table_of(id), x, y)) continue;
     std::ranges::replace(graph_.nodes[users[0]].inputs, y, x);
     absorb(id, users[0]);
+  }
+  std::erase_if(steps_, [&](const PlanStep& planned) { return absorbed[planned.node]; });
+}
+
+// Functions of single floats become part of the steps that make them, where nobody else uses those.
+void Plan::absorb_functions() {
+  const Uses uses(graph_);
+  std::vector<Step*> step_of(graph_.nodes.size(), nullptr);
+  for (const PlanStep& planned : steps_) step_of[planned.node] = planned.step.get();
+  std::vector<bool> absorbed(graph_.nodes.size(), false);
+  for (NodeId id = 0; id < graph_.nodes.size(); ++id) {
+    Node& node = graph_.nodes[id];
+    if (!step_of[id] || node.outputs.size() != 1 || graph_.is_output(node.outputs[0])) continue;
+    const std::vector<NodeId>& users = uses.consumers[node.outputs[0]];
+    if (users.size() != 1 || !step_of[users[0]] || !step_of[users[0]]->function()) continue;
+    const Node& user = graph_.nodes[users[0]];
+    if (!step_of[id]->absorb_function(*step_of[users[0]]->function(), user.outputs[0])) continue;
+    node.note += text(node.note.empty() ? "" : "; ", "with ", name_of(user.op), " '", user.name, "'");
+    node.outputs = user.outputs;
+    absorbed[users[0]] = true;
   }
   std::erase_if(steps_, [&](const PlanStep& planned) { return absorbed[planned.node]; });
 }

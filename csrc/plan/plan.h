@@ -68,6 +68,7 @@ class Plan {
 
   void lower(IsaSet isa, FloatPrecision precision);
   void absorb_tables(IsaSet isa);
+  void absorb_functions();
   void assign_memory();
   template <class After>
   void run_steps(Execution& execution, std::span<const void* const> inputs, std::span<void* const> outputs,

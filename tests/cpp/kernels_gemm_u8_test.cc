@@ -30,7 +30,7 @@ struct Problem {
   Guarded<std::uint8_t> a, pad, residual;
   Guarded<std::int32_t> offsets, bias, row_sum, col_zero;
   Guarded<std::int8_t> w, packed;
-  Guarded<float> scale;
+  Guarded<float> scale, shift;
   GemmU8Args args;
 
   Problem(Shape s, std::size_t gap, Random& random)
@@ -44,7 +44,8 @@ struct Problem {
         col_zero(padded(s.n)),
         w(s.n * s.taps * s.k),
         packed(packed_size({}, s.n, s.taps, s.k)),
-        scale(padded(s.n)) {
+        scale(padded(s.n)),
+        shift(padded(s.n)) {
     args.m = s.m, args.n = s.n, args.k = s.k, args.taps = s.taps;
     args.a = a.data(), args.a_stride = s.k + gap, args.pad = pad.data();
     args.w = packed.data(), args.bias = bias.data(), args.scale = scale.data();
@@ -77,6 +78,7 @@ struct Problem {
       const float scale_j =
           random.coin() ? spread * random.real(-40, 400) : 1.0F / static_cast<float>(1 << random.integer(3, 12));
       scale[j] = j < shape.n ? scale_j : 0;
+      shift[j] = j < shape.n ? random.real(-100, 100) : 0;
     }
     random.fill(row_sum, 0, 255 * static_cast<int>(shape.k));
     args.zero = random.integer(0, 255);
@@ -86,6 +88,7 @@ struct Problem {
     args.r_zero = random.integer(0, 255);
     args.r_scale = random.real(0.01F, 2);
     args.r = random.coin() ? residual.data() : nullptr;
+    args.shift = random.coin() ? shift.data() : nullptr;
     const bool rank_one = random.coin();
     args.row_sum = rank_one ? row_sum.data() : nullptr;
     args.col_zero = rank_one ? col_zero.data() : nullptr;
@@ -111,14 +114,22 @@ std::vector<std::uint8_t> result(const GemmU8Kernel& kernel, GemmU8Args args, Ou
 
 constexpr Output kOutputs[] = {Output::u8, Output::i32, Output::f32};
 
+void compare_output(const GemmU8Kernel& kernel, const Problem& problem, const GemmU8Args& args, Output output,
+                    std::size_t gap) {
+  const auto expected = result(*gemm_u8_kernels().items[0], args, output, gap);
+  if (result(kernel, args, output, gap) == expected) return;
+  check::failed(__FILE__, __LINE__,
+                check::show(kernel.name) + " differs from the definition, output " +
+                    check::show(static_cast<int>(output)) + ", " + check::show(problem.shape));
+}
+
+// In all outputs, and as reals with neither clamps nor a residual.
 void compare(const GemmU8Kernel& kernel, const Problem& problem, std::size_t gap) {
-  for (const Output output : kOutputs) {
-    const auto expected = result(*gemm_u8_kernels().items[0], problem.args, output, gap);
-    if (result(kernel, problem.args, output, gap) == expected) continue;
-    check::failed(__FILE__, __LINE__,
-                  check::show(kernel.name) + " differs from the definition, output " +
-                      check::show(static_cast<int>(output)) + ", " + check::show(problem.shape));
-  }
+  for (const Output output : kOutputs) compare_output(kernel, problem, problem.args, output, gap);
+  GemmU8Args plain = problem.args;
+  plain.r = nullptr, plain.row_sum = nullptr;
+  plain.lo = plain.pre_lo = -__builtin_inff(), plain.hi = plain.pre_hi = __builtin_inff();
+  compare_output(kernel, problem, plain, Output::f32, gap);
 }
 
 std::vector<Shape> shapes(const GemmU8Kernel& kernel) {
@@ -157,7 +168,7 @@ TEST(kernels_gemm_u8_definition_is_the_textbook) {
           const float y = reference::requantize(g, acc, g.scale[j], g.r ? g.r + i * g.r_stride + j : nullptr);
           const std::size_t at = i * shape.n + j;
           CHECK_EQ(reinterpret_cast<const std::int32_t*>(got[1].data())[at], acc);
-          CHECK_EQ(reinterpret_cast<const float*>(got[2].data())[at], y);
+          CHECK_EQ(reinterpret_cast<const float*>(got[2].data())[at], g.shift ? y + g.shift[j] : y);
           CHECK_EQ(int{got[0][at]}, int{reference::to_byte(g, y)});
         }
       }

@@ -67,6 +67,25 @@ TEST(quantize_kernels_agree) {
   }
 }
 
+// Quotients that lie in the middle between two integers, or within a few steps of a float from it.
+TEST(quantize_kernels_agree_between_integers) {
+  std::mt19937 random(kSeed);
+  std::uniform_real_distribution<float> spread(1e-3F, 1e2F);
+  for (int round = 0; round < 200; ++round) {
+    const float extremes[] = {1e-38F, 1e-31F, 1e-30F, 1e31F};
+    const float scale = round % 8 ? spread(random) : extremes[round / 8 % 4];
+    const auto zero = static_cast<std::int32_t>(random() % 256);
+    std::vector<float> x(256);
+    for (float& value : x) {
+      value = (static_cast<float>(random() % 600) - 300.5F) * scale;
+      for (auto steps = random() % 8; steps > 0; --steps) value = std::nextafter(value, random() % 2 ? kInf : -kInf);
+    }
+    QuantizeArgs args;
+    args.n = x.size(), args.x = x.data(), args.scale = &scale, args.zero_point = &zero;
+    compare(quantize_kernels(), args, &QuantizeArgs::y);
+  }
+}
+
 TEST(quantize_computes) {
   const float x[] = {0, 1, 1.25F, 0.75F, -0.25F, 1e9F, -1e9F, kInf, -kInf, kNan};
   const int want[] = {10, 12, 12, 12, 10, 255, 0, 255, 0, 10};  // 2.5 → 2, 1.5 → 2, −0.5 → 0

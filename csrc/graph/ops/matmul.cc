@@ -44,7 +44,8 @@ void infer_matmul_integer(InferContext& c) {
   output_product(c, DType::i32);
 }
 
-constexpr AttrSpec kBlocks[] = {{"K", AttrKind::i}, {"block_size", AttrKind::i}};
+// bytes: 1 where rows may become bytes.
+constexpr AttrSpec kBlocks[] = {{"K", AttrKind::i}, {"block_size", AttrKind::i}, {"bytes", AttrKind::i}};
 
 void expect_count(const InferContext& c, std::size_t i, std::int64_t expected) {
   if (!c.has_input(i) || !c.ranked(i) || !is_static(c.input(i).shape)) return;

@@ -13,9 +13,8 @@
 
 #include "kernels/attention/lists.h"
 #include "kernels/bytes_x86.h"
-#include "kernels/lanes.h"
 #include "kernels/rounding.h"
-#include "kernels/softmax/exp.h"
+#include "kernels/softmax/exp_x86.h"
 
 namespace quaver::kernels {
 namespace {
@@ -23,48 +22,16 @@ namespace {
 constexpr std::size_t kStep = 4, kPanelStep = 64;  // bytes
 constexpr std::size_t kVectorsOfPanel = kAttentionPanel / kLanes;
 
-inline Floats splat(float x) { return Floats{} + x; }
-inline Ints splat(std::int32_t x) { return Ints{} + x; }
-inline void store_floats(float* p, Floats x) { __builtin_memcpy(p, &x, sizeof(x)); }
-
 #if defined(__AVX512F__)
-// The second operand where either is a NaN.
-inline Floats greater(Floats a, Floats b) { return (Floats)_mm512_max_ps((__m512)a, (__m512)b); }
-inline Floats lesser(Floats a, Floats b) { return (Floats)_mm512_min_ps((__m512)a, (__m512)b); }
-inline Ints nearest(Floats x) { return (Ints)_mm512_cvtps_epi32((__m512)x); }
 inline void store_low_bytes(std::uint8_t* p, Ints x) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8((__m512i)x));
 }
 #else
-inline Floats greater(Floats a, Floats b) { return (Floats)_mm256_max_ps((__m256)a, (__m256)b); }
-inline Floats lesser(Floats a, Floats b) { return (Floats)_mm256_min_ps((__m256)a, (__m256)b); }
-inline Ints nearest(Floats x) { return (Ints)_mm256_cvtps_epi32((__m256)x); }
 inline void store_low_bytes(std::uint8_t* p, Ints x) {
   const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128((__m256i)x), _mm256_extracti128_si256((__m256i)x, 1));
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
 }
 #endif
-
-inline Floats fused(Floats a, Floats b, Floats c) {
-#if defined(__AVX512F__)
-  return (Floats)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
-#else
-  return (Floats)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
-#endif
-}
-
-// exp_negative of softmax/exp.h, lane by lane.
-inline Floats exp_lanes(Floats x) {
-  const Floats least = splat(kExpLeast), clamped = greater(least, x);
-  const Floats shifted = fused(clamped, splat(kLog2E), splat(kRound));
-  const Floats n = shifted - kRound;
-  const Floats r = fused(n, splat(-kLn2Low), fused(n, splat(-kLn2High), clamped));
-  Floats y = splat(kExpCoefficients[0]);
-#pragma GCC unroll 8
-  for (int k = 1; k < kExpTerms; ++k) y = fused(y, r, splat(kExpCoefficients[k]));
-  y = y * (Floats)(((Ints)shifted + 127) << 23);
-  return (Floats)((Ints)y & ~(Ints)(x < least));
-}
 
 // weight of attention.h; its power of two goes straight to the exponent.
 inline Floats weight_lanes(Floats d) {
@@ -197,13 +164,6 @@ inline void score_tile(Block<T>& b, const char* const (&rows)[R], std::size_t ve
   }
 }
 
-inline float greatest(Floats m) {
-  float most = m[0];
-#pragma GCC unroll 16
-  for (std::size_t l = 1; l < kLanes; ++l) most = m[l] > most ? m[l] : most;
-  return most;
-}
-
 // From a row's scores to what the second product multiplies, and to what its results are divided by.
 template <class T>
 inline void weigh(Block<T>& b, int r) {
@@ -211,8 +171,16 @@ inline void weigh(Block<T>& b, int r) {
   float* x = b.x + r * b.padded;
   const Floats m = splat(greatest(b.most[r]));
   if constexpr (T::kF32) {
-    for (std::size_t j = 0; j < n; j += kLanes) store_floats(x + j, exp_lanes(load_floats(x + j) - m));
-    b.divisor[r] = sum_of(x, n);
+    LaneSums sums;
+    for (std::size_t j = 0; j < n; j += kVirtualLanes) {
+#pragma GCC unroll 2
+      for (std::size_t v = 0; v < LaneSums::kVectors; ++v) {
+        const Floats e = exp_lanes(load_floats(x + j + v * kLanes) - m);
+        store_floats(x + j + v * kLanes, e);
+        sums.v[v] = sums.v[v] + e;
+      }
+    }
+    b.divisor[r] = sums.sum();
   } else {
     std::uint8_t* w = b.w + r * b.padded;
     Ints sum{};
@@ -221,8 +189,7 @@ inline void weigh(Block<T>& b, int r) {
       store_low_bytes(w + j, byte);
       sum += byte;
     }
-    std::int32_t total = 0;
-    for (std::size_t l = 0; l < kLanes; ++l) total += sum[l];
+    const std::int32_t total = total_of(sum);
     b.total[r] = total;
     b.divisor[r] = total == 0 ? 0.0F : b.args.mul / static_cast<float>(total);
   }

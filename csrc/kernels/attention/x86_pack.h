@@ -8,20 +8,53 @@
 namespace quaver::kernels {
 namespace {
 
-// One panel's step of keys in fp32: column p of 16 rows, or of those there are.
-void pack_f32(const AttentionPackArgs& args) {
+// Eight columns of eight rows of floats.
+inline void transpose_eight(const float* from, std::size_t stride, float* to, std::size_t to_stride) {
+  __m256 rows[8], pairs[8], fours[8];
+#pragma GCC unroll 8
+  for (std::size_t r = 0; r < 8; ++r) rows[r] = _mm256_loadu_ps(from + r * stride);
+#pragma GCC unroll 4
+  for (std::size_t r = 0; r < 8; r += 2) {
+    pairs[r] = _mm256_unpacklo_ps(rows[r], rows[r + 1]);
+    pairs[r + 1] = _mm256_unpackhi_ps(rows[r], rows[r + 1]);
+  }
+#pragma GCC unroll 2
+  for (std::size_t r = 0; r < 8; r += 4) {
+    fours[r] = _mm256_shuffle_ps(pairs[r], pairs[r + 2], 0x44);
+    fours[r + 1] = _mm256_shuffle_ps(pairs[r], pairs[r + 2], 0xEE);
+    fours[r + 2] = _mm256_shuffle_ps(pairs[r + 1], pairs[r + 3], 0x44);
+    fours[r + 3] = _mm256_shuffle_ps(pairs[r + 1], pairs[r + 3], 0xEE);
+  }
+#pragma GCC unroll 4
+  for (std::size_t r = 0; r < 4; ++r) {
+    _mm256_storeu_ps(to + r * to_stride, _mm256_permute2f128_ps(fours[r], fours[r + 4], 0x20));
+    _mm256_storeu_ps(to + (r + 4) * to_stride, _mm256_permute2f128_ps(fours[r], fours[r + 4], 0x31));
+  }
+}
+
+// Panels of keys in fp32: step p has column p of 16 rows, or of those there are.
+inline void pack_k_f32(const AttentionPackArgs& args) {
   constexpr std::size_t kPanel = kAttentionPanel;
-  const auto *k = static_cast<const float*>(args.k), *v = static_cast<const float*>(args.v);
+  const auto* k = static_cast<const float*>(args.k);
   auto* to = static_cast<float*>(args.packed_k);
   for (std::size_t first = 0; first < args.keys; first += kPanel, to += kPanel * args.depth) {
     const std::size_t count = args.keys - first < kPanel ? args.keys - first : kPanel;
-    for (std::size_t j = 0; j < kPanel; ++j) {
-      for (std::size_t p = 0; p < args.depth; ++p) {
-        to[p * kPanel + j] = j < count ? k[(first + j) * args.k_stride + p] : 0.0F;
-      }
+    const float* rows = k + first * args.k_stride;
+    std::size_t p = 0;
+    for (; count == kPanel && p + 8 <= args.depth; p += 8) {
+      transpose_eight(rows + p, args.k_stride, to + p * kPanel, kPanel);
+      transpose_eight(rows + 8 * args.k_stride + p, args.k_stride, to + p * kPanel + 8, kPanel);
+    }
+    for (; p < args.depth; ++p) {
+      for (std::size_t j = 0; j < kPanel; ++j) to[p * kPanel + j] = j < count ? rows[j * args.k_stride + p] : 0.0F;
     }
   }
-  to = static_cast<float*>(args.packed_v);
+}
+
+inline void pack_v_f32(const AttentionPackArgs& args) {
+  constexpr std::size_t kPanel = kAttentionPanel;
+  const auto* v = static_cast<const float*>(args.v);
+  auto* to = static_cast<float*>(args.packed_v);
   for (std::size_t first = 0; first < args.v_depth; first += kPanel) {
     const std::size_t count = args.v_depth - first < kPanel ? args.v_depth - first : kPanel;
     for (std::size_t j = 0; j < args.keys; ++j, to += kPanel) {
@@ -33,6 +66,11 @@ void pack_f32(const AttentionPackArgs& args) {
       }
     }
   }
+}
+
+void pack_f32(const AttentionPackArgs& args) {
+  pack_k_f32(args);
+  pack_v_f32(args);
 }
 
 // 16 bytes of a row, those from `count` on zero.

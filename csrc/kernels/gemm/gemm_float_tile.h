@@ -3,6 +3,7 @@
 //
 //   T::V, T::Args, T::Element   vectors (ymm.h …); the kernel's arguments; of rows and weights
 //   T::kDepth                   values along k that a step multiplies
+//   T::kStretch                 of values that one sum takes, or 0 where it takes all
 //   T::kRows                    rows of the largest tile
 //   T::vectors(rows)            its vectors of V::kLanes columns
 //   T::Half                     a trait of vectors half as wide for a last few columns, or T itself
@@ -60,20 +61,35 @@ class Tile {
 
   void run(std::size_t i, std::size_t j) const {
     const Element* w = g_.w + j / kColumns * apart_ + j % kColumns * T::kDepth;
-    Sums acc;
+    Sums acc, before;  // `before`: of the stretches that have ended
     begin(acc, j);
     const std::size_t whole = g_.k / T::kDepth * T::kDepth;
+    std::size_t left = T::kStretch, ended = 0;
     for (std::size_t t = 0; t < g_.taps; ++t) {
       const Element* rows[R];
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) rows[r] = row_of<Element>(g_, i + r, t);
-      std::size_t end = whole;
-      __asm__("" : "+r"(end));  // keeps the compiler from writing all of this once more for a k of 1
-      for (std::size_t p = 0; p < end; p += T::kDepth, w += kStep) step<T::kDepth>(acc, rows, p, w);
+      for (std::size_t p = 0; p < whole;) {
+        std::size_t end = whole;
+        if constexpr (T::kStretch > 0) {
+          if (left == 0) end_stretch(acc, before, ended++ == 0), left = T::kStretch;
+          end = least(whole, p + left);
+          left -= end - p;
+        }
+        __asm__("" : "+r"(end));  // keeps the compiler from writing all of this once more for a k of 1
+        if (R >= 4 && i == 0) {
+          for (; p < end; p += T::kDepth, w += kStep) {
+            ask(w);
+            step<T::kDepth>(acc, rows, p, w);
+          }
+        }
+        for (; p < end; p += T::kDepth, w += kStep) step<T::kDepth>(acc, rows, p, w);
+      }
       if constexpr (T::kDepth > 1) {
         if (whole < g_.k) step<1>(acc, rows, whole, w), w += kStep;
       }
     }
+    if (ended > 0) add(acc, before);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       finish<Args, V, N>(g_, acc.whole[r], i + r, j);
@@ -95,6 +111,35 @@ class Tile {
       for (int v = 0; v < N; ++v) acc.whole[r][v] = V::load(bias + v * V::kLanes);
       if constexpr (kHalf) acc.half[r][0] = H::V::load(bias + kWhole);
     }
+  }
+
+  // acc = before + acc
+  [[gnu::always_inline]] static void add(Sums& acc, const Sums& before) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 16
+      for (int v = 0; v < N; ++v) acc.whole[r][v] = V::add(before.whole[r][v], acc.whole[r][v]);
+      if constexpr (kHalf) acc.half[r][0] = H::V::add(before.half[r][0], acc.half[r][0]);
+    }
+  }
+
+  [[gnu::always_inline]] static void end_stretch(Sums& acc, Sums& before, bool first) {
+    if (!first) add(acc, before);
+    before = acc;
+    __asm__("" : "+m"(before));  // in memory: the registers are the sums'
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 16
+      for (int v = 0; v < N; ++v) acc.whole[r][v] = V::splat(0.0F);
+      if constexpr (kHalf) acc.half[r][0] = H::V::splat(0.0F);
+    }
+  }
+
+  // For the next tile's weights, which lie far off when the first rows meet them.
+  [[gnu::always_inline]] void ask(const Element* w) const {
+    constexpr int kPerPanel = kColumns / V::kLanes;
+#pragma GCC unroll 16
+    for (int v = 0; v < N; v += kPerPanel) __builtin_prefetch(w + (v + N) / kPerPanel * apart_, 0, 2);
   }
 
   template <std::size_t kValues>
@@ -170,7 +215,7 @@ struct F32 {
   using V = Vec;
   using Args = GemmF32Args;
   using Element = float;
-  static constexpr std::size_t kDepth = 1;
+  static constexpr std::size_t kDepth = 1, kStretch = kernels::kStretch;
 
   template <std::size_t, int R, int N>
   [[gnu::always_inline]] static void step(typename V::F (&acc)[R][N], const float* const (&rows)[R],

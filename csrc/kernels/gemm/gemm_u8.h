@@ -11,11 +11,12 @@
 // Every operation is one IEEE single operation in the order written, never fused; rne rounds to nearest even.
 // max(y, lo) is lo > y ? lo : y, and min(y, hi) is hi < y ? hi : y.
 // `lo` and `hi` lie in [−zero, 255 − zero], so the sum is a u8. −zp·Σw is folded into `bias` when weights are packed.
-// Output::i32 stores acc itself (wherever the sum is asked for), Output::f32 stores y after the last clamp.
+// Output::i32 stores acc itself (wherever the sum is asked for), Output::f32 stores y after the last clamp, plus shift[j]
+// where that is given.
 //
 // a(i, t) is the row of `k` bytes that tap t multiplies: a + i·a_stride for a product (taps = 1, offsets null);
 // for a convolution a + offsets[i·taps + t], or `pad`, a row of k zero-point bytes, where that offset is kPad.
-// Kernels read exactly these k bytes, never past them; packed weights, bias, scale and col_zero are padded with zeros
+// Kernels read exactly these k bytes, never past them; packed weights, bias, scale, shift and col_zero are padded with zeros
 // to a multiple of the layout's nr columns. c and r are touched only inside m × n; for Output::u8, c may be r itself.
 #pragma once
 
@@ -39,10 +40,11 @@ struct GemmU8Args {
   const std::int8_t* w = nullptr;          // packed by pack_gemm_u8
   const std::int32_t* bias = nullptr;      // [n], never null
   const float* scale = nullptr;            // [n]; null for Output::i32
+  const float* shift = nullptr;            // [n] or null; for Output::f32 alone
   const std::int32_t* row_sum = nullptr;   // [m] or null: Σ of all bytes row i multiplies
   const std::int32_t* col_zero = nullptr;  // [n], with row_sum
-  float pre_lo = -3.4e38F, pre_hi = 3.4e38F;
-  float lo = -3.4e38F, hi = 3.4e38F;
+  float pre_lo = -__builtin_inff(), pre_hi = __builtin_inff();
+  float lo = -__builtin_inff(), hi = __builtin_inff();
   std::int32_t zero = 0;
   const std::uint8_t* r = nullptr;  // residual [m][n] or null
   std::size_t r_stride = 0;         // bytes

@@ -20,6 +20,9 @@ namespace {
 
 // A grid of tiles of R rows × N vectors.
 //
+// The first row of tiles finds weights where they lay since the last run, far off, and asks for the next tile's while it
+// multiplies its own. Where rows are few, loads are the limit already.
+//
 // Making bytes of a tile's sums keeps the vector units' other ports busy, and a processor does not look far enough
 // ahead to begin with the next tile's products meanwhile. So the sums wait, and their groups are spread over the first
 // products of the next tile.
@@ -31,18 +34,18 @@ class Grid {
 
  public:
   // `step`: bytes between panels.
-  Grid(const GemmU8Args& args, std::size_t step) : g_(args), step_(step), to_bytes_(g_) {}
+  Grid(const GemmU8Args& args, std::size_t step) : g_(args), step_(step), finisher_(g_) {}
 
   // Rows [i, i_end), a multiple of R; columns [j, j_end) whose last tile may be cut by n.
   void run(std::size_t i, std::size_t i_end, std::size_t j, std::size_t j_end) {
-    for (; i < i_end; i += R) {
-      for (std::size_t column = j; column < j_end; column += kWidth) tile(i, column);
+    for (bool first = R >= 4; i < i_end; i += R, first = false) {
+      for (std::size_t column = j; column < j_end; column += kWidth) tile(i, column, first);
     }
-    if (waiting_) to_bytes_.template all<true>(sums_);
+    if (waiting_) finisher_.template all<true>(sums_);
   }
 
  private:
-  [[gnu::always_inline]] void tile(std::size_t i, std::size_t j) {
+  [[gnu::always_inline]] void tile(std::size_t i, std::size_t j, bool first) {
     Vectors acc;
 #pragma GCC unroll 16
     for (int v = 0; v < R * N; ++v) acc[v / N][v % N] = V::load(g_.bias + j + v % N * V::kLanes);
@@ -59,8 +62,11 @@ class Grid {
           multiply_beside<0>(acc, rows, w);
           at = 4 * kGroups;
         } else {
-          to_bytes_.template all<true>(sums_);
+          finisher_.template all<true>(sums_);
         }
+      }
+      if (first) {
+        for (; at < whole; at += 4) multiply<true>(acc, rows, at, w);
       }
       for (; at < whole; at += 4) multiply(acc, rows, at, w);
       if (at < g_.k) multiply_rest(acc, rows, at, w);
@@ -71,6 +77,7 @@ class Grid {
   }
 
   // Four bytes of each row; `w` moves on.
+  template <bool kAhead = false>
   [[gnu::always_inline]] void multiply(Vectors& acc, const std::uint8_t* const (&rows)[R], std::size_t at,
                                        const std::int8_t*& w) const {
     constexpr int kPerPanel = 16 / V::kLanes;
@@ -79,6 +86,7 @@ class Grid {
     for (int v = 0; v < N; ++v) {
       const std::int8_t* column = w + v / kPerPanel * step_ + v % kPerPanel * V::kLanes * 4;
       quads[v] = V::load(reinterpret_cast<const std::int32_t*>(column));
+      if (kAhead && v % kPerPanel == 0) __builtin_prefetch(column + N / kPerPanel * step_, 0, 2);
     }
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
@@ -94,7 +102,7 @@ class Grid {
   [[gnu::always_inline]] void multiply_beside(Vectors& acc, const std::uint8_t* const (&rows)[R],
                                               const std::int8_t*& w) const {
     multiply(acc, rows, 4 * kGroup, w);
-    to_bytes_.template group<kGroup>(sums_);
+    finisher_.template group<kGroup>(sums_);
     if constexpr (kGroup + 1 < kGroups) multiply_beside<kGroup + 1>(acc, rows, w);
   }
 
@@ -115,7 +123,7 @@ class Grid {
 
   const GemmU8Args g_;  // a copy, whose fields no store of bytes can change
   const std::size_t step_;
-  const ToBytes<V, R, N, kFinish> to_bytes_;
+  const Finisher<V, R, N, kFinish> finisher_;
   Sums<V, R, N> sums_;
   bool waiting_ = false;
 };
@@ -173,6 +181,7 @@ void gemm_u8_direct(const GemmU8Args& g) {
   switch (finish_of(g)) {
     case Finish::plain: return strips<T, Finish::plain>(g);
     case Finish::added: return strips<T, Finish::added>(g);
+    case Finish::reals: return strips<T, Finish::reals>(g);
     case Finish::any: return strips<T, Finish::any>(g);
   }
 }

@@ -13,10 +13,17 @@ namespace {
 enum class Finish {
   plain,  // u8 out of acc, scale and [lo, hi]
   added,  // and a residual, after a first clamp: the range of the tensor that the sum has made unnecessary
+  reals,  // acc · scale, plus shift where that is given
   any,    // whatever the arguments say
 };
 
+inline bool unbounded(const GemmU8Args& g) {
+  constexpr float kInfinity = __builtin_inff();
+  return g.pre_lo == -kInfinity && g.pre_hi == kInfinity && g.lo == -kInfinity && g.hi == kInfinity;
+}
+
 inline Finish finish_of(const GemmU8Args& g) {
+  if (g.output == Output::f32 && !g.row_sum && !g.r && unbounded(g)) return Finish::reals;
   if (g.output != Output::u8 || g.row_sum) return Finish::any;
   // With these bounds no sum with a residual leaves the integers.
   const bool bounded = g.pre_lo > -1e9F && g.pre_hi < 1e9F && __builtin_fabsf(g.r_scale) < 1e6F;
@@ -113,6 +120,47 @@ struct ToBytes {
   }
 };
 
+// Makes reals of them, likewise four vectors at a time.
+template <class V, int R, int N>
+struct ToReals {
+  using Tile = Sums<V, R, N>;
+
+  const GemmU8Args& g;
+
+  explicit ToReals(const GemmU8Args& args) : g(args) {}
+
+  template <int kGroup>
+  [[gnu::always_inline]] void group(const Tile& t) const {
+#pragma GCC unroll 4
+    for (int at = 4 * kGroup; at < 4 * kGroup + 4 && at < Tile::kVectors; ++at) {
+      const std::size_t j = t.j + at % N * V::kLanes;
+      char* row = static_cast<char*>(g.c) + (t.i + at / N) * g.c_stride;
+      typename V::F y = V::mul(V::to_float(V::load(t.at + at * V::kLanes)), V::load(g.scale + j));
+      if (g.shift) y = V::add(y, V::load(g.shift + j));
+      V::store(reinterpret_cast<float*>(row) + j, y);
+    }
+  }
+
+  template <bool kWhole, int kGroup = 0>
+  [[gnu::always_inline]] void all(const Tile& t) const {
+    static_assert(kWhole);
+    group<kGroup>(t);
+    if constexpr (kGroup + 1 < Tile::kGroups) all<kWhole, kGroup + 1>(t);
+  }
+};
+
+// What a tile's sums become, four vectors at a time.
+template <class V, int R, int N, Finish kFinish>
+struct FinisherOf {
+  using Type = ToBytes<V, R, N, kFinish>;
+};
+template <class V, int R, int N>
+struct FinisherOf<V, R, N, Finish::reals> {
+  using Type = ToReals<V, R, N>;
+};
+template <class V, int R, int N, Finish kFinish>
+using Finisher = typename FinisherOf<V, R, N, kFinish>::Type;
+
 template <class V, int N>
 inline void subtract_zeros(const GemmU8Args& g, typename V::I (&acc)[N], std::size_t i, std::size_t j) {
   if (!g.row_sum) return;
@@ -133,7 +181,9 @@ inline void write_any(const GemmU8Args& g, const typename V::I (&acc)[N], std::s
     if (g.output == Output::i32) {
       V::store(reinterpret_cast<std::int32_t*>(c) + at, acc[v]);
     } else if (g.output == Output::f32) {
-      V::store(reinterpret_cast<float*>(c) + at, requantize<V>(g, acc[v], g.scale + j + at, residual));
+      typename V::F y = requantize<V>(g, acc[v], g.scale + j + at, residual);
+      if (g.shift) y = V::add(y, V::load(g.shift + j + at));
+      V::store(reinterpret_cast<float*>(c) + at, y);
     } else {
       requantize_to<V>(g, acc[v], g.scale + j + at, residual, reinterpret_cast<std::uint8_t*>(c) + at);
     }
@@ -170,7 +220,9 @@ template <class V, int R, int N, Finish kFinish>
   if constexpr (kFinish == Finish::any) {
     finish_any<V, R, N>(g, t.at, t.i, t.j);
   } else if (g.n - t.j >= N * V::kLanes) {
-    ToBytes<V, R, N, kFinish>(g).template all<true>(t);
+    Finisher<V, R, N, kFinish>(g).template all<true>(t);
+  } else if constexpr (kFinish == Finish::reals) {
+    finish_any<V, R, N>(g, t.at, t.i, t.j);
   } else {
     ToBytes<V, R, N, kFinish>(g).template all<false>(t);
   }

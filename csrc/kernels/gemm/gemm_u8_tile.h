@@ -131,6 +131,7 @@ void gemm_u8(const GemmU8Args& g) {
   switch (finish_of(g)) {
     case Finish::plain: return blocks<T, Finish::plain>(g);
     case Finish::added: return blocks<T, Finish::added>(g);
+    case Finish::reals: return blocks<T, Finish::reals>(g);
     case Finish::any: return blocks<T, Finish::any>(g);
   }
 }

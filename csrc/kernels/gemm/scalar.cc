@@ -46,7 +46,8 @@ void run_u8(const GemmU8Args& g) {
       if (g.output == Output::i32) {
         at<std::int32_t>(g.c, g.c_stride, i, j) = acc;
       } else if (g.output == Output::f32) {
-        at<float>(g.c, g.c_stride, i, j) = requantize(g, acc, i, j);
+        const float y = requantize(g, acc, i, j);
+        at<float>(g.c, g.c_stride, i, j) = g.shift ? y + g.shift[j] : y;
       } else {
         const long rounded = __builtin_lrintf(requantize(g, acc, i, j));
         at<std::uint8_t>(g.c, g.c_stride, i, j) = static_cast<std::uint8_t>(rounded + g.zero);
@@ -55,16 +56,24 @@ void run_u8(const GemmU8Args& g) {
   }
 }
 
+float accumulate(const GemmF32Args& g, std::size_t i, std::size_t j) {
+  float y = 0, s = g.bias[j];
+  std::size_t count = 0;
+  for (std::size_t t = 0; t < g.taps; ++t) {
+    const float* a = row_of<float>(g, i, t);
+    const float* w = g.w + (j / kPanel * g.taps + t) * g.k * kPanel + j % kPanel;
+    for (std::size_t p = 0; p < g.k; ++p, ++count) {
+      if (count > 0 && count % kStretch == 0) y = count == kStretch ? s : y + s, s = 0;
+      s = __builtin_fmaf(a[p], w[p * kPanel], s);
+    }
+  }
+  return count <= kStretch ? s : y + s;
+}
+
 void run_f32(const GemmF32Args& g) {
   for (std::size_t i = 0; i < g.m; ++i) {
     for (std::size_t j = 0; j < g.n; ++j) {
-      float y = g.bias[j];
-      for (std::size_t t = 0; t < g.taps; ++t) {
-        const float* a = row_of<float>(g, i, t);
-        const float* w = g.w + (j / kPanel * g.taps + t) * g.k * kPanel + j % kPanel;
-        for (std::size_t p = 0; p < g.k; ++p) y = __builtin_fmaf(a[p], w[p * kPanel], y);
-      }
-      y = clamp_through(y, g.pre_lo, g.pre_hi);
+      float y = clamp_through(accumulate(g, i, j), g.pre_lo, g.pre_hi);
       if (g.r) y = y + at<float>(g.r, g.r_stride, i, j);
       at<float>(g.c, g.c_stride, i, j) = clamp_through(y, g.lo, g.hi);
     }

@@ -11,7 +11,7 @@ struct Dot {
   using V = Vec;
   using Args = GemmBf16Args;
   using Element = std::uint16_t;
-  static constexpr std::size_t kDepth = 2;
+  static constexpr std::size_t kDepth = 2, kStretch = 0;
 
   template <std::size_t kValues, int R, int N>
   [[gnu::always_inline]] static void step(typename V::F (&acc)[R][N], const std::uint16_t* const (&rows)[R],

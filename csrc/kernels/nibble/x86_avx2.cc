@@ -1,4 +1,5 @@
 #include "kernels/nibble/x86_nibble.h"
+#include "kernels/nibble/x86_panels.h"
 
 namespace quaver::kernels {
 namespace {
@@ -38,8 +39,19 @@ struct Ymm {
   static float sum(const Sixteen& s) { return sum_of_eight(_mm256_add_ps(s.low, s.high)); }
 };
 
+// Two products of a number below 16 and a signed byte fit 16 bits.
+struct Panels {
+  static constexpr int kRows = 2;
+  static constexpr int vectors(int) { return 2; }
+  static Ints add_dot(Ints acc, Ints w, Ints a) {
+    return acc + (Ints)_mm256_madd_epi16(_mm256_maddubs_epi16((__m256i)w, (__m256i)a), _mm256_set1_epi16(1));
+  }
+};
+
 }  // namespace
 
+const NibblePanelKernel kNibblePanelsAvx2 = {"nibble_panels_avx2", Isa::avx2, &quantize_row, &nibble_panels<Panels>,
+                                             &reals_of_panel};
 const NibbleKernel kNibbleAvx2 = {"nibble_avx2", Isa::avx2, &nibble<Ymm>};
 
 }  // namespace quaver::kernels

@@ -1,5 +1,6 @@
 #include "kernels/intrinsics_x86.h"
 #include "kernels/nibble/x86_nibble.h"
+#include "kernels/nibble/x86_panels.h"
 
 namespace quaver::kernels {
 namespace {
@@ -38,8 +39,18 @@ struct Zmm {
   }
 };
 
+struct Panels {
+  static constexpr int kRows = 4;
+  static constexpr int vectors(int rows) { return rows == 1 ? 4 : 2; }
+  static Ints add_dot(Ints acc, Ints w, Ints a) {
+    return (Ints)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w, (__m512i)a);
+  }
+};
+
 }  // namespace
 
+const NibblePanelKernel kNibblePanelsAvx512Vnni = {"nibble_panels_avx512vnni", Isa::avx512vnni, &quantize_row,
+                                                   &nibble_panels<Panels>, &reals_of_panel};
 const NibbleKernel kNibbleAvx512Vnni = {"nibble_avx512vnni", Isa::avx512vnni, &nibble<Zmm>};
 
 }  // namespace quaver::kernels

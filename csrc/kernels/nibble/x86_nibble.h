@@ -9,19 +9,11 @@
 //   T::fma(a, w, s), T::sum(s)   the latter as nibble.h has it
 #pragma once
 
-#include <immintrin.h>
-
+#include "kernels/floats_x86.h"
 #include "kernels/nibble/lists.h"
 
 namespace quaver::kernels {
 namespace {
-
-// The sum of eight floats, half by half.
-inline float sum_of_eight(__m256 s) {
-  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1));
-  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-  return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
-}
 
 // R rows at a[] times C columns from j on, each block (or what of it a group has) of V times 16 weights.
 template <class T, int R, int C, int V>

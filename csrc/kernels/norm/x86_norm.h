@@ -2,32 +2,11 @@
 #pragma once
 
 #include "kernels/bytes_x86.h"
-#include "kernels/lanes.h"
 #include "kernels/norm/lists.h"
 #include "kernels/rounding.h"
 
 namespace quaver::kernels {
 namespace {
-
-// The 16 lanes of a sum: those of whole vectors, then what the row's last elements add to the first ones.
-struct Lanes {
-  static constexpr std::size_t kVectors = kVirtualLanes / kLanes;
-  Floats v[kVectors] = {};
-
-  void add_one(std::size_t lane, float x) { v[lane / kLanes][lane % kLanes] += x; }
-
-  // s[l] = s[l] + s[l + h] for h in 8, 4, 2, 1.
-  float sum() const {
-#if defined(__AVX512BW__)
-    const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256((__m512)v[0]), _mm512_extractf32x8_ps((__m512)v[0], 1));
-#else
-    const __m256 eight = _mm256_add_ps((__m256)v[0], (__m256)v[1]);
-#endif
-    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
-  }
-};
 
 enum class From { nothing, floats, bytes };
 
@@ -48,11 +27,11 @@ inline float real(const NormOperand& x, std::size_t at) {
 // The row as reals, the residual added, and their sum.
 template <From kA, From kR>
 float take(const LayerNormArgs& args, std::size_t at, float* x) {
-  Lanes sums;
+  LaneSums sums;
   std::size_t j = 0;
   for (; j + kVirtualLanes <= args.n; j += kVirtualLanes) {
 #pragma GCC unroll 2
-    for (std::size_t v = 0; v < Lanes::kVectors; ++v) {
+    for (std::size_t v = 0; v < LaneSums::kVectors; ++v) {
       const std::size_t i = j + v * kLanes;
       Floats y = reals<kA>(args.a, at + i);
       if constexpr (kR != From::nothing) y = y + reals<kR>(args.r, at + i);
@@ -77,11 +56,11 @@ Take taking(From r) {
 }
 
 inline float squares_of(const float* x, std::size_t n, float mean) {
-  Lanes squares;
+  LaneSums squares;
   std::size_t j = 0;
   for (; j + kVirtualLanes <= n; j += kVirtualLanes) {
 #pragma GCC unroll 2
-    for (std::size_t v = 0; v < Lanes::kVectors; ++v) {
+    for (std::size_t v = 0; v < LaneSums::kVectors; ++v) {
       const Floats d = load_floats(x + j + v * kLanes) - mean;
       squares.v[v] = squares.v[v] + d * d;
     }

@@ -48,7 +48,7 @@ void dequantize_u8(const DequantizeArgs& args) {
 }
 
 // Neither the least nor the greatest depends on the order.
-void range_f32(const RangeArgs& args) {
+[[maybe_unused]] void range_f32(const RangeArgs& args) {
   const auto less = [](auto m, auto x) { return x < m ? x : m; };
   const auto more = [](auto m, auto x) { return x > m ? x : m; };
   float least[kVirtualLanes], greatest[kVirtualLanes];

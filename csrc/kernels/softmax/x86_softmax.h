@@ -2,9 +2,8 @@
 #pragma once
 
 #include "kernels/bytes_x86.h"
-#include "kernels/lanes.h"
 #include "kernels/rounding.h"
-#include "kernels/softmax/exp.h"
+#include "kernels/softmax/exp_x86.h"
 #include "kernels/softmax/lists.h"
 
 namespace quaver::kernels {
@@ -35,9 +34,8 @@ void store_row(const SoftmaxArgs& args, std::size_t i, float factor, const float
 }
 
 // Some columns side by side, in the compiler's vectors: loops over them it would unroll before it vectorizes.
-constexpr std::size_t kColumns = kNativeLanes;
+constexpr std::size_t kColumns = kLanes;
 static_assert(kColumns <= kSoftmaxColumns);
-typedef std::int32_t Ints __attribute__((vector_size(4 * kColumns)));
 typedef std::uint32_t Words __attribute__((vector_size(4 * kColumns)));
 typedef std::uint8_t Bytes __attribute__((vector_size(kColumns)));
 
@@ -47,26 +45,26 @@ inline void copy(void* to, const void* from, std::size_t size) {
   size == sizeof(Vector) ? __builtin_memcpy(to, from, sizeof(Vector)) : __builtin_memcpy(to, from, size);
 }
 
-inline Native load_columns(const SoftmaxArgs& args, std::size_t j, std::size_t first, std::size_t width) {
+inline Floats load_columns(const SoftmaxArgs& args, std::size_t j, std::size_t first, std::size_t width) {
   const std::size_t at = j * args.stride + first;
   if (!args.a_u8) {
-    Native x = {};
-    copy<Native>(&x, static_cast<const float*>(args.a) + at, width * sizeof(float));
+    Floats x = {};
+    copy<Floats>(&x, static_cast<const float*>(args.a) + at, width * sizeof(float));
     return x;
   }
   Bytes bytes = {};
   copy<Bytes>(&bytes, static_cast<const std::uint8_t*>(args.a) + at, width);
-  return __builtin_convertvector(__builtin_convertvector(bytes, Ints) - args.a_zero, Native) * args.a_scale;
+  return __builtin_convertvector(__builtin_convertvector(bytes, Ints) - args.a_zero, Floats) * args.a_scale;
 }
 
-inline void store_columns(const SoftmaxArgs& args, std::size_t j, std::size_t first, std::size_t width, Native y) {
+inline void store_columns(const SoftmaxArgs& args, std::size_t j, std::size_t first, std::size_t width, Floats y) {
   const std::size_t at = j * args.stride + first;
   if (!args.c_u8) {
-    copy<Native>(static_cast<float*>(args.c) + at, &y, width * sizeof(float));
+    copy<Floats>(static_cast<float*>(args.c) + at, &y, width * sizeof(float));
     return;
   }
-  const Native lo = Native{} + args.lo, hi = Native{} + args.hi;
-  Native t = y * args.mul;
+  const Floats lo = Floats{} + args.lo, hi = Floats{} + args.hi;
+  Floats t = y * args.mul;
   t = t > lo ? t : lo;
   t = t < hi ? t : hi;
   const Words rounded = (Words)(t + kRound) - __builtin_bit_cast(std::uint32_t, kRound);
@@ -74,45 +72,23 @@ inline void store_columns(const SoftmaxArgs& args, std::size_t j, std::size_t fi
   copy<Bytes>(static_cast<std::uint8_t*>(args.c) + at, &bytes, width);
 }
 
-inline Native fused(Native a, Native b, Native c) {
-#if defined(__AVX512F__)
-  return (Native)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
-#else
-  return (Native)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
-#endif
-}
-
-// exp_negative, column by column.
-inline Native exp_columns(Native x) {
-  const Native least = Native{} + kExpLeast;
-  const Native clamped = x < least ? least : x;
-  const Native shifted = fused(clamped, Native{} + kLog2E, Native{} + kRound);
-  const Native n = shifted - kRound;
-  const Native r = fused(n, Native{} - kLn2Low, fused(n, Native{} - kLn2High, clamped));
-  Native y = Native{} + kExpCoefficients[0];
-#pragma GCC unroll 8
-  for (int k = 1; k < kExpTerms; ++k) y = fused(y, r, Native{} + kExpCoefficients[k]);
-  const Words power = ((Words)shifted + 127U) << 23;
-  return x < least ? Native{} : y * (Native)power;
-}
-
-inline Native row_of(const float* x, std::size_t j) {
-  Native row;
+inline Floats row_of(const float* x, std::size_t j) {
+  Floats row;
   __builtin_memcpy(&row, x + j * kColumns, sizeof row);
   return row;
 }
 
-inline void set_row(float* x, std::size_t j, Native row) { __builtin_memcpy(x + j * kColumns, &row, sizeof row); }
+inline void set_row(float* x, std::size_t j, Floats row) { __builtin_memcpy(x + j * kColumns, &row, sizeof row); }
 
 // The sums of each column in 16 lanes, as sum_of takes them.
-inline Native exponentials(std::size_t n, float* x) {
-  Native m = Native{} - __builtin_inff(), s[kVirtualLanes] = {};
+inline Floats exponentials(std::size_t n, float* x) {
+  Floats m = Floats{} - __builtin_inff(), s[kVirtualLanes] = {};
   for (std::size_t j = 0; j < n; ++j) {
-    const Native row = row_of(x, j);
+    const Floats row = row_of(x, j);
     m = row > m ? row : m;
   }
   for (std::size_t j = 0; j < n; ++j) {
-    const Native e = exp_columns(row_of(x, j) - m);
+    const Floats e = exp_lanes(row_of(x, j) - m);
     set_row(x, j, e);
     s[j % kVirtualLanes] = s[j % kVirtualLanes] + e;
   }
@@ -127,34 +103,29 @@ void softmax_columns(const SoftmaxArgs& args) {
   for (std::size_t first = 0; first < args.columns; first += kColumns) {
     const std::size_t width = args.columns - first < kColumns ? args.columns - first : kColumns;
     for (std::size_t j = 0; j < args.n; ++j) set_row(x, j, load_columns(args, j, first, width));
-    const Native factor = 1.0F / exponentials(args.n, x);
+    const Floats factor = 1.0F / exponentials(args.n, x);
     for (std::size_t j = 0; j < args.n; ++j) store_columns(args, j, first, width, row_of(x, j) * factor);
   }
 }
 
 // e[j] = exp(x[j] − m), and their sum in 16 lanes; e may be x.
 float exponentials_of_row(const float* x, std::size_t n, float m, float* e) {
-  Native sums[kNatives] = {};
+  LaneSums sums;
   std::size_t j = 0;
   for (; j + kVirtualLanes <= n; j += kVirtualLanes) {
 #pragma GCC unroll 4
-    for (std::size_t v = 0; v < kNatives; ++v) {
-      const std::size_t at = (j / kNativeLanes) + v;
-      const Native y = exp_columns(row_of(x, at) - m);
+    for (std::size_t v = 0; v < LaneSums::kVectors; ++v) {
+      const std::size_t at = (j / kLanes) + v;
+      const Floats y = exp_lanes(row_of(x, at) - m);
       set_row(e, at, y);
-      sums[v] = sums[v] + y;
+      sums.v[v] = sums.v[v] + y;
     }
   }
-  float s[kVirtualLanes];
-  __builtin_memcpy(s, sums, sizeof s);
   for (std::size_t l = 0; j < n; ++j, ++l) {
     e[j] = exp_negative(x[j] - m);
-    s[l] = s[l] + e[j];
+    sums.add_one(l, e[j]);
   }
-  for (std::size_t h = kVirtualLanes / 2; h > 0; h /= 2) {
-    for (std::size_t l = 0; l < h; ++l) s[l] = s[l] + s[l + h];
-  }
-  return s[0];
+  return sums.sum();
 }
 
 void softmax(const SoftmaxArgs& args) {

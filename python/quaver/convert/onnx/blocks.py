@@ -9,6 +9,9 @@ from quaver.convert.onnx.node import MICROSOFT, Node, handler
 
 _BITS = (2, 4, 8)
 
+# The accuracy_level of MatMulNBits that lets a kernel bring activations to bytes.
+_BYTES = 4
+
 
 def unpacked(packed: Array, bits: int) -> Array:
     """Return the numbers in bytes along the last axis, the lowest bits first."""
@@ -95,6 +98,7 @@ def _packed_product(node: Node, packed: Array, n: int, k: int, block: int) -> No
         *(node.input(0), weights, None, scales, None, zeros, node.optional(5)),
         K=k,
         block_size=block,
+        bytes=int(node.integer("accuracy_level", 0) == _BYTES),
     )
 
 
