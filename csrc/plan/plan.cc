@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "graph/schema.h"
+#include "ops/group_step.h"
 #include "plan/memory.h"
 
 namespace quaver {
@@ -46,6 +47,7 @@ Plan::Plan(Graph graph, IsaSet isa, std::shared_ptr<PackCache> cache, FloatPreci
   lower(isa, precision);
   absorb_tables(isa);
   absorb_functions();
+  group_products();
   assign_memory();
 }
 
@@ -121,6 +123,34 @@ void Plan::absorb_functions() {
   std::erase_if(steps_, [&](const PlanStep& planned) { return absorbed[planned.node]; });
 }
 
+// Products of one value, such as the queries, keys and values of attention, become one stage.
+void Plan::group_products() {
+  const auto is_product = [](Op op) { return op == Op::MatMul || op == Op::MatMulIntegerToFloat; };
+  const auto joins = [&](const Node& node, const Node& first) {
+    if (!is_product(node.op) || node.inputs[0] != first.inputs[0]) return false;
+    return std::ranges::all_of(node.inputs, [&](ValueId id) {
+      return id == kNone || graph_.value(id).constant() || std::ranges::count(first.inputs, id) > 0;
+    });
+  };
+  std::size_t stage = 0;
+  for (std::size_t s = 0; s < steps_.size(); ++stage) {
+    const Node& first = graph_.nodes[steps_[s].node];
+    std::size_t end = s + 1;
+    for (std::size_t other = end; is_product(first.op) && other < steps_.size(); ++other) {
+      if (!joins(graph_.nodes[steps_[other].node], first)) continue;
+      std::rotate(steps_.begin() + end, steps_.begin() + other, steps_.begin() + other + 1);
+      ++end;
+    }
+    std::vector<const Step*> steps;
+    for (std::size_t member = s; member < end; ++member) {
+      steps_[member].stage = stage;
+      steps.push_back(steps_[member].step.get());
+    }
+    if (steps.size() > 1) steps_[s].together = std::make_unique<GroupStep>(std::move(steps));
+    s = end;
+  }
+}
+
 void Plan::assign_memory() {
   const std::vector<ValueId> owner = storage_owners(graph_);
   const std::size_t none = SIZE_MAX;
@@ -151,14 +181,15 @@ void Plan::assign_memory() {
   std::vector<std::size_t> block_of(graph_.values.size(), none);
   for (std::size_t s = 0; s < steps_.size(); ++s) {
     const Node& node = graph_.nodes[steps_[s].node];
+    const std::size_t stage = steps_[s].stage;
     for (const ValueId id : node.outputs) {
       if (id == kNone || external[id] != none) continue;
       block_of[id] = blocks.size();
-      blocks.push_back({std::max<std::size_t>(bytes_of(graph_.value(id)), 1), s, s, 0});
+      blocks.push_back({std::max<std::size_t>(bytes_of(graph_.value(id)), 1), stage, stage, 0});
       activation_bytes_ += align_up(blocks.back().size);
     }
     for (const ValueId id : node.inputs) {
-      if (id != kNone && block_of[owner[id]] != none) blocks[block_of[owner[id]]].last = s;
+      if (id != kNone && block_of[owner[id]] != none) blocks[block_of[owner[id]]].last = stage;
     }
   }
   for (const Copy& copy : copies_) {
@@ -185,7 +216,7 @@ Execution::Execution(const Plan& plan, unsigned workers)
   }
 }
 
-template <class After>
+template <bool kTogether, class After>
 void Plan::run_steps(Execution& execution, std::span<const void* const> inputs, std::span<void* const> outputs,
                      ThreadPool* pool, After after) const {
   for (const auto& [id, i] : input_slots_) {
@@ -205,6 +236,10 @@ void Plan::run_steps(Execution& execution, std::span<const void* const> inputs, 
   };
   for (std::size_t s = 0; s < steps_.size(); ++s) {
     job.step = steps_[s].step.get();
+    if (kTogether && pool && steps_[s].together) {
+      job.step = steps_[s].together.get();
+      while (s + 1 < steps_.size() && steps_[s + 1].stage == steps_[s].stage) ++s;
+    }
     if (pool) {
       pool->run(job.step->units, work, &job);
     } else {
@@ -217,14 +252,14 @@ void Plan::run_steps(Execution& execution, std::span<const void* const> inputs, 
 
 void Plan::run(Execution& execution, std::span<const void* const> inputs, std::span<void* const> outputs,
                ThreadPool* pool) const {
-  run_steps(execution, inputs, outputs, pool, [](std::size_t) {});
+  run_steps<true>(execution, inputs, outputs, pool, [](std::size_t) {});
 }
 
 void Plan::run_observed(Execution& execution, std::span<const void* const> inputs, std::span<void* const> outputs,
                         ThreadPool* pool, const Observer& after) const {
   using Clock = std::chrono::steady_clock;
   Clock::time_point start = Clock::now();
-  run_steps(execution, inputs, outputs, pool, [&](std::size_t s) {
+  run_steps<false>(execution, inputs, outputs, pool, [&](std::size_t s) {
     after(s, std::chrono::duration<double>(Clock::now() - start).count());
     start = Clock::now();
   });

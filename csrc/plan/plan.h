@@ -21,6 +21,8 @@ namespace quaver {
 struct PlanStep {
   NodeId node;
   std::unique_ptr<Step> step;
+  std::size_t stage = 0;           // steps of the same stage depend on nothing of one another, and follow one another
+  std::unique_ptr<Step> together;  // all of its stage as one, in the first of several
 };
 
 class Plan;
@@ -69,8 +71,9 @@ class Plan {
   void lower(IsaSet isa, FloatPrecision precision);
   void absorb_tables(IsaSet isa);
   void absorb_functions();
+  void group_products();
   void assign_memory();
-  template <class After>
+  template <bool kTogether, class After>
   void run_steps(Execution& execution, std::span<const void* const> inputs, std::span<void* const> outputs,
                  ThreadPool* pool, After after) const;
 

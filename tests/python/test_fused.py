@@ -111,6 +111,13 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any], int]
         {**NBITS, "K": 300, "N": 33, "block_size": 32},
         1,
     ),
+    "int4 of many rows": (
+        "MatMulNBits",
+        {"x": normal(3, 10, 300)},
+        {**packed(83, 300, 32), "z": None, "g": None, "b": normal(83)},
+        {**NBITS, "K": 300, "N": 83, "block_size": 32},
+        1,
+    ),
     "int4 in wide blocks": (
         "MatMulNBits",
         {"x": normal(3, 520)},
@@ -309,6 +316,42 @@ def test_weights_of_four_bits_stay_so() -> None:
     (node,) = report(loaded)["nodes"]
     assert node["kernel"].startswith("nibble")
     assert report(loaded)["totals"]["weight_bytes"] < 33 * 320  # reals would take four times that
+
+
+def test_weights_of_four_bits_times_bytes() -> None:
+    """Where a model asks for accuracy_level 4 rows become bytes, block by block."""
+    n, k, block, rows = 83, 300, 32, 70
+    blocks = -(-k // block)
+    weights, scales = packed(n, k, block).values()
+    node = helper.make_node(
+        "MatMulNBits",
+        ["x", "w", "s"],
+        ["y"],
+        domain="com.microsoft",
+        **{**NBITS, "N": n, "K": k, "block_size": block, "accuracy_level": 4},
+    )
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [rows, k])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [rows, n])
+    tensors = [numpy_helper.from_array(weights, "w"), numpy_helper.from_array(scales, "s")]
+    graph = helper.make_graph([node], "net", [x], [y], tensors)
+    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    given = normal(rows, k)
+
+    padded = np.pad(given, ((0, 0), (0, blocks * block - k))).reshape(rows, blocks, block)
+    most = np.abs(padded).max(axis=2, keepdims=True)
+    whole = np.rint(padded * (np.float32(127) / most)).astype(np.float64)
+    nibbles = np.stack([weights & 15, weights >> 4], axis=-1).reshape(n, blocks, block) - 8.0
+    sums = np.einsum("rbp,nbp->rnb", whole, nibbles)
+    want = (sums * (most[..., 0] / 127)[:, None] * scales.reshape(1, n, blocks)).sum(axis=2)
+
+    answers = [quaver.load(model, isa=isa, fallback=None)(given) for isa in ISAS]
+    answers.append(quaver.load(model, threads=3, fallback=None)(given))
+    for answer in answers:
+        np.testing.assert_array_equal(answer, answers[0])
+    np.testing.assert_allclose(answers[0], want, rtol=1e-5, atol=1e-4)
+    (shown,) = report(quaver.load(model, fallback=None))["nodes"]
+    assert shown["kernel"].startswith("nibble_panels")
 
 
 def test_weights_of_four_bits_are_known_with_their_scales() -> None:

@@ -48,6 +48,7 @@ def regressors() -> dict[str, Any]:
         ),
         "rbf": svm.SVR(C=100),
         "poly": svm.SVR(kernel="poly", C=100),
+        "sigmoid": svm.SVR(kernel="sigmoid", C=10),
         "minmax": pipeline.make_pipeline(
             preprocessing.MinMaxScaler(),
             preprocessing.Binarizer(threshold=0.5),
@@ -88,6 +89,17 @@ def test_classifiers(name: str, classes: int) -> None:
     loaded = compare(exported, x)
     labels = loaded.run({loaded.inputs[0].name: x})[loaded.outputs[0].name]
     assert (labels == model.predict(x)).mean() > 0.99
+
+
+def test_support_vectors_of_two_classes() -> None:
+    """By ONNX's reference, where no runtime beside is asked."""
+    chosen = KINDS < 2
+    model = svm.SVC().fit(FLOWERS[chosen], KINDS[chosen])
+    exported = to_onnx(
+        model, FLOWERS[:1], options={id(model): {"zipmap": False}}, target_opset=18
+    )
+    labels = compare(exported, FLOWERS[chosen])(FLOWERS[chosen])[0]
+    assert (labels == model.predict(FLOWERS[chosen])).all()
 
 
 def test_labels_that_are_strings_and_maps() -> None:

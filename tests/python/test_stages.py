@@ -287,10 +287,6 @@ def test_rare_operators_run_by_the_reference() -> None:
         [pool], [("x", FLOAT, ["n", 2, 6, 6])], [("y", FLOAT, None), ("at", INT64, None)]
     )
     assert kinds(check(model, {"x": x})) == ["host"]
-    sizes = {"sizes": np.array([1, 2, 4, 3])}
-    smaller = helper.make_node("Resize", ["x", "", "", "sizes"], ["y"], mode="linear", antialias=1)
-    model = model_of([smaller], [("x", FLOAT, [1, 2, 6, 6])], [("y", FLOAT, None)], sizes)
-    assert kinds(check(model, {"x": x})) == ["host"]
     # What a fallback has of them goes there.
     assert kinds(check(model, {"x": x}, fallback="onnxruntime")) == [
         "onnxruntime:CPUExecutionProvider"

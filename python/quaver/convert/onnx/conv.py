@@ -98,7 +98,7 @@ def _transposed_weight(node: Node, axes: int, group: int) -> int:
     kernel = [1] * (2 - axes) + kernel
 
     def reshaped(value: int, *to: int) -> int:
-        return node.emit("Reshape", value, node.add_constant("shape", np.array(to, np.int64)))
+        return node.reshape(value, *to)
 
     weight = reshaped(weight, group, c // group, width, *kernel)
     weight = node.transpose(weight, 0, 2, 3, 4, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from onnx import TensorProto
 
 from quaver.convert.onnx.node import Node, handler
 
@@ -41,12 +42,62 @@ def dft(node: Node) -> None:
         ]
         x = node.emit("Slice", x, *bounds)
     lead = [0] * len(others)
-    x = node.emit("Reshape", x, node.add_constant("rows", np.array([*lead, taken * parts])))
+    x = node.reshape(x, *lead, taken * parts)
     y = node.emit("MatMul", x, node.add_constant("matrix", matrix))
     out = matrix.shape[1] // (1 if inverse and half else 2)
-    y = node.emit("Reshape", y, node.add_constant("shape", np.array([*lead, out, -1])))
+    y = node.reshape(y, *lead, out, -1)
     back = [perm.index(i) for i in range(rank)]
     node.result("Transpose", y, perm=back)
+
+
+@handler("STFT")
+def stft(node: Node) -> None:
+    """The Fourier transforms of windows that lie a step apart, as one product."""
+    shape = node.shape(0)
+    if shape is None or len(shape) != 3 or shape[1] is None or shape[2] not in (1, 2):
+        raise node.unsupported("signals [batch, length, 1 or 2] of a known length are expected")
+    size, parts = int(shape[1]), int(shape[2])
+    step = int(node.constant(1, "its step").reshape(()))
+    window = node.constant(2, "its window").reshape(-1) if node.has(2) else None
+    length = 0 if window is None else window.size
+    if node.has(3):
+        length = int(node.constant(3, "the length of its frames").reshape(()))
+    if step < 1 or not 0 < length <= size or (window is not None and window.size != length):
+        raise node.invalid(f"frames of {length}, {step} apart, of signals of {size}")
+    matrix = _matrix(length, length, parts, inverse=False, half=bool(node.integer("onesided", 1)))
+    if window is not None:
+        matrix = matrix * np.repeat(window.astype(np.float32), parts)[:, None]
+    frames = (size - length) // step + 1
+    places = step * np.arange(frames)[:, None] + np.arange(length)
+    x = node.emit("Gather", node.input(0), node.add_constant("places", places), axis=1)
+    x = node.reshape(x, 0, frames, length * parts)
+    y = node.emit("MatMul", x, node.add_constant("matrix", matrix))
+    node.pass_on(node.reshape(y, 0, frames, matrix.shape[1] // 2, 2))
+
+
+@handler("MelWeightMatrix")
+def mel_weight_matrix(node: Node) -> None:
+    """A constant: triangles over the bins of a spectrum, evenly spaced by pitch."""
+    if node.integer("output_datatype", TensorProto.FLOAT) != TensorProto.FLOAT:
+        raise node.unsupported("its weights are not float32")
+    names = ("number of bands", "length", "rate", "lowest frequency", "highest frequency")
+    bands, length, rate, low, high = (
+        node.constant(i, f"the {name}").reshape(()).item() for i, name in enumerate(names)
+    )
+    if bands < 1 or length < 1 or rate < 1:
+        raise node.invalid(f"{bands} bands of {length} values at a rate of {rate}")
+    least, most = (2595 * np.log10(1 + edge / 700) for edge in (low, high))
+    pitches = least + np.arange(bands + 2) * (most - least) / (bands + 2)
+    edges = ((length + 1) * (700 * (10 ** (pitches / 2595) - 1)) // rate).astype(np.int64)
+    weights = np.zeros((length // 2 + 1, bands), np.float32)
+    if not 0 <= edges.min() <= edges.max() < len(weights):
+        raise node.invalid(f"frequencies from {low} to {high} at a rate of {rate}")
+    for band, (first, centre, end) in enumerate(zip(edges, edges[1:], edges[2:], strict=False)):
+        rise, fall = np.arange(first, centre + 1), np.arange(centre, end)
+        weights[rise, band] = (rise - first) / (centre - first) if centre > first else 1
+        if end > centre:
+            weights[fall, band] = (end - fall) / (end - centre)
+    node.pass_on(node.add_constant("weights", weights))
 
 
 def _matrix(

@@ -97,5 +97,5 @@ def compress(node: Node) -> None:
     picks = np.flatnonzero(node.constant(1, "its condition")).astype(np.int64)
     x = node.input(0)
     if not node.has_attribute("axis"):
-        x = node.emit("Reshape", x, node.add_constant("flat", np.array([-1], np.int64)))
+        x = node.reshape(x, -1)
     node.result("Gather", x, node.add_constant("picks", picks), axis=node.integer("axis"))

@@ -197,7 +197,7 @@ def array_feature_extractor(node: Node) -> None:
     if shape is None:
         raise node.unsupported("the rank of its input is not known")
     if len(shape) == 1:
-        x = node.emit("Reshape", x, node.add_constant("row", np.array([1, -1], np.int64)))
+        x = node.reshape(x, 1, -1)
     node.pass_on(node.emit("Gather", x, indices, axis=-1))
 
 

@@ -209,6 +209,10 @@ class Node:
             if name:
                 self.scope.bind(name, self._add("Identity", (value,), [name], {})[0])
 
+    def reshape(self, value: int, *shape: int) -> int:
+        """Emit a Reshape; 0 keeps a dimension, -1 is what is left."""
+        return self.emit("Reshape", value, self.add_constant("shape", np.array(shape, np.int64)))
+
     def transpose(self, value: int, *perm: int) -> int:
         """Transpose a value on the way to the result."""
         return self.scope.transposed(value, perm, self.name, self.outputs[0])

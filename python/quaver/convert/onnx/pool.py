@@ -60,7 +60,7 @@ def _pool(node: Node, x: int, last: Emit, count_include_pad: int | None = None) 
     op = "MaxPool" if count_include_pad is None else "AveragePool"
 
     def part(value: int, axes: list[int], to: list[int]) -> int:
-        value = node.emit("Reshape", value, node.add_constant(f"to{axes}", np.array(to)))
+        value = node.reshape(value, *to)
         own = {name: _of_axes(given, axes) for name, given in attrs.items()}
         own["ceil_mode"] = node.integer("ceil_mode")
         return channels_first(node, node.emit(op, channels_last(node, value), **own), 2, node.emit)

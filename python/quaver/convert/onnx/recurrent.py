@@ -94,11 +94,11 @@ def _biases(node: Node, d: int, gates: int, linear: bool) -> tuple[int | None, i
     both = _part(node, 3, d)
     if both is None:
         return None, None
-    halves = node.emit("Reshape", both, node.add_constant(f"{d}/halves", np.array([2, -1])))
+    halves = node.reshape(both, 2, -1)
     if node.op != "GRU" or not linear:
         axes = [0]
         return node.emit("ReduceSum", halves, axes=axes, keepdims=0), None
-    parts = node.emit("Reshape", both, node.add_constant(f"{d}/parts", np.array([2 * gates, -1])))
+    parts = node.reshape(both, 2 * gates, -1)
 
     def pick(suffix: str, rows: list[int]) -> int:
         return node.emit("Gather", parts, node.add_constant(f"{d}/{suffix}", np.array(rows)))

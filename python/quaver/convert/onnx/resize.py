@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from quaver.convert.builder import Attributes
+from quaver.convert.onnx.antialias import antialiased
 from quaver.convert.onnx.layout import channels_last
 from quaver.convert.onnx.node import Node, handler
 
@@ -15,6 +16,9 @@ _MOVED = {axis: position for position, axis in enumerate(_TO_LAST)}
 @handler("Resize")
 def resize(node: Node) -> None:
     """Resample by scales or to sizes."""
+    if node.integer("antialias"):
+        antialiased(node)
+        return
     attrs = _attributes(node)
     x = node.input(0)
     roi = 1 if attrs["coordinate_transformation_mode"] == "tf_crop_and_resize" else None
@@ -49,7 +53,6 @@ def _attributes(node: Node) -> Attributes:
         "cubic_coeff_a": node.real("cubic_coeff_a", -0.75),
         "exclude_outside": node.integer("exclude_outside"),
         "extrapolation_value": node.real("extrapolation_value"),
-        "antialias": node.integer("antialias"),
         "keep_aspect_ratio_policy": node.string("keep_aspect_ratio_policy", "stretch"),
     }
     if axes := node.ints("axes"):

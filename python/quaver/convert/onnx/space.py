@@ -17,7 +17,7 @@ def _sizes(node: Node) -> tuple[int, int, int, int]:
 
 
 def _rearranged(node: Node, split: list[int], perm: list[int], to: list[int]) -> None:
-    value = node.emit("Reshape", node.input(0), node.add_constant("split", np.array(split)))
+    value = node.reshape(node.input(0), *split)
     value = node.emit("Transpose", value, perm=perm)
     node.result("Reshape", value, node.add_constant("shape", np.array(to)))
 

@@ -44,12 +44,12 @@ def conv_volume(node: Node) -> None:
         first = k * dilations[0]
         met = range(first, first + (sizes[0] - 1) * strides[0] + 1, strides[0])
         part = _slice(node, x, 1, met)
-        planes = _reshape(node, part, [-1, *sides[1:], channels])
+        planes = node.reshape(part, -1, *sides[1:], channels)
         bias = node.optional(2) if k == 0 else None
         y = node.emit("Conv", planes, _weights(node, k, columns, kernel), bias, **attrs)
         total = y if total is None else node.emit("Add", total, y)
     assert total is not None
-    volume = _reshape(node, total, [-1, *sizes, columns])
+    volume = node.reshape(total, -1, *sizes, columns)
     node.result("Transpose", volume, perm=[0, 4, 1, 2, 3])
 
 
@@ -87,8 +87,8 @@ def _weights(node: Node, k: int, columns: int, kernel: list[int]) -> int:
     if array is not None:
         part = np.ascontiguousarray(array[:, :, k].transpose(0, 2, 3, 1))
         return node.add_constant(f"weights{k}", part)
-    plane = _reshape(
-        node, _slice(node, node.input(1), 2, range(k, k + 1)), [columns, -1, *kernel[1:]]
+    plane = node.reshape(
+        _slice(node, node.input(1), 2, range(k, k + 1)), columns, -1, *kernel[1:]
     )
     return node.transpose(plane, 0, 2, 3, 1)
 
@@ -104,7 +104,3 @@ def _slice(node: Node, value: int, axis: int, at: range) -> int:
         )
     ]
     return node.emit("Slice", value, *bounds)
-
-
-def _reshape(node: Node, value: int, shape: list[int]) -> int:
-    return node.emit("Reshape", value, node.add_constant("shape", np.array(shape, np.int64)))
