@@ -1,6 +1,7 @@
 // BatchNormalization is y = x · g + (B − mean · g) with g = scale / √(variance + ε): part of the weights before it,
 // or else a multiplication and an addition per channel. Sums and products with constants, one or one a channel, become
 // part of the weights as well.
+#include <algorithm>
 #include <cmath>
 
 #include "passes/clamp.h"
@@ -67,14 +68,16 @@ ValueId scaled_bias(Editor& edit, const Node& node, const Affine& affine) {
   return add_floats(edit.graph, node.name + "/bias", out);
 }
 
-void into_weights(Editor& edit, NodeId maker, NodeId norm, const Affine& affine) {
+void into_weights(Editor& edit, NodeId maker, std::span<const NodeId> folded, const Affine& affine) {
   const ValueId weight = scaled_weight(edit, edit.node(maker), affine);
   const ValueId bias = scaled_bias(edit, edit.node(maker), affine);
-  const ValueId y = edit.node(norm).outputs[0];
-  remark(edit.node(maker), "with " + label(edit.node(norm)));
+  const ValueId y = edit.node(folded.back()).outputs[0];
   edit.set_input(maker, 1, weight);
   edit.set_input(maker, 2, bias);
-  edit.kill(norm);
+  for (const NodeId id : folded) {
+    remark(edit.node(maker), "with " + label(edit.node(id)));
+    edit.kill(id);
+  }
   edit.set_output(maker, 0, y);
 }
 
@@ -118,39 +121,64 @@ Affine affine_of(Op op, bool first, std::span<const float> c, std::size_t channe
   return out;
 }
 
-bool fold_arithmetic(Editor& edit, NodeId id) {
-  const Node& node = edit.node(id);
-  if (!is_arithmetic(node.op) || node.attrs.has("lo") || node.attrs.has("hi")) return false;
+std::optional<Affine> affine_of_arithmetic(Editor& edit, const Node& node, ValueId x, std::size_t channels) {
+  if (node.attrs.has("lo") || node.attrs.has("hi")) return std::nullopt;
   const bool first = constant_f32(edit.graph, node.inputs[0]);
-  const ValueId x = node.inputs[first ? 1 : 0], constant = node.inputs[first ? 0 : 1];
-  if (!constant_f32(edit.graph, constant) || (node.op == Op::Div && first)) return false;
+  const ValueId constant = node.inputs[first ? 0 : 1];
+  if (node.inputs[first ? 1 : 0] != x || !constant_f32(edit.graph, constant)) return std::nullopt;
+  if (node.op == Op::Div && first) return std::nullopt;
+  if (!goes_along_channels(edit.value(constant), edit.value(x), channels)) return std::nullopt;
+  Affine affine = affine_of(node.op, first, floats(edit.graph, constant), channels);
+  if (!std::ranges::all_of(affine.gain, [](double gain) { return std::isfinite(gain); })) return std::nullopt;
+  return affine;
+}
+
+bool has_constants(Editor& edit, const Node& norm) {
+  return std::all_of(norm.inputs.begin() + 1, norm.inputs.begin() + 5,
+                     [&](ValueId id) { return constant_f32(edit.graph, id); });
+}
+
+// What a node does to each of x's channels, where that is all it does.
+std::optional<Affine> affine_of(Editor& edit, NodeId id, ValueId x, std::size_t channels) {
+  const Node& node = edit.node(id);
+  if (is_arithmetic(node.op)) return affine_of_arithmetic(edit, node, x, channels);
+  if (node.op != Op::BatchNormalization || node.inputs[0] != x || !has_constants(edit, node)) return std::nullopt;
+  Affine affine = affine_of(edit.graph, node);
+  return affine.gain.size() == channels ? std::optional(affine) : std::nullopt;
+}
+
+// Whatever follows a weighted node, all at once: weights are rounded a single time.
+bool fold(Editor& edit, NodeId maker) {
+  if (!is_weighted(edit.node(maker).op)) return false;
+  ValueId x = edit.node(maker).outputs[0];
   const std::size_t channels = channels_of(edit, x);
-  if (channels == 0 || !goes_along_channels(edit.value(constant), edit.value(x), channels)) return false;
-  if (!takes_affine(edit, edit.producer(x), x, channels)) return false;
-  const Affine affine = affine_of(node.op, first, floats(edit.graph, constant), channels);
-  for (const double gain : affine.gain) {
-    if (!std::isfinite(gain)) return false;
+  if (channels == 0 || !takes_affine(edit, maker, x, channels)) return false;
+  Affine all{std::vector<double>(channels, 1), std::vector<double>(channels, 0)};
+  std::vector<NodeId> folded;
+  while (edit.single_use(x)) {
+    const NodeId next = edit.users(x)[0];
+    const std::optional<Affine> affine = affine_of(edit, next, x, channels);
+    if (!affine) break;
+    for (std::size_t i = 0; i < channels; ++i) {
+      all.gain[i] *= affine->gain[i];
+      all.offset[i] = all.offset[i] * affine->gain[i] + affine->offset[i];
+    }
+    folded.push_back(next);
+    x = edit.node(next).outputs[0];
   }
-  into_weights(edit, edit.producer(x), id, affine);
+  if (folded.empty()) return false;
+  into_weights(edit, maker, folded, all);
   return true;
 }
 
-bool fold(Editor& edit, NodeId id) {
-  if (edit.node(id).op != Op::BatchNormalization) return false;
-  for (std::size_t i = 1; i < 5; ++i) {
-    if (!constant_f32(edit.graph, edit.node(id).inputs[i])) return false;
-  }
-  const Affine affine = affine_of(edit.graph, edit.node(id));
-  const ValueId x = edit.node(id).inputs[0];
-  if (takes_affine(edit, edit.producer(x), x, affine.gain.size())) {
-    into_weights(edit, edit.producer(x), id, affine);
-  } else {
-    into_arithmetic(edit, id, affine);
-  }
+// After nothing that takes it.
+bool spell_out(Editor& edit, NodeId id) {
+  if (edit.node(id).op != Op::BatchNormalization || !has_constants(edit, edit.node(id))) return false;
+  into_arithmetic(edit, id, affine_of(edit.graph, edit.node(id)));
   return true;
 }
 
-constexpr Rule kRules[] = {{"fold_batch_norm", fold}, {"fold_arithmetic", fold_arithmetic}};
+constexpr Rule kRules[] = {{"fold_batch_norm", fold}, {"spell_out_batch_norm", spell_out}};
 
 }  // namespace
 

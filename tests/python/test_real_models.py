@@ -60,9 +60,8 @@ def test_yolov8n() -> None:
 
 
 def test_ppocr_detector() -> None:
-    # Logits reach beyond -14 before the last sigmoid: relative to them it is a quarter of this.
     sizes = [(side, 2 * side) for side in (160, 320)]
-    compare("ppocr-det", *({"x": page(*size)} for size in sizes), tolerance=2e-4)
+    compare("ppocr-det", *({"x": page(*size)} for size in sizes))
 
 
 def test_ppocr_recognizer_at_widths_without_loading_again() -> None:
