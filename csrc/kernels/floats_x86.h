@@ -39,9 +39,7 @@ inline Ints nearest(Floats x) { return (Ints)_mm512_cvtps_epi32((__m512)x); }
 inline Floats rounded(Floats x) { return (Floats)_mm512_roundscale_ps((__m512)x, kToNearest); }
 inline bool any_above(Floats a, Floats b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ) != 0; }
 // a · b + c, rounded once.
-inline Floats fused(Floats a, Floats b, Floats c) {
-  return (Floats)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
-}
+inline Floats fused(Floats a, Floats b, Floats c) { return (Floats)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
 #else
 inline Floats greater(Floats a, Floats b) { return (Floats)_mm256_max_ps((__m256)a, (__m256)b); }
 inline Floats lesser(Floats a, Floats b) { return (Floats)_mm256_min_ps((__m256)a, (__m256)b); }
@@ -50,9 +48,7 @@ inline Floats rounded(Floats x) { return (Floats)_mm256_round_ps((__m256)x, kToN
 inline bool any_above(Floats a, Floats b) {
   return _mm256_movemask_ps(_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_GT_OQ)) != 0;
 }
-inline Floats fused(Floats a, Floats b, Floats c) {
-  return (Floats)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
-}
+inline Floats fused(Floats a, Floats b, Floats c) { return (Floats)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
 #endif
 
 // combine(a, b) of eight lanes, half by half.

@@ -114,8 +114,8 @@ class GemmStep final : public Step {
   // The input's zero point where it is computed at run time (u8): subtracted with `sums`, the weights' column sums.
   ValueId x_zero = kNone;
   std::vector<std::int32_t> sums;  // padded to panels, like bias
-  ValueId x_scale = kNone;   // the input's scale where that is, too: `scale` holds the weights' alone then
-  std::vector<float> shift;  // reals added to results (u8), padded to panels
+  ValueId x_scale = kNone;         // the input's scale where that is, too: `scale` holds the weights' alone then
+  std::vector<float> shift;        // reals added to results (u8), padded to panels
 
   bool absorb_table(std::span<const std::uint8_t> table, IsaSet isa, ValueId out) override {
     if constexpr (!std::is_same_v<Element, std::uint8_t>) return false;

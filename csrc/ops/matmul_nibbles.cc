@@ -174,8 +174,7 @@ class BytePanelStep final : public PanelStep {
       args.m = std::min(kRows, args_.m - row);
       for (std::size_t i = 0; i < args.m; ++i) {
         const float* a = context.as<const float>(x_) + (row + i) * args_.shape.k;
-        kernel_.quantize(
-            {args_.shape.k, args_.shape.block, a, q + i * depth_, step + i * blocks, sum + i * blocks});
+        kernel_.quantize({args_.shape.k, args_.shape.block, a, q + i * depth_, step + i * blocks, sum + i * blocks});
       }
       kernel_.run(args);
     }

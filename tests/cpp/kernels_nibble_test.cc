@@ -103,7 +103,7 @@ struct PanelCase {
         sum(std::vector<std::int32_t>(step.size())) {
     for (std::uint8_t& z : zero) z &= 15;
     pack_nibble_panels(panels, stored.data(), packed.data());
-    args = {panels,      shape.m,      q.data(), step.data(), sum.data(), packed.data(),
+    args = {panels,       shape.m,     q.data(), step.data(), sum.data(), packed.data(),
             scale.data(), zero.data(), nullptr,  nullptr,     shape.n};
     if (seed % 2) args.bias = bias.data();
   }
@@ -143,10 +143,9 @@ TEST(kernels_nibble_panels_agree) {
                                         c.args.c = out;
                                         kernel.run(c.args);
                                       });
-      testing::compare_kernels<float>(nibble_panel_kernels(), definition, shape.k * kNibblePanel, what + ", reals", any,
-                                      [&](const NibblePanelKernel& kernel, float* out) {
-                                        kernel.reals(c.args, c.panels.panels() - 1, out);
-                                      });
+      testing::compare_kernels<float>(
+          nibble_panel_kernels(), definition, shape.k * kNibblePanel, what + ", reals", any,
+          [&](const NibblePanelKernel& kernel, float* out) { kernel.reals(c.args, c.panels.panels() - 1, out); });
     }
   }
 }
@@ -158,18 +157,19 @@ TEST(kernels_nibble_rows_agree) {
     for (const float special : {0.0F, 1e-38F, kInf, kNan}) {
       c.a[c.a.size() / 2] = special;
       for (const auto pick : {0, 1}) {  // the bytes and sums, then the steps
-        testing::compare_kernels<float>(nibble_panel_kernels(), pick_nibble_panels(IsaSet{}), c.q.size() + c.sum.size(),
-                                        "k " + std::to_string(shape.k), [](const NibblePanelKernel&) { return true; },
-                                        [&](const NibblePanelKernel& kernel, float* out) {
-                                          c.quantize(kernel);
-                                          if (pick == 0) {
-                                            out = std::copy(c.q.begin(), c.q.end(), out);
-                                            std::copy(c.sum.begin(), c.sum.end(), out);
-                                          } else {
-                                            std::fill_n(out, c.q.size() + c.sum.size(), 0.0F);
-                                            std::copy(c.step.begin(), c.step.end(), out);
-                                          }
-                                        });
+        testing::compare_kernels<float>(
+            nibble_panel_kernels(), pick_nibble_panels(IsaSet{}), c.q.size() + c.sum.size(),
+            "k " + std::to_string(shape.k), [](const NibblePanelKernel&) { return true; },
+            [&](const NibblePanelKernel& kernel, float* out) {
+              c.quantize(kernel);
+              if (pick == 0) {
+                out = std::copy(c.q.begin(), c.q.end(), out);
+                std::copy(c.sum.begin(), c.sum.end(), out);
+              } else {
+                std::fill_n(out, c.q.size() + c.sum.size(), 0.0F);
+                std::copy(c.step.begin(), c.step.end(), out);
+              }
+            });
       }
     }
   }

@@ -95,9 +95,7 @@ def test_support_vectors_of_two_classes() -> None:
     """By ONNX's reference, where no runtime beside is asked."""
     chosen = KINDS < 2
     model = svm.SVC().fit(FLOWERS[chosen], KINDS[chosen])
-    exported = to_onnx(
-        model, FLOWERS[:1], options={id(model): {"zipmap": False}}, target_opset=18
-    )
+    exported = to_onnx(model, FLOWERS[:1], options={id(model): {"zipmap": False}}, target_opset=18)
     labels = compare(exported, FLOWERS[chosen])(FLOWERS[chosen])[0]
     assert (labels == model.predict(FLOWERS[chosen])).all()
 

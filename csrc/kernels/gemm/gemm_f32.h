@@ -1,12 +1,12 @@
 // Matrix product and convolution in fp32.
 //
-//   s      = bias[j]; for t, for p in order: s = fma(a(i, t)[p], w[t][p][j], s); after every 256 of them y = y + s, s = 0
-//   y      = y + s, with y = 0 before, or s alone where there were no more than 256
-//   y      = min(max(y, pre_lo), pre_hi) + r[i][j] (where a residual is given)
-//   c[i,j] = min(max(y, lo), hi)
+//   s      = bias[j]; for t, for p in order: s = fma(a(i, t)[p], w[t][p][j], s); after every 256 of them y = y + s, s =
+//   0 y      = y + s, with y = 0 before, or s alone where there were no more than 256 y      = min(max(y, pre_lo),
+//   pre_hi) + r[i][j] (where a residual is given) c[i,j] = min(max(y, lo), hi)
 //
 // The order along k is fixed and each step is one fused multiply-add, so that every instruction set gives the same
-// bits. Stretches keep what is lost by rounding from growing with k. Rows, taps, offsets and padding as in gemm_u8.h, counted in bytes. NaN passes through the clamps.
+// bits. Stretches keep what is lost by rounding from growing with k. Rows, taps, offsets and padding as in gemm_u8.h,
+// counted in bytes. NaN passes through the clamps.
 #pragma once
 
 #include <cstddef>

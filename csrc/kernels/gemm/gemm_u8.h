@@ -11,13 +11,14 @@
 // Every operation is one IEEE single operation in the order written, never fused; rne rounds to nearest even.
 // max(y, lo) is lo > y ? lo : y, and min(y, hi) is hi < y ? hi : y.
 // `lo` and `hi` lie in [−zero, 255 − zero], so the sum is a u8. −zp·Σw is folded into `bias` when weights are packed.
-// Output::i32 stores acc itself (wherever the sum is asked for), Output::f32 stores y after the last clamp, plus shift[j]
-// where that is given.
+// Output::i32 stores acc itself (wherever the sum is asked for), Output::f32 stores y after the last clamp, plus
+// shift[j] where that is given.
 //
 // a(i, t) is the row of `k` bytes that tap t multiplies: a + i·a_stride for a product (taps = 1, offsets null);
 // for a convolution a + offsets[i·taps + t], or `pad`, a row of k zero-point bytes, where that offset is kPad.
-// Kernels read exactly these k bytes, never past them; packed weights, bias, scale, shift and col_zero are padded with zeros
-// to a multiple of the layout's nr columns. c and r are touched only inside m × n; for Output::u8, c may be r itself.
+// Kernels read exactly these k bytes, never past them; packed weights, bias, scale, shift and col_zero are padded with
+// zeros to a multiple of the layout's nr columns. c and r are touched only inside m × n; for Output::u8, c may be r
+// itself.
 #pragma once
 
 #include <cstddef>

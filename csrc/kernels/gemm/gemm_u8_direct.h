@@ -20,8 +20,8 @@ namespace {
 
 // A grid of tiles of R rows × N vectors.
 //
-// The first row of tiles finds weights where they lay since the last run, far off, and asks for the next tile's while it
-// multiplies its own. Where rows are few, loads are the limit already.
+// The first row of tiles finds weights where they lay since the last run, far off, and asks for the next tile's while
+// it multiplies its own. Where rows are few, loads are the limit already.
 //
 // Making bytes of a tile's sums keeps the vector units' other ports busy, and a processor does not look far enough
 // ahead to begin with the next tile's products meanwhile. So the sums wait, and their groups are spread over the first

@@ -10,7 +10,7 @@
   extern const RangeKernel kRange_##isa;           \
   }
 
-#define QUAVER_QUANTIZE_DEFINE(isa, quantize_run, range_run)                                                \
+#define QUAVER_QUANTIZE_DEFINE(isa, quantize_run, range_run)                                     \
   namespace quaver::kernels {                                                                    \
   constexpr QuantizeKernel kQuantize_##isa{"quantize_f32_" #isa, Isa::isa, &quantize_run};       \
   constexpr DequantizeKernel kDequantize_##isa{"dequantize_u8_" #isa, Isa::isa, &dequantize_u8}; \

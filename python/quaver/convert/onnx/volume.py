@@ -87,9 +87,7 @@ def _weights(node: Node, k: int, columns: int, kernel: list[int]) -> int:
     if array is not None:
         part = np.ascontiguousarray(array[:, :, k].transpose(0, 2, 3, 1))
         return node.add_constant(f"weights{k}", part)
-    plane = node.reshape(
-        _slice(node, node.input(1), 2, range(k, k + 1)), columns, -1, *kernel[1:]
-    )
+    plane = node.reshape(_slice(node, node.input(1), 2, range(k, k + 1)), columns, -1, *kernel[1:])
     return node.transpose(plane, 0, 2, 3, 1)
 
 
