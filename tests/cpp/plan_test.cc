@@ -77,7 +77,7 @@ ValueId constant(Graph& graph, const char* name, Dims shape, std::mt19937& rando
   return graph.add_constant(name, DType::f32, std::move(shape), Blob::of<float>(data));
 }
 
-// x → Conv → Sigmoid → Add(x') → Reshape (an alias) → MatMul → y.
+// x → Conv → Sigmoid → Add(x) → Add(x) → Reshape (an alias) → MatMul → y.
 Graph small_network() {
   std::mt19937 random(11);
   Graph graph;
@@ -88,13 +88,15 @@ Graph small_network() {
   const ValueId shape = graph.add_constant("shape", DType::i64, {2}, Blob::of<std::int64_t>(flat));
   const auto value = [&](const char* name, Dims dims) { return graph.add_value(name, DType::f32, std::move(dims)); };
   const ValueId a = value("a", {1, 8, 8, 4}), b = value("b", {1, 8, 8, 4}), c = value("c", {1, 8, 8, 4});
+  const ValueId e = value("e", {1, 8, 8, 4});
   const ValueId d = value("d", {1, 256}), y = value("y", {1, 10});
   Attrs same;
   same.set("pads", std::vector<std::int64_t>{1, 1, 1, 1});
   graph.add_node(Op::Conv, "conv", {x, w}, {a}, same);
   graph.add_node(Op::Sigmoid, "sigmoid", {a}, {b});
   graph.add_node(Op::Add, "add", {b, x}, {c});
-  graph.add_node(Op::Reshape, "reshape", {c, shape}, {d});
+  graph.add_node(Op::Add, "again", {c, x}, {e});
+  graph.add_node(Op::Reshape, "reshape", {e, shape}, {d});
   graph.add_node(Op::MatMul, "matmul", {d, m}, {y});
   graph.outputs = {y};
   return graph;
@@ -116,8 +118,48 @@ struct Fixture {
 
 TEST(plan_shares_memory_and_aliases) {
   const Fixture fixture;
-  CHECK_EQ(fixture.plan.steps().size(), 4U);  // the reshape costs no step
+  CHECK_EQ(fixture.plan.steps().size(), 4U);  // the reshape costs no step, the sigmoid is part of the convolution's
   CHECK(fixture.plan.arena_bytes() < fixture.plan.activation_bytes());
+}
+
+// Queries, keys and values: products of one value, between which another step lies.
+TEST(plan_products_of_one_value_are_one_stage) {
+  std::mt19937 random(12);
+  Graph graph;
+  const ValueId x = graph.add_value("x", DType::f32, {40, 24});
+  graph.inputs = {x};
+  std::vector<ValueId> made;
+  for (const char* name : {"q", "k", "v"}) {
+    const ValueId w = constant(graph, (std::string(name) + "/w").c_str(), {24, 70}, random);
+    made.push_back(graph.add_value(name, DType::f32, {40, 70}));
+    graph.add_node(Op::MatMul, name, {x, w}, {made.back()});
+    if (made.size() == 1) {
+      made.push_back(graph.add_value("n", DType::f32, {40, 70}));
+      graph.add_node(Op::Neg, "n", {made[0]}, {made.back()});
+    }
+  }
+  const ValueId sum = graph.add_value("sum", DType::f32, {40, 70}),
+                more = graph.add_value("more", DType::f32, {40, 70});
+  const ValueId y = graph.add_value("y", DType::f32, {40, 70});
+  graph.add_node(Op::Add, "sum", {made[0], made[1]}, {sum});
+  graph.add_node(Op::Mul, "more", {sum, made[2]}, {more});
+  graph.add_node(Op::Sub, "y", {more, made[3]}, {y});
+  graph.outputs = {y};
+  const Plan plan(std::move(graph), detected_isa(), std::make_shared<PackCache>());
+  const std::vector<PlanStep>& steps = plan.steps();
+  CHECK_EQ(steps.size(), 7U);
+  CHECK(steps[0].together && steps[0].together->units == steps[0].step->units * 3);
+  for (std::size_t s = 0; s < steps.size(); ++s) CHECK_EQ(steps[s].stage, s < 3 ? 0 : s - 2);
+  const std::vector<float> input(40 * 24, 0.5F);
+  std::vector<float> alone(40 * 70), shared(40 * 70);
+  const void* in = input.data();
+  Execution one(plan, 1), three(plan, 3);
+  void* out = alone.data();
+  plan.run(one, {&in, 1}, {&out, 1}, nullptr);
+  ThreadPool pool(3);
+  out = shared.data();
+  plan.run(three, {&in, 1}, {&out, 1}, &pool);
+  CHECK(alone == shared && alone[0] != 0);
 }
 
 TEST(plan_steady_run_allocates_nothing) {

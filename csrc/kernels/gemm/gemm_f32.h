@@ -1,8 +1,8 @@
 // Matrix product and convolution in fp32.
 //
-//   s      = bias[j]; for t, for p in order: s = fma(a(i, t)[p], w[t][p][j], s); after every 256 of them y = y + s, s =
-//   0 y      = y + s, with y = 0 before, or s alone where there were no more than 256 y      = min(max(y, pre_lo),
-//   pre_hi) + r[i][j] (where a residual is given) c[i,j] = min(max(y, lo), hi)
+//   y      = bias[j], s = 0; for t, for p in order: s = fma(a(i, t)[p], w[t][p][j], s)
+//   y      = y + s after every 256 of them, where s = 0 again, and at the end
+//   y      = min(max(y, pre_lo), pre_hi) + r[i][j] (where a residual is given);  c[i,j] = min(max(y, lo), hi)
 //
 // The order along k is fixed and each step is one fused multiply-add, so that every instruction set gives the same
 // bits. Stretches keep what is lost by rounding from growing with k. Rows, taps, offsets and padding as in gemm_u8.h,

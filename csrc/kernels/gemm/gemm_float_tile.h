@@ -61,10 +61,11 @@ class Tile {
 
   void run(std::size_t i, std::size_t j) const {
     const Element* w = g_.w + j / kColumns * apart_ + j % kColumns * T::kDepth;
-    Sums acc, before;  // `before`: of the stretches that have ended
-    begin(acc, j);
+    Sums acc, before;  // `before`: the bias and the stretches that have ended
+    T::kStretch > 0 ? clear(acc) : begin(acc, j);
     const std::size_t whole = g_.k / T::kDepth * T::kDepth;
-    std::size_t left = T::kStretch, ended = 0;
+    std::size_t left = T::kStretch;
+    bool first = true;
     for (std::size_t t = 0; t < g_.taps; ++t) {
       const Element* rows[R];
 #pragma GCC unroll 16
@@ -72,7 +73,14 @@ class Tile {
       for (std::size_t p = 0; p < whole;) {
         std::size_t end = whole;
         if constexpr (T::kStretch > 0) {
-          if (left == 0) end_stretch(acc, before, ended++ == 0), left = T::kStretch;
+          if (left == 0) {
+            if (first) begin(before, j);
+            add(acc, before);
+            before = acc;
+            __asm__("" : "+m"(before));  // in memory: the registers are the sums'
+            clear(acc);
+            left = T::kStretch, first = false;
+          }
           end = least(whole, p + left);
           left -= end - p;
         }
@@ -89,7 +97,10 @@ class Tile {
         if (whole < g_.k) step<1>(acc, rows, whole, w), w += kStep;
       }
     }
-    if (ended > 0) add(acc, before);
+    if constexpr (T::kStretch > 0) {
+      if (first) begin(before, j);
+      add(acc, before);
+    }
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       finish<Args, V, N>(g_, acc.whole[r], i + r, j);
@@ -123,10 +134,7 @@ class Tile {
     }
   }
 
-  [[gnu::always_inline]] static void end_stretch(Sums& acc, Sums& before, bool first) {
-    if (!first) add(acc, before);
-    before = acc;
-    __asm__("" : "+m"(before));  // in memory: the registers are the sums'
+  [[gnu::always_inline]] static void clear(Sums& acc) {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 16

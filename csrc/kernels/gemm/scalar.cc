@@ -57,17 +57,17 @@ void run_u8(const GemmU8Args& g) {
 }
 
 float accumulate(const GemmF32Args& g, std::size_t i, std::size_t j) {
-  float y = 0, s = g.bias[j];
+  float y = g.bias[j], s = 0;
   std::size_t count = 0;
   for (std::size_t t = 0; t < g.taps; ++t) {
     const float* a = row_of<float>(g, i, t);
     const float* w = g.w + (j / kPanel * g.taps + t) * g.k * kPanel + j % kPanel;
     for (std::size_t p = 0; p < g.k; ++p, ++count) {
-      if (count > 0 && count % kStretch == 0) y = count == kStretch ? s : y + s, s = 0;
+      if (count > 0 && count % kStretch == 0) y = y + s, s = 0;
       s = __builtin_fmaf(a[p], w[p * kPanel], s);
     }
   }
-  return count <= kStretch ? s : y + s;
+  return y + s;
 }
 
 void run_f32(const GemmF32Args& g) {
