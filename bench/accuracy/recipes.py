@@ -28,7 +28,7 @@ def quantize(name: str, model: Path, samples: Path, made: Path) -> dict[str, flo
     """Quantize in this process; give the time and peak memory it took."""
     start = time.perf_counter()
     ALL[name].quantize(model, samples, made)
-    return {"seconds": time.perf_counter() - start, "peak_mb": _peak_mb()}
+    return {"seconds": time.perf_counter() - start, "peak_mb": peak_mb()}
 
 
 def save(feeds: Sequence[Feed], folder: Path) -> None:
@@ -44,7 +44,7 @@ def ours_runner(model: Path) -> Run:
     return lambda feed: next(iter(loaded.run(feed).values()))
 
 
-def _peak_mb() -> float:
+def peak_mb() -> float:
     """The most memory this process had; unlike getrusage's, without the parent's at the fork."""
     status = Path("/proc/self/status").read_text()
     return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024

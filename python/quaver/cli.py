@@ -131,6 +131,7 @@ def _quantize(arguments: argparse.Namespace) -> None:
             equalize=not arguments.no_equalize,
             correct_bias=not arguments.no_bias_correction,
             mixed=not arguments.no_mixed,
+            gptq=not arguments.no_gptq,
             mean=arguments.mean,
             std=arguments.std,
             size=_size(arguments.size),
@@ -294,6 +295,7 @@ def _parser() -> argparse.ArgumentParser:
         help="of ranges: auto (default), minmax, percentile, mse, entropy",
     )
     one.add_argument("--no-mixed", action="store_true", help="do not look for what costs most")
+    one.add_argument("--no-gptq", action="store_true", help="round every weight by itself")
     one.add_argument("--no-smooth", action="store_true", help="leave outlier channels as they are")
     one.add_argument("--no-equalize", action="store_true", help="leave channels as they are")
     one.add_argument("--no-bias-correction", action="store_true", help="leave biases as they are")

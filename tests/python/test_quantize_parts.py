@@ -502,7 +502,9 @@ def test_bias_shift(group: int) -> None:
     net.weights["w"] = made.reals().astype(np.float32)
     change = (quaver.load(net.proto())(x) - exact)[0, :, 0, 0]
     net.weights["w"] = w
-    np.testing.assert_allclose(bias.shift(net, net.nodes[0], made, mean), change, atol=1e-4)
+    np.testing.assert_allclose(
+        bias.shift(net, net.nodes[0], made, mean, np.zeros_like(mean)), change, atol=1e-4
+    )
 
 
 def test_statistics_of_channels() -> None:

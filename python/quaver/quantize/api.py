@@ -28,6 +28,7 @@ def quantize(
     correct_bias: bool = True,
     search_weights: bool = True,
     mixed: bool = True,
+    gptq: bool = True,
     keep_float: Collection[str] = (),
     engine: str = "quaver",
     measure: bool = True,
@@ -71,6 +72,8 @@ def quantize(
         is four times that of the time and of the weights, and stay so if the noise falls by half
         of that share; a tenth more of the time at most. With `smooth`, functions whose outliers
         move into weights are in float too.
+    gptq
+        Round the weights among them so that each makes up for the errors of others.
     keep_float
         Names of nodes that stay in float.
     engine
@@ -135,6 +138,7 @@ def quantize(
         correct_bias,
         search_weights,
         mixed,
+        gptq,
         frozenset(keep_float),
         engine,
         metric or "cosine",

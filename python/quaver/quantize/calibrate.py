@@ -8,33 +8,11 @@ import numpy as np
 
 from quaver import progress
 from quaver.errors import ModelError
+from quaver.quantize.channels import Channels
 from quaver.quantize.data import Feed
 from quaver.quantize.engine import Observer
 from quaver.quantize.histogram import Histogram
 from quaver.quantize.net import Array, Net
-
-
-class Channels:
-    """Least, greatest and mean value of each channel of a tensor."""
-
-    def __init__(self, count: int) -> None:
-        self.lo = np.full(count, np.inf)
-        self.hi = np.full(count, -np.inf)
-        self._sum = np.zeros(count)
-        self._values = 0
-
-    @property
-    def mean(self) -> Array:
-        """Of each channel, in double precision."""
-        return self._sum / max(1, self._values)
-
-    def add(self, array: Array, axis: int) -> None:
-        """Take in a tensor whose channels lie along `axis`."""
-        others = tuple(i for i in range(array.ndim) if i != axis)
-        self.lo = np.minimum(self.lo, array.min(axis=others))
-        self.hi = np.maximum(self.hi, array.max(axis=others))
-        self._sum += array.sum(axis=others, dtype=np.float64)
-        self._values += array.size // len(self.lo)
 
 
 class Statistics:

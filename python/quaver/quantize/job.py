@@ -14,7 +14,7 @@ from onnx import helper
 
 from quaver.errors import AccuracyError, ModelError
 from quaver.model import Port
-from quaver.quantize import equalize, measure, qdq, smooth
+from quaver.quantize import cost, equalize, measure, smooth
 from quaver.quantize.calibrate import Statistics, calibrate
 from quaver.quantize.data import Apart, Data, Feed, Samples, keep, take_apart
 from quaver.quantize.engine import runner
@@ -29,7 +29,8 @@ from quaver.quantize.promise import Part, Search, outputs, relative_noise
 _MEASURED = 16  # samples for the errors in the report
 _TRIED = 8  # samples to choose a method by
 _ROUNDS = 4  # of looking for what costs most
-_LEAST_MIXED, _MOST_MIXED, _MIXED_BYTES = 4, 8, 1 << 20  # samples for that
+_LEAST_MIXED, _MOST_MIXED = 4, 32  # samples for that
+_MIXED_NS = 1e8  # of estimated time, for all of them
 NOISY = "in bytes it costs the network's answers more than its time is worth"
 _BARS = 128  # of a histogram in the report
 
@@ -43,6 +44,7 @@ class Options(NamedTuple):
     correct_bias: bool
     search_weights: bool
     mixed: bool
+    gptq: bool
     keep_float: frozenset[str]
     engine: str
     metric: Metric
@@ -124,7 +126,7 @@ class Job:
             "repairs": {
                 "smooth": self._smoothed if options.smooth else None,
                 "equalize": self._equalized if options.equalize else None,
-                "correct_bias": self._levels.products.corrected if options.correct_bias else None,
+                "correct_bias": self._levels.corrected if options.correct_bias else None,
                 "search_weights": options.search_weights,
             },
             "mixed": self._mixed if options.mixed else None,
@@ -184,18 +186,8 @@ class Job:
     def _build(self, kept: frozenset[str]) -> onnx.ModelProto:
         """The model with these nodes in float."""
         self._go_by(kept)
-        placed = self._placement.nodes
-        return qdq.write(
-            self._net,
-            replace(self._placement, group=self._whole.group),
-            self._levels.affines,
-            {
-                name: weight
-                for name, weight in self._levels.products.weights.items()
-                if name in placed
-            },
-            {name: bias for name, bias in self._levels.products.biases.items() if name in placed},
-        )
+        placed = replace(self._placement, group=self._whole.group)
+        return self._levels.write(placed, placed.nodes)
 
     def _go_by(self, kept: frozenset[str]) -> None:
         """Place with these nodes in float; ranges for what is stored only because of that."""
@@ -229,11 +221,12 @@ class Job:
     def _mix(self) -> frozenset[str]:
         """Find what costs most, move its outliers, fit its ranges, or return it to float."""
         asked = kept = self._options.keep_float
-        feeds = self._kept[: max(_LEAST_MIXED, min(_MOST_MIXED, _MIXED_BYTES // _size(self._kept)))]
-        exact = outputs(runner(self._original, self._options.engine), feeds)
+        sizes = cost.sizes(self._net, self._kept[0], "quaver")
+        fit = int(_MIXED_NS / max(1.0, cost.estimate(self._net, self._whole, sizes)))
+        feeds = self._kept[: max(_LEAST_MIXED, min(_MOST_MIXED, fit))]
 
         def listening() -> Mixer:
-            mixer = Mixer(self._net, self._whole, self._levels, feeds, exact)
+            mixer = Mixer(self._net, self._whole, self._levels, feeds, self._options.engine)
             mixer.listen()
             return mixer
 
@@ -251,6 +244,8 @@ class Job:
             mixer = listening()
             if mixer.total > before / 2 and not functions:
                 break
+        if self._options.gptq:
+            mixer.compensate(self._options.engine)
         kept = mixer.relieve(self._try_place, self._build, kept, asked)
         self._mixed.append(mixer.report())
         self._settle_on(kept)
@@ -353,7 +348,3 @@ def _ports(model: onnx.ModelProto) -> list[Port]:
         dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
         ports.append(Port(info.name, dtype, tuple(dims)))
     return ports
-
-
-def _size(feeds: list[Feed]) -> int:
-    return max(1, sum(array.nbytes for array in feeds[0].values()))

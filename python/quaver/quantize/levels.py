@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
+import onnx
 
 from quaver.errors import ModelError
+from quaver.quantize import bias, qdq
 from quaver.quantize.calibrate import Statistics
 from quaver.quantize.engine import runner
 from quaver.quantize.histogram import Histogram
@@ -14,6 +16,7 @@ from quaver.quantize.net import Array, Net
 from quaver.quantize.placement import Placement
 from quaver.quantize.products import Products, expect_finite, quantize_products
 from quaver.quantize.ranges import METHODS, Affine, Range, affine, choose, choose_before, measured
+from quaver.quantize.weights import Weight
 
 #: Where a function reads a tensor, its range by what the function makes; elsewhere as named.
 FUNCTIONS = {"auto, functions": "auto", "minmax, functions": "minmax"}
@@ -44,6 +47,9 @@ class Levels:
         self.affines: dict[str, Affine] = {}
         """By tensor."""
         self.products = Products({}, {}, {})
+        self._rounded: dict[str, Weight] = {}
+        self.corrected: dict[str, float] = {}
+        """The greatest correction of each bias in the model that was written last."""
 
     def observe(self, placement: Placement, statistics: Statistics) -> None:
         """Take in what was seen of tensors; of constants, what they are."""
@@ -73,9 +79,44 @@ class Levels:
             self._net,
             placement.nodes,
             self.affines,
-            self.statistics.channels if self._correct_bias else {},
             search=self._search_weights,
         )
+        for name, weight in self._rounded.items():
+            made = self.products.weights.get(name)
+            if made is not None and np.array_equal(made.scale, weight.scale):
+                self.products.weights[name] = weight
+
+    def round(self, node: str, weight: Weight) -> None:
+        """Give a node these bytes, as long as its scales stay."""
+        self._rounded[node] = self.products.weights[node] = weight
+
+    def write(
+        self,
+        placement: Placement,
+        weights: Collection[str],
+        affines: Mapping[str, Affine] | None = None,
+    ) -> onnx.ModelProto:
+        """Write down the model with the weights of these nodes in int8.
+
+        Parameters
+        ----------
+        placement
+            What else is in bytes.
+        weights
+            Names of nodes; of those without a weight in int8 nothing comes.
+        affines
+            Of the tensors, in place of those that were chosen.
+        """
+        numbers = self.affines if affines is None else affines
+        made, self.corrected = bias.biases(
+            self._net,
+            self.products,
+            weights,
+            {name: numbers[name] for name in placement.tensors},
+            self.statistics.channels if self._correct_bias else {},
+        )
+        chosen = {name: w for name, w in self.products.weights.items() if name in weights}
+        return qdq.write(self._net, placement, numbers, chosen, made)
 
     def choices(self, placement: Placement, group: str) -> list[Range]:
         """What each method says of a group, and cuts; nothing of constants, which lose little."""

@@ -26,11 +26,11 @@ from typing import Any, NamedTuple
 import onnx
 
 from quaver import progress
-from quaver.quantize import cost, qdq
+from quaver.quantize import cost, gptq
+from quaver.quantize.answers import audible
 from quaver.quantize.data import Feed
 from quaver.quantize.engine import Runner, runner
 from quaver.quantize.levels import Levels, members
-from quaver.quantize.metrics import Outputs
 from quaver.quantize.net import Net
 from quaver.quantize.operators import weight_of
 from quaver.quantize.placement import Placement, leaves_sums
@@ -73,8 +73,8 @@ class Mixer:
         The network in int8; ranges are changed in `levels`.
     feeds
         A few samples.
-    exact
-        The float model's outputs on them.
+    engine
+        What runs the float model.
     """
 
     def __init__(
@@ -83,10 +83,11 @@ class Mixer:
         placement: Placement,
         levels: Levels,
         feeds: Sequence[Feed],
-        exact: Outputs,
+        engine: str,
     ) -> None:
         self._net, self._placement, self._levels = net, placement, levels
-        self._feeds, self._exact = feeds, exact
+        self._feeds = feeds
+        self._exact = outputs(runner(audible(net.proto()), engine), feeds)
         self._stored = set(placement.tensors)
         self._members = _only(members(placement), self._stored)
         self._reads = {node.name: list(node.input) for node in net.nodes}
@@ -96,6 +97,8 @@ class Mixer:
         self.found: dict[Part, float] = {}
         """The parts that bring most noise, and how much."""
         self.refitted: dict[str, dict[str, Any]] = {}
+        self.compensated: dict[str, list[float]] = {}
+        """The noise of weights as they were, and rounded with regard to their inputs."""
         self.returned: list[Return] = []
         self.moved: frozenset[str] = frozenset()
         """Nodes in float for outliers in what they make to move into weights."""
@@ -170,6 +173,24 @@ class Mixer:
             self._levels.weigh(self._placement)
         return bool(self.refitted)
 
+    def compensate(self, engine: str) -> None:
+        """Round weights among what was found so that each makes up for the errors of others."""
+        levels = self._levels
+        noisy = [levels.products.nodes[part.name] for part in self.found if part.is_weight]
+        inputs = {name: levels.affines[name] for name in self._placement.tensors}
+        for name, hessian in gptq.hessians(self._net, noisy, self._feeds, inputs, engine).items():
+            node, old = levels.products.nodes[name], levels.products.weights[name]
+            part, exact = Part(name, True), self._net.weights[levels.products.nodes[name].input[1]]
+            levels.round(name, gptq.round_weight(node, exact, old, hessian))
+            before, after = self.found[part], self._noise([part])
+            self.compensated[name] = [before, after]
+            whole = self._noise(self._parts())
+            if after < before and whole <= self.total:
+                self.found[part], self.total = after, whole
+            else:
+                self.compensated[name] = [before, before]
+                levels.round(name, old)
+
     def relieve(
         self,
         place: Callable[[frozenset[str]], Placement],
@@ -238,6 +259,7 @@ class Mixer:
             "total": self.total,
             "refitted": self.refitted,
             "moved": sorted(self.moved),
+            "compensated": self.compensated,
             "returned": [asdict(item) for item in self.returned],
         }
 
@@ -265,22 +287,16 @@ class Mixer:
         """What these parts together bring to the outputs, all others in float."""
         groups = {part.name for part in parts if not part.is_weight}
         weights = {part.name for part in parts if part.is_weight}
-        whole, products = self._placement, self._levels.products
+        whole = self._placement
         affines = dict(self._levels.affines)
         for group, chosen in (ranges or {}).items():
             changed = affine(chosen.lo, chosen.hi)
             affines |= {name: changed for name, own in whole.group.items() if own == group}
-        model = qdq.write(
-            self._net,
-            replace(whole, tensors=[n for n in whole.tensors if whole.group[n] in groups]),
-            affines,
-            {name: weight for name, weight in products.weights.items() if name in weights},
-            {name: bias for name, bias in products.biases.items() if name in weights},
-        )
-        return self._measured(model)
+        stored = [name for name in whole.tensors if whole.group[name] in groups]
+        return self._measured(self._levels.write(replace(whole, tensors=stored), weights, affines))
 
     def _measured(self, model: onnx.ModelProto) -> float:
-        run: Runner = runner(model, "quaver")
+        run: Runner = runner(audible(model), "quaver")
         return relative_noise(self._exact, outputs(run, self._feeds))
 
     def _around(self, part: Part) -> frozenset[str]:

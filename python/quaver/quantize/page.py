@@ -177,11 +177,15 @@ def _mixed(rounds: Sequence[Mapping[str, Any]]) -> str:
     fitted = {name: item for found in rounds for name, item in found["refitted"].items()}
     moved = [name for found in rounds for name in found["moved"]]
     tried = {item["part"]: item for found in rounds for item in found["returned"]}
+    rounded = {name: item for found in rounds for name, item in found["compensated"].items()}
+    noises = {name: noise for found in reversed(rounds) for name, noise in found["noise"].items()}
     rows = []
-    for name, noise in sorted(rounds[0]["noise"].items(), key=lambda item: -item[1])[:_SHOWN_STEPS]:
+    for name, noise in sorted(noises.items(), key=lambda item: -item[1])[:_SHOWN_STEPS]:
         done = []
         if name in fitted:
             done.append(f"range by {fitted[name]['method'][1]}")
+        if name in rounded and rounded[name][1] < rounded[name][0]:
+            done.append(f"rounded for its inputs, to {rounded[name][1]:.3g}")
         if name in tried:
             kept = "in float" if tried[name]["kept"] else "stays in int8: float did not pay"
             done.append(f"{kept} ({tried[name]['time']:+.1%} time)")

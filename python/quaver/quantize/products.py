@@ -1,4 +1,4 @@
-"""The weights and biases of a model's products and convolutions in int8, all at once."""
+"""The weights of a model's products and convolutions in int8, all at once."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import numpy as np
 import onnx
 
 from quaver.errors import ModelError
-from quaver.quantize import bias, weights
-from quaver.quantize.calibrate import Channels
+from quaver.quantize import weights
 from quaver.quantize.net import Array, Net
 from quaver.quantize.operators import data_inputs, weight_of
 from quaver.quantize.ranges import Affine
@@ -20,22 +19,20 @@ from quaver.quantize.weights import Weight
 class Products(NamedTuple):
     """By node."""
 
+    nodes: dict[str, onnx.NodeProto]
     weights: dict[str, Weight]
     biases: dict[str, Array]
-    """Those that there are, and those that the correction makes; real numbers."""
-    corrected: dict[str, float]
-    """The greatest correction of a bias."""
+    """Those that there are, as in the float model."""
 
 
 def quantize_products(
     net: Net,
     nodes: Collection[str],
     affines: Mapping[str, Affine],
-    channels: Mapping[str, Channels],
     *,
     search: bool,
 ) -> Products:
-    """Bring the weights of `nodes` to int8, and their biases to what that asks for.
+    """Bring the weights of `nodes` to int8.
 
     Parameters
     ----------
@@ -45,8 +42,6 @@ def quantize_products(
         Names of those that are quantized.
     affines
         Of the tensors that they read.
-    channels
-        Of each of these whose means are known; biases of nodes that read others are not corrected.
     search
         As for `weights.quantize_weight`.
 
@@ -65,16 +60,10 @@ def quantize_products(
         axis = weights.channel_axis(net, node)
         old = _bias(net, node, array.shape[axis] if axis is not None else None)
         least = weights.least_scale(old, float(affines[data_inputs(node)[0]].scale))
-        weight = weights.quantize_weight(array, axis, search=search, least=least)
-        made.weights[node.name] = weight
-        new = old
-        if seen := channels.get(node.input[0]):
-            added = bias.shift(net, node, weight, seen.mean)
-            if added is not None:
-                made.corrected[node.name] = float(np.abs(added).max())
-                new = np.asarray((0.0 if old is None else old) - added)
-        if new is not None:
-            made.biases[node.name] = new
+        made.nodes[node.name] = node
+        made.weights[node.name] = weights.quantize_weight(array, axis, search=search, least=least)
+        if old is not None:
+            made.biases[node.name] = old
     return made
 
 

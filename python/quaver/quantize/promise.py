@@ -218,9 +218,9 @@ def relative_noise(exact: Outputs, other: Outputs) -> float:
     """The squared error of outputs over their power; integers are left out."""
     signal = noise = 0.0
     for one, two in zip(exact, other, strict=True):
-        for name, a in one.items():
+        for a, b in zip(one.values(), two.values(), strict=True):
             if a.dtype.kind == "f":
-                x, y = a.astype(np.float64), two[name].astype(np.float64)
+                x, y = a.astype(np.float64), b.astype(np.float64)
                 signal += float((x * x).sum())
                 noise += float(((x - y) ** 2).sum())
     return noise / max(signal, 1e-300)

@@ -36,7 +36,8 @@ def write(
     affines
         Scale and zero point of each tensor in `placement.tensors`.
     quantized, biases
-        Weight in int8 and bias in float of each weighted node in int8, by the node's name.
+        Weight in int8 and bias in float of each weighted node in int8, by the node's name; also
+        biases in float of others, and constants of Adds that take their place.
     """
     return _Writer(net, placement, affines, quantized, biases).write()
 
@@ -77,6 +78,8 @@ class _Writer:
                 new.input[i] = self._read[name]
         if node.name in self._quantized:
             self._add_weight(new, node)
+        elif node.name in self._biases:
+            self._add_bias(new, node)
         outputs = [name for name in node.output if name in self._stored]
         for i, name in enumerate(node.output):
             if name in outputs and name in self._net.outputs:
@@ -150,6 +153,18 @@ class _Writer:
                     f"{node.name}/bias", bias, scale, np.zeros(scale.shape, np.int32), axis
                 )
             )
+
+    def _add_bias(self, new: onnx.NodeProto, node: onnx.NodeProto) -> None:
+        """Give a node in float another bias, an Add another constant."""
+        name, bias = f"{node.name}/corrected", self._biases[node.name].astype(np.float32)
+        if node.op_type == "Add":
+            at = next(i for i, operand in enumerate(node.input) if operand in self._net.weights)
+            new.input[at] = name
+            bias = bias.reshape(self._net.weights[node.input[at]].shape)
+        else:
+            del new.input[2:]
+            new.input.append(name)
+        self._constants[name] = bias
 
     def _stored_constant(
         self, name: str, array: Array, scale: Array, zero: Array, axis: int | None
