@@ -226,7 +226,7 @@ def _checked(where: str, array: Array, port: Port) -> Array:
             f"convert it as for inference: .astype('{port.dtype}') alone scales nothing"
         )
     if array.ndim == len(port.shape) and array.ndim and not len(array):
-        raise InputError(f"{where} is empty: there are no samples to calibrate on")
+        raise InputError(f"{where} is empty: there is no data to calibrate on")
     shape = ", ".join("?" if d is None else str(d) for d in port.shape)
     fits = len(array.shape) == len(port.shape) and all(
         want in (None, have) for have, want in zip(array.shape[1:], port.shape[1:], strict=True)
