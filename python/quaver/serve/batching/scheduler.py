@@ -152,18 +152,17 @@ class Scheduler:
         outcomes: list[Outcome] | None,
         error: BaseException | None,
     ) -> None:
-        self._dispatch()
-        if error is not None and len(jobs) > 1:
+        if error is not None and len(jobs) > 1:  # the others don't suffer for the one that failed
             self._lanes.push_alone(lane, [job for job in jobs if not job.future.done()])
-            self._dispatch()
-            return
-        for at, job in enumerate(jobs):
-            job.arrays = ()
-            if not job.future.done():
-                if error is not None:
-                    job.future.set_exception(error)
-                elif outcomes is not None:
-                    job.future.set_result(outcomes[at])
+        else:
+            for at, job in enumerate(jobs):
+                job.arrays = ()
+                if not job.future.done():
+                    if error is not None:
+                        job.future.set_exception(error)
+                    elif outcomes is not None:
+                        job.future.set_result(outcomes[at])
+        self._dispatch()
 
 
 def _run(jobs: Sequence[Job], start: int) -> list[Outcome]:
