@@ -68,8 +68,8 @@ asan-python: $(STAMPS)/quaver $(STAMPS)/test
 	cmake --build --preset $@ --target _core
 	rm -rf build/$@/site && mkdir -p build/$@/site
 	cp -r python/quaver build/$@/site/ && cp build/$@/_core*.so build/$@/site/quaver/
-	LD_PRELOAD=$$($(CXX) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=build/$@/site \
-	  $(BIN)/python -m pytest $(or $(PYTEST),$(ASAN_TESTS))
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=build/$@/site $(BIN)/python -m pytest -s $(or $(PYTEST),$(ASAN_TESTS))
 
 edge: $(STAMPS)/build-requires
 	cmake --preset $@
