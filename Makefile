@@ -17,8 +17,9 @@ export CXX
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export QUAVER_BUILD_DIR := $(CURDIR)/$(BUILD)
 
-# Tests that go through every binding.
-ASAN_TESTS := $(addprefix tests/python/test_,answer.py delta.py file.py slot.py surface.py tables.py)
+# Tests that go through every binding, but for one of resident memory: what is freed stays a while for the sanitizer.
+ASAN_TESTS := $(addprefix tests/python/test_,answer.py delta.py file.py slot.py slot_stages.py surface.py tables.py) \
+              -k "not memory_stays"
 
 # What the installed package is made of.
 SOURCES := pyproject.toml CMakeLists.txt README.md LICENSE $(shell find csrc python tests/cpp tests/reference \
