@@ -196,9 +196,11 @@ def test_repairs_are_switches(result: Result) -> None:
         equalize=False,
         correct_bias=False,
         search_weights=False,
+        gptq=False,
     )
     assert made.report["repairs"] == {
-        "smooth": None, "equalize": None, "correct_bias": None, "search_weights": False,
+        "smooth": None, "equalize": None, "correct_bias": None, "gptq": None,
+        "search_weights": False,
     }  # fmt: skip
     assert result.report["repairs"]["equalize"]
     assert set(result.report["repairs"]["correct_bias"]) >= {"Conv_c1", "Conv_c3", "Gemm_y"}

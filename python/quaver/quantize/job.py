@@ -127,11 +127,17 @@ class Job:
                 "smooth": self._smoothed if options.smooth else None,
                 "equalize": self._equalized if options.equalize else None,
                 "correct_bias": self._levels.corrected if options.correct_bias else None,
+                "gptq": self._rounded() if options.mixed and options.gptq else None,
                 "search_weights": options.search_weights,
             },
             "mixed": self._mixed if options.mixed else None,
             "promise": self._promise,
         }
+
+    def _rounded(self) -> list[str]:
+        """The weights that were rounded for their inputs."""
+        tried = [item for found in self._mixed for item in found["compensated"].items()]
+        return [name for name, (before, after) in tried if after < before]
 
     def measure(self, model: onnx.ModelProto) -> dict[str, Any]:
         """Compare the int8 model with the float one, on samples and on the clock."""
