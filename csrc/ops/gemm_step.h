@@ -262,19 +262,21 @@ class GemmStep final : public Step {
     return now;
   }
 
-  // A unit's weights stay in L2 while its rows pass; units enough for threads to share, but no narrower than what pays
-  // for the staging of their rows.
+  // A unit's weights stay in L2 while its rows pass; units enough for threads to share, of about the same size.
   void cut(std::size_t index) {
-    constexpr std::size_t kWeightBytes = 256 << 10, kRows = 56, kColumns = 64, kEnough = 4;
+    constexpr std::size_t kWeightBytes = 256 << 10, kRows = 56, kColumns = 64, kFewColumns = 48, kEnough = 4;
     const GemmPart& part = parts[index];
+    const auto shares = [](std::size_t whole, std::size_t most) { return (whole + most - 1) / most; };
     // Rows of windows overlap: the more a unit has of them, the less is rounded twice.
-    const std::size_t most = kRounds && part.taps > 1 ? std::clamp(part.m / kEnough, kRows, 4 * kRows) : kRows;
-    const std::size_t rows = std::max(most / kernel->mr, std::size_t{1}) * kernel->mr;
+    const std::size_t most_rows = kRounds && part.taps > 1 ? std::clamp(part.m / kEnough, kRows, 4 * kRows) : kRows;
+    const std::size_t rows = align_up(shares(part.m, shares(part.m, most_rows)), kernel->mr);
     const std::size_t column_bytes = part.taps * args.k * sizeof(typename Family::Packed);
-    const auto round = [&](std::size_t n) { return (n + kernel->nr - 1) / kernel->nr * kernel->nr; };
-    std::size_t columns = std::min(round(std::max(kWeightBytes / column_bytes, kColumns)), round(part.n));
-    const std::size_t row_units = images * ((part.m + rows - 1) / rows) * parts.size();
-    while (row_units * ((part.n + columns - 1) / columns) < kEnough && columns > kColumns) columns = round(columns / 2);
+    const std::size_t most_columns = rows == kernel->mr ? part.n : std::max(kWeightBytes / column_bytes, kColumns);
+    const std::size_t row_units = images * shares(part.m, rows) * parts.size();
+    const std::size_t column_units = std::max(
+        shares(part.n, most_columns), std::min(shares(kEnough, row_units), shares(part.n, kFewColumns)));
+    const std::size_t even = shares(part.n, column_units);
+    const std::size_t columns = align_up(even, even < kColumns ? kPanel : kernel->nr);
     for (std::size_t column = 0; column < part.n; column += columns) {
       for (std::size_t image = 0; image < images; ++image) {
         for (std::size_t row = 0; row < part.m; row += rows) {
