@@ -30,10 +30,17 @@ constexpr std::size_t kMaxPlans = 16;
 // A plan with the executions that its runs take turns on.
 class PooledPlan final : public Plan {
  public:
-  PooledPlan(Graph graph, IsaSet isa, std::shared_ptr<PackCache> cache, FloatPrecision precision, unsigned workers)
-      : Plan(std::move(graph), isa, std::move(cache), precision), workers_(workers) {
+  // `one`: the graph of one image of the batch, where images go their own ways.
+  PooledPlan(Graph graph, std::optional<Graph> one, IsaSet isa, std::shared_ptr<PackCache> cache,
+             FloatPrecision precision, unsigned workers)
+      : Plan(std::move(graph), isa, cache, precision), workers_(workers) {
     idle_.reserve(64);
-    idle_.push_back(std::make_unique<Execution>(*this, workers_));
+    if (one && worth_parting()) {
+      one_ =
+          std::make_unique<const PooledPlan>(std::move(*one), std::nullopt, isa, std::move(cache), precision, workers);
+    } else {
+      idle_.push_back(std::make_unique<Execution>(*this, workers_));
+    }
   }
 
   std::unique_ptr<Execution> take() const {
@@ -50,7 +57,7 @@ class PooledPlan final : public Plan {
 
   std::size_t memory() const {
     const std::lock_guard lock(mutex_);
-    return idle_.size() * (arena_bytes() + workers_ * scratch_bytes());
+    return idle_.size() * (arena_bytes() + workers_ * scratch_bytes()) + (one_ ? one_->memory() : 0);
   }
 
   void give_back(std::unique_ptr<Execution> execution) const {
@@ -58,8 +65,49 @@ class PooledPlan final : public Plan {
     if (idle_.size() < idle_.capacity()) idle_.push_back(std::move(execution));
   }
 
+  // One run: where images go their own ways, as many at once as there are threads, and the last few, too few for that,
+  // one after the other on all threads.
+  void run_pooled(std::span<const void* const> inputs, std::span<void* const> outputs, ThreadPool* pool) const {
+    if (!one_) return run_at(inputs, outputs, pool, 0);
+    struct Job {
+      const PooledPlan& one;
+      std::span<const void* const> inputs;
+      std::span<void* const> outputs;
+    } job{*one_, inputs, outputs};
+    const ThreadPool::Work work = [](void* context, std::size_t first, std::size_t last, unsigned) {
+      const Job& j = *static_cast<const Job*>(context);
+      for (std::size_t at = first; at < last; ++at) j.one.run_at(j.inputs, j.outputs, nullptr, at);
+    };
+    const std::size_t all = images(), apart = all / workers_ * workers_;
+    if (pool) {
+      pool->run(apart, work, &job);
+    } else {
+      work(&job, 0, apart, 0);
+    }
+    for (std::size_t at = apart; at < all; ++at) one_->run_at(inputs, outputs, pool, at);
+  }
+
  private:
+  void run_at(std::span<const void* const> inputs, std::span<void* const> outputs, ThreadPool* pool,
+              std::size_t at) const {
+    std::unique_ptr<Execution> execution = take();
+    run(*execution, inputs, outputs, pool, at);
+    give_back(std::move(execution));
+  }
+
+  std::size_t images() const { return static_cast<std::size_t>(graph().value(graph().inputs[0]).shape[0]); }
+
+  // Whether the batch would leave the second-level cache between two steps, while an image's values are more than the
+  // weights that it reads anew.
+  bool worth_parting() const {
+    constexpr std::size_t kCached = std::size_t{1} << 20;
+    std::size_t constants = 0;
+    for (const Value& value : graph().values) constants += value.constant() ? value.data->size() : 0;
+    return arena_bytes() > kCached && activation_bytes() > images() * constants;
+  }
+
   unsigned workers_;
+  std::unique_ptr<const PooledPlan> one_;  // of one image, where a batch is run as its images
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<Execution>> idle_;
 };
@@ -137,7 +185,9 @@ struct Model::State {
     bool same = all_static(graph);
     for (std::size_t i = 0; i < shapes.size(); ++i) same = same && graph.value(graph.inputs[i]).shape == shapes[i];
     if (!same) specialize(special, {shapes.begin(), shapes.end()}, make_evaluator());
-    return std::make_shared<const PooledPlan>(std::move(special), isa, cache, options.float_precision, threads);
+    std::optional<Graph> one = one_of_batch(special, make_evaluator());
+    return std::make_shared<const PooledPlan>(std::move(special), std::move(one), isa, cache, options.float_precision,
+                                              threads);
   }
 };
 
@@ -279,11 +329,8 @@ void Model::run_alone(const Plan& plan, std::span<const void* const> inputs, std
 
 void Model::run(const Plan& plan, std::span<const void* const> inputs, std::span<void* const> outputs,
                 ThreadPool* pool) {
-  const auto& pooled = static_cast<const PooledPlan&>(plan);
   const Caller caller;
-  std::unique_ptr<Execution> execution = pooled.take();
-  plan.run(*execution, inputs, outputs, pool);
-  pooled.give_back(std::move(execution));
+  static_cast<const PooledPlan&>(plan).run_pooled(inputs, outputs, pool);
 }
 
 }  // namespace quaver

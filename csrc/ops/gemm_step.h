@@ -273,8 +273,8 @@ class GemmStep final : public Step {
     const std::size_t column_bytes = part.taps * args.k * sizeof(typename Family::Packed);
     const std::size_t most_columns = rows == kernel->mr ? part.n : std::max(kWeightBytes / column_bytes, kColumns);
     const std::size_t row_units = images * shares(part.m, rows) * parts.size();
-    const std::size_t column_units = std::max(
-        shares(part.n, most_columns), std::min(shares(kEnough, row_units), shares(part.n, kFewColumns)));
+    const std::size_t column_units =
+        std::max(shares(part.n, most_columns), std::min(shares(kEnough, row_units), shares(part.n, kFewColumns)));
     const std::size_t even = shares(part.n, column_units);
     const std::size_t columns = align_up(even, even < kColumns ? kPanel : kernel->nr);
     for (std::size_t column = 0; column < part.n; column += columns) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "graph/graph.h"
@@ -22,6 +23,10 @@ struct Pass {
 void run_pipeline(Graph& graph, const Evaluator& evaluate);
 // What a change of input shapes makes possible: inference, constant folding, dead code. For the plan's specialization.
 void specialize(Graph& graph, const std::vector<Dims>& input_shapes, const Evaluator& evaluate);
+
+// The graph of one image, where the first dimension of all inputs and outputs is a batch whose images go their own
+// ways; nothing where they may not, or where a batch has one. All shapes are static.
+std::optional<Graph> one_of_batch(const Graph& graph, const Evaluator& evaluate);
 
 // One function per file, passes/<name>.cc.
 bool fold_constants(Graph&, const Evaluator&);

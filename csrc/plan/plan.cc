@@ -170,9 +170,10 @@ void Plan::assign_memory() {
     }
   }
   for (ValueId id = 0; id < graph_.values.size(); ++id) {
-    if (external[owner[id]] != none) output_slots_.push_back({id, external[owner[id]]});
+    const std::size_t bytes = bytes_of(graph_.value(owner[id]));
+    if (external[owner[id]] != none) output_slots_.push_back({id, external[owner[id]], bytes});
     for (std::size_t i = 0; i < graph_.inputs.size(); ++i) {
-      if (owner[id] == graph_.inputs[i]) input_slots_.push_back({id, i});
+      if (owner[id] == graph_.inputs[i]) input_slots_.push_back({id, i, bytes});
     }
     if (graph_.value(owner[id]).constant()) constant_slots_.push_back({id, owner[id]});
   }
@@ -218,11 +219,12 @@ Execution::Execution(const Plan& plan, unsigned workers)
 
 template <bool kTogether, class After>
 void Plan::run_steps(Execution& execution, std::span<const void* const> inputs, std::span<void* const> outputs,
-                     ThreadPool* pool, After after) const {
-  for (const auto& [id, i] : input_slots_) {
-    execution.values_[id] = static_cast<std::byte*>(const_cast<void*>(inputs[i]));
+                     ThreadPool* pool, std::size_t at, After after) const {
+  const auto place = [at](void* buffer, std::size_t bytes) { return static_cast<std::byte*>(buffer) + at * bytes; };
+  for (const Slot& slot : input_slots_) {
+    execution.values_[slot.value] = place(const_cast<void*>(inputs[slot.index]), slot.bytes);
   }
-  for (const auto& [id, i] : output_slots_) execution.values_[id] = static_cast<std::byte*>(outputs[i]);
+  for (const Slot& slot : output_slots_) execution.values_[slot.value] = place(outputs[slot.index], slot.bytes);
 
   struct Job {
     const Step* step;
@@ -247,19 +249,21 @@ void Plan::run_steps(Execution& execution, std::span<const void* const> inputs, 
     }
     after(s);
   }
-  for (const Copy& copy : copies_) std::memcpy(outputs[copy.output], execution.values_[copy.value], copy.bytes);
+  for (const Copy& copy : copies_) {
+    std::memcpy(place(outputs[copy.output], copy.bytes), execution.values_[copy.value], copy.bytes);
+  }
 }
 
 void Plan::run(Execution& execution, std::span<const void* const> inputs, std::span<void* const> outputs,
-               ThreadPool* pool) const {
-  run_steps<true>(execution, inputs, outputs, pool, [](std::size_t) {});
+               ThreadPool* pool, std::size_t at) const {
+  run_steps<true>(execution, inputs, outputs, pool, at, [](std::size_t) {});
 }
 
 void Plan::run_observed(Execution& execution, std::span<const void* const> inputs, std::span<void* const> outputs,
                         ThreadPool* pool, const Observer& after) const {
   using Clock = std::chrono::steady_clock;
   Clock::time_point start = Clock::now();
-  run_steps<false>(execution, inputs, outputs, pool, [&](std::size_t s) {
+  run_steps<false>(execution, inputs, outputs, pool, 0, [&](std::size_t s) {
     after(s, std::chrono::duration<double>(Clock::now() - start).count());
     start = Clock::now();
   });

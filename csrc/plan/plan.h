@@ -52,9 +52,10 @@ class Plan {
   std::optional<std::size_t> offset(ValueId id) const;
 
   // Runs on the caller and the pool's threads (pool may be null: the caller alone). inputs[i] and outputs[i] are dense
-  // buffers of the graph's i-th input and output; they may be unaligned. Allocates nothing.
-  void run(Execution& execution, std::span<const void* const> inputs, std::span<void* const> outputs,
-           ThreadPool* pool) const;
+  // buffers of the graph's i-th input and output, or of several such one after the other, of which the `at`-th is
+  // meant; they may be unaligned. Allocates nothing.
+  void run(Execution& execution, std::span<const void* const> inputs, std::span<void* const> outputs, ThreadPool* pool,
+           std::size_t at = 0) const;
 
   // As run, calling after(step index, seconds) after each step.
   using Observer = std::function<void(std::size_t, double)>;
@@ -63,6 +64,10 @@ class Plan {
 
  private:
   friend class Execution;
+  struct Slot {  // a value bound to a caller's buffer
+    ValueId value;
+    std::size_t index, bytes;
+  };
   struct Copy {  // an output that no step can write itself: an input, a constant, or one value given twice
     ValueId value;
     std::size_t output, bytes;
@@ -75,14 +80,14 @@ class Plan {
   void assign_memory();
   template <bool kTogether, class After>
   void run_steps(Execution& execution, std::span<const void* const> inputs, std::span<void* const> outputs,
-                 ThreadPool* pool, After after) const;
+                 ThreadPool* pool, std::size_t at, After after) const;
 
   Graph graph_;
   std::shared_ptr<PackCache> cache_;
   std::vector<PlanStep> steps_;
-  std::vector<std::size_t> offsets_;                                         // by ValueId; SIZE_MAX: not in the arena
-  std::vector<std::pair<ValueId, std::size_t>> input_slots_, output_slots_;  // values bound to a caller's buffer
-  std::vector<std::pair<ValueId, ValueId>> constant_slots_;                  // values that are views of a constant
+  std::vector<std::size_t> offsets_;  // by ValueId; SIZE_MAX: not in the arena
+  std::vector<Slot> input_slots_, output_slots_;
+  std::vector<std::pair<ValueId, ValueId>> constant_slots_;  // values that are views of a constant
   std::vector<Copy> copies_;
   std::size_t arena_bytes_ = 0, scratch_bytes_ = 0, activation_bytes_ = 0;
 };

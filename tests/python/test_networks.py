@@ -150,14 +150,27 @@ def test_quantization_styles_agree() -> None:
     assert (got * wanted).sum() / np.linalg.norm(got) / np.linalg.norm(wanted) > 0.99
 
 
-def test_dynamic_batch(isa: str) -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_dynamic_batch(isa: str, threads: int) -> None:
     path = str(zoo.path("mobilenet-v2-int8", batch=None))
-    model = quaver.load(path, threads=1, isa=isa)
+    model = quaver.load(path, threads=threads, isa=isa)
     assert model.inputs[0].shape == (None, 3, 224, 224)
     batch = images("mobilenet-v2")[:3]
     together = model(batch)
     for image, want in zip(batch, together, strict=True):
         np.testing.assert_array_equal(model(image[None])[0], want)
+
+
+def test_a_batch_takes_the_memory_of_an_image_a_thread() -> None:
+    """Where images go their own ways, and an image has more values than the model weights."""
+    model = quaver.load(zoo.path("mobilenet-v2-int8", batch=None), threads=2)
+    image = np.zeros((1, 3, 224, 224), np.float32)
+    before = model._whole().memory
+    model(image)
+    one = model._whole().memory - before
+    model(np.repeat(image, 16, axis=0))
+    more = model._whole().memory - before - one
+    assert 0 < more < 4 * one
 
 
 def test_arena_is_a_fraction_of_all_tensors() -> None:
