@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "base/bytes_of.h"
 #include "base/error.h"
 #include "bindings/arrays.h"
 #include "bindings/model.h"
@@ -39,12 +40,6 @@ Frame make_frame(std::vector<std::string> pieces, std::vector<std::size_t> outpu
   return {std::move(pieces), std::move(outputs), shapes_of(shapes)};
 }
 
-std::size_t bytes_of(const Port& port, const Dims& shape) {
-  constexpr std::int64_t kMost = std::int64_t{1} << 48;  // no sum of a few of these wraps
-  if (count(shape) > kMost) fail(Status::invalid_input, "the shape ", to_string(shape), " is too large");
-  return static_cast<std::size_t>(count(shape)) * size_of(port.dtype);
-}
-
 // An object's bytes, which stay where they are as long as this is there.
 class Body {
  public:
@@ -71,7 +66,7 @@ std::vector<const void*> inputs_in(const Model& model, const Body& body, std::si
   in.reserve(given);
   for (std::size_t i = 0; i < given; ++i) {
     const std::size_t offset = layout.offsets[i];
-    if (offset > room || bytes_of(ports[i], layout.shapes[i]) > room - offset) {
+    if (offset > room || bytes_of(ports[i].dtype, layout.shapes[i], Status::invalid_input) > room - offset) {
       fail(Status::invalid_input, "the body has ", body.size(), " bytes, input ", i, " ends after them");
     }
     in.push_back(body.data() + start + offset);
@@ -95,7 +90,7 @@ py::object answer(Model& model, const py::object& body, std::size_t start, const
   std::size_t size = 0;
   for (std::size_t i = 0; i < frame.outputs.size(); ++i) {
     if (frame.outputs[i] >= ports.size()) fail(Status::invalid_input, "there is no output ", frame.outputs[i]);
-    size += frame.pieces[i].size() + bytes_of(ports[frame.outputs[i]], frame.shapes[i]);
+    size += frame.pieces[i].size() + bytes_of(ports[frame.outputs[i]].dtype, frame.shapes[i], Status::invalid_input);
   }
   auto bytes = py::reinterpret_steal<py::object>(PyBytes_FromStringAndSize(nullptr, static_cast<py::ssize_t>(size)));
   if (!bytes) throw py::error_already_set();
@@ -105,7 +100,7 @@ py::object answer(Model& model, const py::object& body, std::size_t start, const
     std::memcpy(at, frame.pieces[i].data(), frame.pieces[i].size());
     at += frame.pieces[i].size();
     out[frame.outputs[i]] = at;
-    at += bytes_of(ports[frame.outputs[i]], frame.shapes[i]);
+    at += bytes_of(ports[frame.outputs[i]].dtype, frame.shapes[i], Status::invalid_input);
   }
   bool given = false;
   {
@@ -115,7 +110,7 @@ py::object answer(Model& model, const py::object& body, std::size_t start, const
     std::vector<std::unique_ptr<std::byte[]>> spare;  // for the outputs that are not asked for
     for (std::size_t i = 0; given && i < out.size(); ++i) {
       if (out[i]) continue;
-      const std::size_t bytes = bytes_of(ports[i], plan->graph().value(plan->graph().outputs[i]).shape);
+      const std::size_t bytes = bytes_of(ports[i].dtype, plan->graph().value(plan->graph().outputs[i]).shape);
       out[i] = spare.emplace_back(std::make_unique_for_overwrite<std::byte[]>(bytes)).get();
     }
     if (given) model.run(*plan, in, out);

@@ -1,5 +1,6 @@
 #include "bindings/inspect.h"
 
+#include "base/bytes_of.h"
 #include "bindings/arrays.h"
 #include "isa/peak.h"
 #include "ops/families.h"
@@ -8,7 +9,7 @@ namespace quaver::bindings {
 namespace {
 
 TensorRecord record_of(const Value& value) {
-  const auto bytes = static_cast<std::size_t>(count(value.shape)) * size_of(value.dtype);
+  const std::size_t bytes = bytes_of(value.dtype, value.shape);
   return {value.name, std::string(name_of(value.dtype)), value.shape, bytes, value.constant(), value.quant.has_value()};
 }
 

@@ -1,13 +1,14 @@
 // Runs on the caller's buffers, after checking that they are what the model expects.
 #include <algorithm>
 
+#include "base/bytes_of.h"
 #include "capi/guard.h"
 #include "capi/model.h"
 
 namespace quaver::capi {
 namespace {
 
-std::size_t bytes_of(const Value& value) { return static_cast<std::size_t>(count(value.shape)) * size_of(value.dtype); }
+std::size_t bytes_of(const Value& value) { return quaver::bytes_of(value.dtype, value.shape); }
 
 std::string describe(const Value& value) { return text(name_of(value.dtype), to_string(value.shape)); }
 

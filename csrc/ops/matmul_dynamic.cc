@@ -46,17 +46,17 @@ class FloatStep final : public Step {
 
   void run(const RunContext& context, std::size_t first, std::size_t last) const override {
     for (std::size_t batch = first; batch < last; ++batch) {
-      const Scratch scratch(context.scratch, shape_);
-      Family::pack_kn(shape_.n, shape_.k, context.as<float>(b_) + shape_.b[batch], shape_.n, scratch.packed);
+      const Scratch room(context.scratch, shape_);
+      Family::pack_kn(shape_.n, shape_.k, context.as<float>(b_) + shape_.b[batch], shape_.n, room.packed);
       typename Family::Args call = args_;
       const float* a = context.as<float>(a_) + shape_.a[batch];
       if constexpr (kRounds) {
-        kernel_->round(a, shape_.m * shape_.k, scratch.rounded);
-        call.a = scratch.rounded;
+        kernel_->round(a, shape_.m * shape_.k, room.rounded);
+        call.a = room.rounded;
       } else {
         call.a = a;
       }
-      call.w = scratch.packed;
+      call.w = room.packed;
       const std::size_t place = batch * shape_.m * shape_.n;
       call.c = context.as<float>(y_) + place;
       if (r_ != kNone) call.r = context.as<float>(r_) + place;
@@ -123,7 +123,7 @@ class U8Step final : public Step {
   }
 
   void run(const RunContext& context, std::size_t first, std::size_t last) const override {
-    const Scratch scratch(context.scratch, shape_);
+    const Scratch room(context.scratch, shape_);
     const std::int32_t za = za_value_ == kNone ? za_ : *context.as<std::uint8_t>(za_value_);
     const std::int32_t zb =
         (zb_value_ == kNone ? zb_ + (flip_ ? 128 : 0) : *context.as<std::uint8_t>(zb_value_) ^ flip_) - 128;
@@ -131,25 +131,25 @@ class U8Step final : public Step {
       const std::uint8_t* a = context.as<std::uint8_t>(a_) + shape_.a[batch];
       const std::uint8_t* b = context.as<std::uint8_t>(b_) + shape_.b[batch];
       if (flip_) {
-        for (std::size_t i = 0; i < shape_.k * shape_.n; ++i) scratch.flipped[i] = b[i] ^ 0x80;
-        b = scratch.flipped;
+        for (std::size_t i = 0; i < shape_.k * shape_.n; ++i) room.flipped[i] = b[i] ^ 0x80;
+        b = room.flipped;
       }
-      kernels::pack_gemm_u8_kn(shape_.n, shape_.k, b, shape_.n, scratch.packed, scratch.sums);
+      kernels::pack_gemm_u8_kn(shape_.n, shape_.k, b, shape_.n, room.packed, room.sums);
       for (std::size_t j = 0; j < pad_to_panel(shape_.n); ++j) {
-        scratch.bias[j] = bias_[j] - za * (scratch.sums[j] - static_cast<std::int32_t>(shape_.k) * zb);
-        scratch.col_zero[j] = zb;
+        room.bias[j] = bias_[j] - za * (room.sums[j] - static_cast<std::int32_t>(shape_.k) * zb);
+        room.col_zero[j] = zb;
       }
       for (std::size_t i = 0; i < shape_.m; ++i) {
         std::int32_t sum = 0;
         for (std::size_t p = 0; p < shape_.k; ++p) sum += a[i * shape_.k + p];
-        scratch.row_sum[i] = sum;
+        room.row_sum[i] = sum;
       }
       kernels::GemmU8Args call = args_;
       call.a = a;
-      call.w = scratch.packed;
-      call.bias = scratch.bias;
-      call.row_sum = scratch.row_sum;
-      call.col_zero = scratch.col_zero;
+      call.w = room.packed;
+      call.bias = room.bias;
+      call.row_sum = room.row_sum;
+      call.col_zero = room.col_zero;
       const std::size_t place = batch * shape_.m;
       call.c = context.as<std::byte>(y_) + place * args_.c_stride;
       if (r_ != kNone) call.r = context.as<std::uint8_t>(r_) + place * args_.r_stride;

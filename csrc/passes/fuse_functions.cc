@@ -176,20 +176,27 @@ bool fuse_gelu(Editor& edit, NodeId id) {
   return true;
 }
 
-// x · sigmoid(x), and the same with the hard sigmoid of x / 6 + 1/2.
+// What x times a gate of x is: the gate is sigmoid(x), or the hard sigmoid of x / 6 + 1/2.
+std::optional<Op> swish_by(const Node& gate) {
+  if (gate.op == Op::Sigmoid) return Op::Swish;
+  if (gate.op != Op::HardSigmoid) return std::nullopt;
+  const auto is = [&](const char* name, double usual, double to) {
+    return near(static_cast<float>(gate.attrs.f(name, usual)), to, 1e-6);
+  };
+  return is("alpha", 0.2, 1.0 / 6.0) && is("beta", 0.5, 0.5) ? std::optional(Op::HardSwish) : std::nullopt;
+}
+
 bool fuse_swish(Editor& edit, NodeId id) {
   const Node& node = edit.node(id);
-  if (node.op != Op::Mul || !node.attrs.items().empty() || edit.value(node.outputs[0]).dtype != DType::f32)
-    return false;
+  if (node.op != Op::Mul || !node.attrs.items().empty()) return false;
+  if (edit.value(node.outputs[0]).dtype != DType::f32) return false;
   for (std::size_t side = 0; side < 2; ++side) {
     const ValueId x = node.inputs[1 - side], gate = node.inputs[side];
-    const Node* soft = edit.made_by(gate, Op::Sigmoid);
-    const Node* hard = edit.made_by(gate, Op::HardSigmoid);
-    const auto given = [&](const char* name, double usual) { return std::optional<float>(hard->attrs.f(name, usual)); };
-    const bool sixth = hard && near(given("alpha", 0.2), 1.0 / 6.0, 1e-6) && near(given("beta", 0.5), 0.5, 1e-6);
-    if (!sixth) hard = nullptr;
-    if ((soft ? soft : hard) == nullptr || (soft ? soft : hard)->inputs[0] != x) continue;
-    edit.node(id).op = soft ? Op::Swish : Op::HardSwish;
+    const NodeId maker = edit.producer(gate);
+    if (maker == kNone || edit.node(maker).inputs[0] != x) continue;
+    const std::optional<Op> op = swish_by(edit.node(maker));
+    if (!op) continue;
+    edit.node(id).op = *op;
     edit.set_inputs(id, {x});
     edit.prune(gate);
     return true;

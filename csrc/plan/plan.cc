@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "base/bytes_of.h"
 #include "graph/schema.h"
 #include "ops/group_step.h"
 #include "plan/memory.h"
@@ -13,7 +14,7 @@ namespace {
 
 constexpr std::size_t kNowhere = SIZE_MAX;
 
-std::size_t bytes_of(const Value& value) { return static_cast<std::size_t>(count(value.shape)) * size_of(value.dtype); }
+std::size_t bytes_of(const Value& value) { return quaver::bytes_of(value.dtype, value.shape); }
 
 // Values that are views of one another, by the value that owns the bytes.
 std::vector<ValueId> storage_owners(const Graph& graph) {
