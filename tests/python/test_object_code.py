@@ -71,7 +71,7 @@ TILES = [
     Tile("x86_avx512vnni.cc.o", "vpdpbusd", 7 * 2, 32),
     Tile("x86_avx512vnni.cc.o", "vfmadd", 7 * 2, 32, largest=False),
     Tile("x86_avx512vnni.cc.o", "vfmadd", 7 * 3, 56, largest=False),  # half a vector beside two
-    Tile("x86_avx512vnni.cc.o", "vfmadd", 7 * 3 * 2, 120),  # bf16, odd and even
+    Tile("x86_avx512vnni.cc.o", "vfmadd", 7 * 3 * 2, 124),  # bf16, odd and even
     Tile("x86_avx512bf16.cc.o", "vdpbf16ps", 7 * 2, 32, largest=False),
     Tile("x86_avx512bf16.cc.o", "vdpbf16ps", 7 * 3, 58),
 ]
@@ -126,8 +126,8 @@ def test_tiles_stay_in_registers(tile: Tile) -> None:
         pytest.fail(f"{BUILD} has no objects of csrc/kernels/gemm")
     if tile.source not in OBJECTS:
         pytest.skip("built for another architecture")
-    # A loop that also makes bytes of sums, clamps or calls is one around a tile, not along k.
-    around = ("vpackuswb", "vminps", "call")
+    # A loop that also makes bytes or reals of sums, clamps or calls is one around a tile, not along k.
+    around = ("vpackuswb", "vcvtdq2ps", "vminps", "call")
     loops = [
         loop
         for loop in _loops(OBJECTS[tile.source])
@@ -221,9 +221,24 @@ def test_scores_stay_in_registers(source: str, count: int, most: int) -> None:
     assert max(len(_on_stack(loop)) for loop in whole) <= most
 
 
+#: Rows of bytes times weights of four bits: up to four rows, both halves of two vectors.
+NIBBLES = ("x86_avx512vnni.cc.o", 16)
+
+
+def test_weights_of_four_bits_stay_in_registers() -> None:
+    objects = _objects("nibble")
+    source, most = NIBBLES
+    if source not in objects:
+        pytest.skip("built for another architecture")
+    loops = [loop for loop in _loops(objects[source]) if _dots(loop, "vpdpbusd")]
+    assert max(_dots(loop, "vpdpbusd") for loop in loops) == most
+    assert not any(_on_stack(loop) for loop in loops)
+
+
 def test_every_kernel_with_dot_instructions_is_guarded() -> None:
     guarded = {("gemm", tile.source) for tile in TILES}
     guarded |= {("attention", source) for source, *_ in SCORES}
+    guarded |= {("nibble", NIBBLES[0])}
     guarded |= {("depthwise", source) for source, *_ in (*WINDOWS, *LARGE_WINDOWS)}
     families = {path.parent.name for path in Path(BUILD or "").glob("**/csrc/kernels/*/*.cc.o")}
     found = {

@@ -38,7 +38,7 @@ class Grid {
 
   // Rows [i, i_end), a multiple of R; columns [j, j_end) whose last tile may be cut by n.
   void run(std::size_t i, std::size_t i_end, std::size_t j, std::size_t j_end) {
-    for (bool first = R >= 4; i < i_end; i += R, first = false) {
+    for (bool first = R >= 6; i < i_end; i += R, first = false) {
       for (std::size_t column = j; column < j_end; column += kWidth) tile(i, column, first);
     }
     if (waiting_) finisher_.template all<true>(sums_);
