@@ -126,7 +126,7 @@ def test_tiles_stay_in_registers(tile: Tile) -> None:
         pytest.fail(f"{BUILD} has no objects of csrc/kernels/gemm")
     if tile.source not in OBJECTS:
         pytest.skip("built for another architecture")
-    # A loop that also makes bytes or reals of sums, clamps or calls is one around a tile, not along k.
+    # A loop that also makes bytes or reals of sums or calls is one around a tile, not along k.
     around = ("vpackuswb", "vcvtdq2ps", "vminps", "call")
     loops = [
         loop
