@@ -91,9 +91,10 @@ def test_classifiers(name: str, classes: int) -> None:
     assert (labels == model.predict(x)).mean() > 0.99
 
 
-def test_support_vectors_of_two_classes() -> None:
-    """By ONNX's reference, where no runtime beside is asked."""
-    chosen = KINDS < 2
+@pytest.mark.parametrize("classes", [2, 3])
+def test_support_vectors(classes: int) -> None:
+    """By ONNX's reference, where no runtime beside is asked; votes of three follow natively."""
+    chosen = classes > KINDS
     model = svm.SVC().fit(FLOWERS[chosen], KINDS[chosen])
     exported = to_onnx(model, FLOWERS[:1], options={id(model): {"zipmap": False}}, target_opset=18)
     labels = compare(exported, FLOWERS[chosen])(FLOWERS[chosen])[0]

@@ -130,7 +130,8 @@ class Whole:
 def native(model: ModelProto, options: Options, *, curable: bool) -> Whole | Specialized:
     """Make a native stage; `curable` says that some node waits for the shapes of a run."""
     bound = bound_inputs(model.graph)
-    typed = all(info.type.tensor_type.elem_type for info in model.graph.input)
-    if bound or curable or not typed:
+    tensors = [info.type.tensor_type for info in model.graph.input]
+    known = all(tensor.elem_type and tensor.HasField("shape") for tensor in tensors)
+    if bound or curable or not known:
         return Specialized(model, bound, options)
     return Whole(model, options)
