@@ -18,7 +18,7 @@ import onnx
 from quaver.quantize.data import Feed
 from quaver.quantize.engine import Observer
 from quaver.quantize.net import Array, Net, attribute
-from quaver.quantize.ranges import LEVELS, Affine
+from quaver.quantize.ranges import Affine, through_bytes
 from quaver.quantize.weights import Weight
 
 _MOST_INPUTS = 2560  # of an output: H takes their square
@@ -58,7 +58,7 @@ def hessians(
     found: dict[str, Array] = {}
     for feed in feeds:
         for name, array in observer.run(feed):
-            stored = _rounded(array, inputs[name]) if name in inputs else array
+            stored = through_bytes(array, *inputs[name]) if name in inputs else array
             for node in fit:
                 if node.input[0] == name:
                     rows = _rows(net, node, stored)
@@ -123,11 +123,6 @@ def _inputs(net: Net, node: onnx.NodeProto) -> int:
 def _is_turned(node: onnx.NodeProto) -> bool:
     """Whether a weight has its outputs last."""
     return node.op_type == "MatMul" or (node.op_type == "Gemm" and not attribute(node, "transB", 0))
-
-
-def _rounded(array: Array, numbers: Affine) -> Array:
-    scale, zero = numbers
-    return np.asarray((np.clip(np.rint(array / scale) + zero, 0, LEVELS) - zero) * scale)
 
 
 def _rows(net: Net, node: onnx.NodeProto, array: Array) -> Array:

@@ -24,7 +24,7 @@ auto
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,11 @@ class Affine(NamedTuple):
 
     scale: np.float32
     zero: int
+
+
+def through_bytes(x: NDArray[Any], scale: float | np.float32, zero: int) -> NDArray[Any]:
+    """What stands in the bytes for `x`, as reals."""
+    return np.asarray((np.clip(np.rint(x / scale) + zero, 0, LEVELS) - zero) * scale)
 
 
 def affine(lo: float, hi: float) -> Affine:
@@ -121,9 +126,8 @@ def choose_before(
 
     def error(lo: float, hi: float) -> float:
         scale = max((hi - lo) / LEVELS, _SMALLEST)
-        zero = round(-lo / scale)
-        rounded = (np.clip(np.rint(x / scale) + zero, 0, LEVELS) - zero) * scale
-        return float((n * (np.interp(rounded, grid, made) - exact) ** 2).sum())
+        stored = through_bytes(x, scale, round(-lo / scale))
+        return float((n * (np.interp(stored, grid, made) - exact) ** 2).sum())
 
     lo, hi = _draw_in(full, error)
     return measured(histogram, lo, hi, "function")
