@@ -1,4 +1,5 @@
-// ArgMax, ArgMin, TopK, LogSoftmax, Hardmax, CumSum, CumProd and LpNormalization: one lane of an axis at a time.
+// ArgMax, ArgMin, TopK, LogSoftmax, Hardmax, CumSum, CumProd, LpNormalization and PairwiseCoupling: one lane of an axis
+// at a time.
 #include <algorithm>
 #include <cmath>
 
@@ -89,6 +90,46 @@ std::unique_ptr<Step> lower_scan(LowerContext& context, W start, Combine combine
   });
 }
 
+// What pairs of k classes say of each other: r[i][j] is the probability of i where it is i or j, given for i < j.
+struct Pairs {
+  const double* given;
+  std::size_t k;
+
+  double at(std::size_t i, std::size_t j) const {
+    return i < j ? given[i * (2 * k - i - 1) / 2 + j - i - 1] : 1 - at(j, i);
+  }
+  // An entry of the matrix Q whose form the probabilities p make least.
+  double form(std::size_t t, std::size_t j) const {
+    if (t != j) return -at(j, t) * at(t, j);
+    double sum = 0;
+    for (std::size_t i = 0; i < k; ++i) sum += i == t ? 0 : at(i, t) * at(i, t);
+    return sum;
+  }
+  double product(std::size_t t, const double* p) const {
+    double sum = 0;
+    for (std::size_t j = 0; j < k; ++j) sum += form(t, j) * p[j];
+    return sum;
+  }
+};
+
+// The second method of Wu, Lin and Weng (2004), with LIBSVM's limits: what it ends at is part of the answer.
+void couple(const Pairs& pairs, double* p) {
+  const std::size_t k = pairs.k, rounds = std::max<std::size_t>(100, k);
+  std::fill_n(p, k, 1.0 / static_cast<double>(k));
+  for (std::size_t round = 0; round < rounds; ++round) {
+    double whole = 0, error = 0;  // pᵀQp
+    for (std::size_t t = 0; t < k; ++t) whole += p[t] * pairs.product(t, p);
+    for (std::size_t t = 0; t < k; ++t) error = std::max(error, std::abs(pairs.product(t, p) - whole));
+    if (error < 0.005 / static_cast<double>(k)) return;
+    for (std::size_t t = 0; t < k; ++t) {
+      const double own = pairs.form(t, t), product = pairs.product(t, p), step = (whole - product) / own;
+      whole = (whole + step * (step * own + 2 * product)) / ((1 + step) * (1 + step));
+      p[t] += step;
+      for (std::size_t j = 0; j < k; ++j) p[j] /= 1 + step;
+    }
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<Step> lower_ArgMax(LowerContext& context) { return lower_arg(context, true); }
@@ -133,6 +174,14 @@ std::unique_ptr<Step> lower_LpNormalization(LowerContext& context) {
     if (!first) norm = std::sqrt(norm);
     for (std::size_t i = 0; i < n; ++i) y[i] = norm == 0 ? 0 : x[i] / norm;
   });
+}
+
+std::unique_ptr<Step> lower_PairwiseCoupling(LowerContext& context) {
+  const std::size_t axis = axis_of(context, -1);
+  const Lanes y = Lanes::axis(context.output().shape, axis);
+  const auto f = [k = y.taps.size()](const double* x, std::size_t, double* const* p) { couple({x, k}, p[0]); };
+  return std::make_unique<LaneStep<double>>(context, Lanes::axis(context.input(0).shape, axis), std::vector<Lanes>{y},
+                                            f);
 }
 
 }  // namespace quaver

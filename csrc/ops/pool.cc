@@ -3,6 +3,7 @@
 #include "graph/window.h"
 #include "ops/requantize.h"
 #include "ops/row_step.h"
+#include "ops/wide.h"
 
 namespace quaver {
 namespace {
@@ -111,6 +112,54 @@ class PoolStep final : public RowStep {
   std::size_t oh_, x_image_;
 };
 
+// A row is one row of output pixels; of equal maxima the first counts.
+template <class W>
+class IndicesStep final : public RowStep {
+ public:
+  IndicesStep(const LowerContext& context, const Geometry& g)
+      : g_(g), x_(context.in(0)), y_(context.out()), element_(size_of(context.input(0).dtype)) {
+    read_ = reader_of<W>(context.input(0).dtype);
+    scratch = 2 * static_cast<std::size_t>(g.channels) * sizeof(W);
+    info.kernel = "indices";
+    const auto rows = static_cast<std::size_t>(g.images * g.oh);
+    split(rows, rows * static_cast<std::size_t>(g.ow * g.channels) * g.taps() * element_);
+  }
+
+ private:
+  void run_rows(const RunContext& context, std::size_t first, std::size_t last) const override {
+    for (std::size_t i = first; i < last; ++i) {
+      const auto image = static_cast<std::int64_t>(i) / g_.oh, oy = static_cast<std::int64_t>(i) % g_.oh;
+      std::int64_t* y = context.as<std::int64_t>(y_) + static_cast<std::int64_t>(i) * g_.ow * g_.channels;
+      for (std::int64_t ox = 0; ox < g_.ow; ++ox, y += g_.channels) run_pixel(context, image, oy, ox, y);
+    }
+  }
+
+  void run_pixel(const RunContext& context, std::int64_t image, std::int64_t oy, std::int64_t ox,
+                 std::int64_t* at) const {
+    const auto channels = static_cast<std::size_t>(g_.channels);
+    const std::int64_t plane = g_.h * g_.w;
+    const std::byte* x = context.as<std::byte>(x_) + static_cast<std::size_t>(image * plane) * channels * element_;
+    W *best = reinterpret_cast<W*>(context.scratch), *next = best + channels;
+    std::fill_n(at, channels, -1);
+    g_.each_tap(oy, ox, [&](std::int64_t iy, std::int64_t ix) {
+      if (!g_.inside(iy, ix)) return;
+      const std::int64_t pixel = iy * g_.w + ix;
+      read_(x + static_cast<std::size_t>(pixel) * channels * element_, 1, channels, next);
+      for (std::size_t c = 0; c < channels; ++c) {
+        if (at[c] >= 0 && !(next[c] > best[c])) continue;
+        best[c] = next[c];
+        at[c] = pixel;
+      }
+    });
+    for (std::size_t c = 0; c < channels; ++c) at[c] += (image * g_.channels + static_cast<std::int64_t>(c)) * plane;
+  }
+
+  Geometry g_;
+  ValueId x_, y_;
+  std::size_t element_;
+  ReadWide<W> read_;
+};
+
 PoolKind kind_of(const LowerContext& context, PoolKind u8, PoolKind f32) {
   const DType x = context.input(0).dtype, y = context.output().dtype;
   if (x == y && x == DType::u8) return u8;
@@ -126,6 +175,12 @@ std::unique_ptr<Step> lower_MaxPool(LowerContext& context) {
     context.fail("its input and output are quantized differently");
   }
   return std::make_unique<PoolStep>(context, Geometry(context), kind);
+}
+
+std::unique_ptr<Step> lower_MaxPoolIndices(LowerContext& context) {
+  return with_wide(context.input(0).dtype, [&]<class W>(W) -> std::unique_ptr<Step> {
+    return std::make_unique<IndicesStep<W>>(context, Geometry(context));
+  });
 }
 
 std::unique_ptr<Step> lower_AveragePool(LowerContext& context) {

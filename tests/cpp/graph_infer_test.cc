@@ -66,8 +66,16 @@ TEST(graph_infer_pool) {
            (Dims{1, 56, 56, 8}));
   CHECK_EQ(shape(Op::AveragePool, {{1, 6, -1, 8}}, {{"kernel_shape", Ints{3, 3}}, kStride2[0], {"ceil_mode", 1}}),
            (Dims{1, 3, -1, 8}));
+  CHECK_EQ(shape(Op::MaxPoolIndices, {{2, 9, -1, 8}}, {{"kernel_shape", Ints{3, 2}}}), (Dims{2, 7, -1, 8}));
   CHECK_THROWS(shape(Op::MaxPool, {{1, 9, 9, 8}}, {{"kernel_shape", Ints{3}}}), Error, "kernel_shape has 1 values");
   CHECK_THROWS(shape(Op::MaxPool, {{1, 9, 9}}, {{"kernel_shape", Ints{3, 3}}}), Error, "expected rank 4");
+}
+
+TEST(graph_infer_pairs_of_classes) {
+  CHECK_EQ(shape(Op::PairwiseCoupling, {{7, 1}}), (Dims{7, 2}));
+  CHECK_EQ(shape(Op::PairwiseCoupling, {{-1, 10}}), (Dims{-1, 5}));
+  CHECK_EQ(shape(Op::PairwiseCoupling, {{7, -1}}), (Dims{7, -1}));
+  CHECK_THROWS(shape(Op::PairwiseCoupling, {{7, 4}}), Error, "4 are not the pairs of some classes");
 }
 
 TEST(graph_infer_matmul) {

@@ -92,13 +92,24 @@ def test_classifiers(name: str, classes: int) -> None:
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_support_vectors(classes: int) -> None:
-    """By ONNX's reference, where no runtime beside is asked; votes of three follow natively."""
+@pytest.mark.parametrize("kernel", ["rbf", "poly", "linear", "sigmoid"])
+@pytest.mark.parametrize("likely", [False, True])
+def test_support_vectors(classes: int, kernel: str, *, likely: bool) -> None:
     chosen = classes > KINDS
-    model = svm.SVC().fit(FLOWERS[chosen], KINDS[chosen])
+    x = (FLOWERS[chosen] - FLOWERS.mean(0)) / FLOWERS.std(0)
+    model = svm.SVC(kernel=kernel, probability=likely, random_state=0).fit(x, KINDS[chosen])
+    exported = to_onnx(model, x[:1], options={id(model): {"zipmap": False}}, target_opset=18)
+    loaded = compare(exported, x)
+    stages = getattr(loaded._core, "stages", [])
+    assert [stage.runs.kind for stage in stages] in ([], ["native"])
+    assert (loaded(x)[0] == model.predict(x)).mean() > 0.99
+
+
+def test_support_vectors_of_names() -> None:
+    model = svm.SVC().fit(FLOWERS, NAMES)
     exported = to_onnx(model, FLOWERS[:1], options={id(model): {"zipmap": False}}, target_opset=18)
-    labels = compare(exported, FLOWERS[chosen])(FLOWERS[chosen])[0]
-    assert (labels == model.predict(FLOWERS[chosen])).all()
+    labels = compare(exported, FLOWERS)(FLOWERS)[0]
+    assert labels.tolist() == model.predict(FLOWERS).tolist()
 
 
 def test_labels_that_are_strings_and_maps() -> None:

@@ -280,17 +280,58 @@ def test_fallback_rereads_a_file_only_where_it_is_the_same(tmp_path: Path) -> No
         loaded.run(feeds)
 
 
-def test_rare_operators_run_by_the_reference() -> None:
-    x = normal(1, 2, 6, 6)
-    pool = helper.make_node("MaxPool", ["x"], ["y", "at"], kernel_shape=[2, 2], strides=[2, 2])
-    model = model_of(
-        [pool], [("x", FLOAT, ["n", 2, 6, 6])], [("y", FLOAT, None), ("at", INT64, None)]
-    )
-    assert kinds(check(model, {"x": x})) == ["host"]
-    # What a fallback has of them goes there.
-    assert kinds(check(model, {"x": x}, fallback="onnxruntime")) == [
-        "onnxruntime:CPUExecutionProvider"
+def test_volumes_of_open_sizes_are_native_when_they_are_met() -> None:
+    node = helper.make_node("MaxPool", ["x"], ["y", "at"], kernel_shape=[2, 1, 2], storage_order=1)
+    outputs = [("y", FLOAT, None), ("at", INT64, None)]
+    model = model_of([node], [("x", FLOAT, ["n", 2, "d", "h", "w"])], outputs)
+    runs = [{"x": normal(1, 2, 3, 4, 5)}, {"x": normal(2, 2, 4, 3, 2)}]
+    assert kinds(check(model, *runs)) == ["native"]
+
+
+def test_volumes_in_batches_of_any_size_are_one_graph() -> None:
+    node = helper.make_node("MaxPool", ["x"], ["y", "at"], kernel_shape=[2, 1, 2])
+    outputs = [("y", FLOAT, None), ("at", INT64, None)]
+    model = model_of([node], [("x", FLOAT, ["n", 2, 3, 4, 5])], outputs)
+    runs = [{"x": normal(n, 2, 3, 4, 5)} for n in (1, 3)]
+    assert not hasattr(check(model, *runs), "stages")
+
+
+@pytest.mark.parametrize(
+    ("op", "x", "w", "attrs"),
+    [
+        ("Conv", (2, 4, 7, 8), (6, 4, 3, 2), {"pads": [1, 0, 2, 1], "strides": [2, 1]}),
+        ("Conv", (1, 4, 9), (6, 2, 3), {"group": 2, "strides": [2], "auto_pad": "SAME_LOWER"}),
+        (
+            "Conv",
+            (1, 2, 5, 6, 4),
+            (3, 2, 2, 3, 2),
+            {"auto_pad": "SAME_UPPER", "strides": [2, 2, 1]},
+        ),
+        ("ConvTranspose", (2, 4, 3, 5), (4, 3, 3, 2), {"pads": [1, 0, 0, 1], "strides": [2, 3]}),
+        ("ConvTranspose", (1, 4, 6), (4, 3, 3), {"group": 2, "strides": [2], "output_shape": [11]}),
+        (
+            "ConvTranspose",
+            (1, 2, 3, 4, 2),
+            (2, 3, 2, 3, 2),
+            {"dilations": [2, 1, 1], "strides": [2, 2, 2], "output_padding": [1, 0, 1]},
+        ),
+    ],
+)
+def test_convolutions_of_computed_weights(op: str, x: Any, w: Any, attrs: dict[str, Any]) -> None:
+    """As generators modulate them; without a fallback they run on the host."""
+    columns = w[0] if op == "Conv" else w[1] * attrs.get("group", 1)
+    nodes = [
+        helper.make_node("Mul", ["w", "style"], ["modulated"]),
+        helper.make_node(op, ["x", "modulated", "b"], ["y"], **attrs),
     ]
+    model = model_of(
+        nodes,
+        [("x", FLOAT, list(x)), ("style", FLOAT, [1])],
+        [("y", FLOAT, None)],
+        {"w": normal(*w), "b": normal(columns)},
+    )
+    core = check(model, {"x": normal(*x), "style": normal(1)})
+    assert kinds(core) == ["native", "host"]
 
 
 def test_fallback_names() -> None:

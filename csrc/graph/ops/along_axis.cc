@@ -1,4 +1,5 @@
-// ArgMax, ArgMin, TopK, LogSoftmax, Hardmax, CumSum, CumProd, LpNormalization.
+// ArgMax, ArgMin, TopK, LogSoftmax, Hardmax, CumSum, CumProd, LpNormalization; PairwiseCoupling, which makes k
+// probabilities of those that each of k classes has against each later one.
 #include "graph/ops/common.h"
 
 namespace quaver {
@@ -43,6 +44,19 @@ void infer_top_k(InferContext& c) {
   c.output(1, DType::i64, std::move(out));
 }
 
+void infer_coupling(InferContext& c) {
+  if (!c.ranked(0)) return c.output_unranked(0, c.input(0).dtype);
+  Dims out = c.input(0).shape;
+  std::int64_t& last = out[axis_of(c, "axis", -1, out.size())];
+  if (last != kDynamic) {
+    const std::int64_t pairs = last;
+    last = 2;
+    while (last * (last - 1) / 2 < pairs) ++last;
+    if (last * (last - 1) / 2 != pairs) c.fail(pairs, " are not the pairs of some classes");
+  }
+  c.output(0, c.input(0).dtype, std::move(out));
+}
+
 }  // namespace
 
 const OpSchema schema_ArgMax{1, 1, 1, 1, kArg, infer_arg};
@@ -53,5 +67,6 @@ const OpSchema schema_Hardmax{1, 1, 1, 1, kAxis, infer_along};
 const OpSchema schema_CumSum{1, 1, 1, 1, kScan, infer_along};
 const OpSchema schema_CumProd{1, 1, 1, 1, kScan, infer_along};
 const OpSchema schema_LpNormalization{1, 1, 1, 1, kNorm, infer_along};
+const OpSchema schema_PairwiseCoupling{1, 1, 1, 1, kAxis, infer_coupling};
 
 }  // namespace quaver

@@ -1,4 +1,4 @@
-// MaxPool and AveragePool: x [N, H, W, C].
+// MaxPool, AveragePool, and where MaxPool finds its maxima: x [N, H, W, C].
 #include "graph/ops/common.h"
 #include "graph/window.h"
 
@@ -21,6 +21,7 @@ void output_pool(InferContext& c, DType dtype) {
 }
 
 void infer_max_pool(InferContext& c) { output_pool(c, c.input(0).dtype); }
+void infer_indices(InferContext& c) { output_pool(c, DType::i64); }
 void infer_average_pool(InferContext& c) { output_pool(c, c.real_dtype()); }
 
 }  // namespace
@@ -32,6 +33,7 @@ const OpSchema schema_MaxPool{.min_inputs = 1,
                               .attrs = kPool,
                               .infer = infer_max_pool,
                               .moves = true};
+const OpSchema schema_MaxPoolIndices{1, 1, 1, 1, kPool, infer_indices};
 const OpSchema schema_AveragePool{1, 1, 1, 1, kPool, infer_average_pool};
 
 }  // namespace quaver

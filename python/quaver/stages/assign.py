@@ -13,7 +13,7 @@ from quaver.convert.onnx.names import node_name
 from quaver.convert.onnx.node import handler_of
 from quaver.errors import UnsupportedError
 from quaver.stages.deciding import CONTENT, CURABLE, DATA, KNOWN, deciding, levels
-from quaver.stages.host import host_of, slowness_of
+from quaver.stages.host import host_of
 from quaver.stages.options import Options
 from quaver.stages.survey import survey
 from quaver.stages.walk import taken
@@ -125,7 +125,7 @@ def _costs(
     if is_native:
         costs[NATIVE] = _NODE / 4 + work
     if host_of(node) is not None:
-        costs[HOST] = (_NODE * 4 + work * 4) * slowness_of(node)
+        costs[HOST] = _NODE * 4 + work * 4
         if node.op_type in ("If", "Loop", "Scan"):
             costs[HOST] += _BODY
     if options.provider is not None:

@@ -22,6 +22,7 @@ DECIDING: dict[str, tuple[int, ...]] = {
     "HannWindow": (0,),
     "If": (0,),
     "Loop": (0, 1),
+    "MelWeightMatrix": (0, 1, 2, 3, 4),
     "NonZero": (0,),
     "OneHot": (1,),
     "Pad": (1, 3),
@@ -29,6 +30,7 @@ DECIDING: dict[str, tuple[int, ...]] = {
     "Reshape": (1,),
     "Resize": (1, 2, 3),
     "Slice": (1, 2, 3, 4),
+    "STFT": (1, 3),
     "Split": (1,),
     "Squeeze": (1,),
     "Tile": (1,),
@@ -45,7 +47,13 @@ DECIDING: dict[str, tuple[int, ...]] = {
 }
 
 #: Nodes that a handler may refuse while the shapes of their inputs are open, and not afterwards.
-CURABLE = frozenset({*DECIDING, "Scan", "EyeLike", "OneHot", "Size", "Shape"})
+CURABLE = frozenset(
+    {
+        *DECIDING,
+        *("Scan", "EyeLike", "OneHot", "Size", "Shape", "ArrayFeatureExtractor"),
+        *("Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool"),  # over three axes
+    }
+)
 
 KNOWN, SHAPE, CONTENT, DATA = range(4)  # from where a tensor's content is known
 _RANDOM = ("RandomNormal", "RandomUniform", "Multinomial", "Bernoulli")
@@ -68,12 +76,15 @@ def levels(graph: GraphProto) -> dict[str, int]:
     -------
     dict
         KNOWN for constants, SHAPE for what follows from shapes, CONTENT for what follows from
-        small inputs of integers, which a plan may be made for, DATA for the rest.
+        small inputs of integers or one real, which a plan may be made for, DATA for the rest.
     """
     known = {tensor.name: KNOWN for tensor in graph.initializer}
     for info in graph.input:
         kind = info.type.tensor_type
-        small = kind.elem_type in _SMALL and kind.HasField("shape") and len(kind.shape.dim) <= 1
+        rank = len(kind.shape.dim) if kind.HasField("shape") else None
+        small = (kind.elem_type in _SMALL and rank in (0, 1)) or (
+            kind.elem_type == TensorProto.FLOAT and rank == 0
+        )
         known.setdefault(info.name, CONTENT if small else DATA)
     for node in graph.node:
         if node.op_type in ("Shape", "Size"):

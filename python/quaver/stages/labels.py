@@ -9,6 +9,7 @@ from quaver.stages.host.node import ML
 _NUMBERED = {
     "TreeEnsembleClassifier": "classlabels_int64s",
     "LinearClassifier": "classlabels_ints",
+    "SVMClassifier": "classlabels_ints",
 }
 
 

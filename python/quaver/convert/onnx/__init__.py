@@ -27,6 +27,7 @@ from quaver.convert.onnx import (  # noqa: F401 -- imported for the handlers the
     resize,
     shape,
     space,
+    svm,
     tensor,
     trees,
 )

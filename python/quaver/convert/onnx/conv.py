@@ -13,7 +13,7 @@ from quaver.convert.onnx.layout import (
     window_attributes,
 )
 from quaver.convert.onnx.node import Node, handler
-from quaver.convert.onnx.volume import conv_volume
+from quaver.convert.onnx.volume import conv_transpose_volume, conv_volume
 
 
 @handler("Conv")
@@ -64,6 +64,9 @@ def conv_integer(node: Node) -> None:
 @handler("ConvTranspose")
 def conv_transpose(node: Node) -> None:
     """Transposed convolution."""
+    if count_axes(node, 1) == 3:
+        conv_transpose_volume(node)
+        return
     axes = spatial_axes(node, 1)
     attrs = window_attributes(node, axes)
     if padding := pair(node, "output_padding", axes, 0):

@@ -17,7 +17,7 @@ _ONLY = frozenset(
         *("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Upsample"),
         *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Relu", "Clip"),
         *("PRelu", "InstanceNormalization", "LRN", "LpPool", "QLinearConv", "QLinearMatMul"),
-        *("LSTM", "GRU", "RNN", "GridSample"),
+        *("LSTM", "GRU", "RNN", "GridSample", "Range"),
     }
 )
 

@@ -58,18 +58,22 @@ def stft(node: Node) -> None:
         raise node.unsupported("signals [batch, length, 1 or 2] of a known length are expected")
     size, parts = int(shape[1]), int(shape[2])
     step = int(node.constant(1, "its step").reshape(()))
-    window = node.constant(2, "its window").reshape(-1) if node.has(2) else None
-    length = 0 if window is None else window.size
+    window = node.shape(2)
+    if node.has(2) and (window is None or len(window) != 1 or window[0] is None):
+        raise node.unsupported("a window of a known length is expected")
+    length = int(window[0] or 0) if window else 0
     if node.has(3):
         length = int(node.constant(3, "the length of its frames").reshape(()))
-    if step < 1 or not 0 < length <= size or (window is not None and window.size != length):
+    if step < 1 or not 0 < length <= size or (window and window[0] != length):
         raise node.invalid(f"frames of {length}, {step} apart, of signals of {size}")
     matrix = _matrix(length, length, parts, inverse=False, half=bool(node.integer("onesided", 1)))
-    if window is not None:
-        matrix = matrix * np.repeat(window.astype(np.float32), parts)[:, None]
+    if (given := node.array(2)) is not None:
+        matrix = matrix * np.repeat(given.reshape(-1).astype(np.float32), parts)[:, None]
     frames = (size - length) // step + 1
     places = step * np.arange(frames)[:, None] + np.arange(length)
     x = node.emit("Gather", node.input(0), node.add_constant("places", places), axis=1)
+    if node.has(2) and given is None:
+        x = node.emit("Mul", x, node.reshape(node.input(2), length, 1))
     x = node.reshape(x, 0, frames, length * parts)
     y = node.emit("MatMul", x, node.add_constant("matrix", matrix))
     node.pass_on(node.reshape(y, 0, frames, matrix.shape[1] // 2, 2))

@@ -70,19 +70,24 @@ def classify(node: Node, scores: int, labels: int, *, single: bool, positive: bo
         winner = node.emit("Cast", node.emit("Greater", scores, limit), to=dtype_code("int64"))
         flat = node.add_constant("flat", np.array([-1], np.int64))
         winner = node.emit("Reshape", winner, flat)
-        scores = _both(node, scores, kind, positive)
+        scores = both_scores(node, scores, kind, positive=positive)
     else:
         winner = node.emit("ArgMax", scores, axis=-1, keepdims=0)
         scores = transformed(node, scores, labels)
+    node.bind_outputs(chosen_label(node, winner), scores)
+
+
+def chosen_label(node: Node, winner: int) -> int:
+    """Return the label of a class by its number."""
     names = node.ints("classlabels_int64s") or node.ints("classlabels_ints")
     if not names:
         raise node.unsupported("its labels are strings")
     table = node.add_constant("labels", np.array(names, np.int64))
-    node.bind_outputs(node.emit("Gather", table, winner), scores)
+    return node.emit("Gather", table, winner)
 
 
-def _both(node: Node, score: int, kind: str, positive: bool) -> int:
-    """The scores of both classes, from that of the second."""
+def both_scores(node: Node, score: int, kind: str, *, positive: bool) -> int:
+    """Return the scores of both classes, from that of the second."""
     one = node.add_constant("one", np.array(1, np.float32))
     if kind == "LOGISTIC":
         yes, no = node.emit("Sigmoid", score), node.emit("Sigmoid", node.emit("Neg", score))
@@ -199,51 +204,3 @@ def array_feature_extractor(node: Node) -> None:
     if len(shape) == 1:
         x = node.reshape(x, 1, -1)
     node.pass_on(node.emit("Gather", x, indices, axis=-1))
-
-
-@handler("SVMRegressor", domain=ML)
-def svm_regressor(node: Node) -> None:
-    """A sum of kernels around support vectors."""
-    x, _ = as_floats(node)
-    count = node.integer("n_supports")
-    rho = np.array(node.floats("rho") or [0.0], np.float32)
-    weights = np.array(node.floats("coefficients"), np.float32).reshape(-1, 1)
-    if count:
-        vectors = np.array(node.floats("support_vectors"), np.float32).reshape(count, -1)
-        y = node.emit("MatMul", _kernel(node, x, vectors), node.add_constant("weights", weights))
-    else:
-        y = node.emit("MatMul", x, node.add_constant("weights", weights))
-    y = node.emit("Add", y, node.add_constant("rho", rho[:1]))
-    if node.integer("one_class"):
-        zero = node.add_constant("zero", np.array(0, np.float32))
-        signs = [
-            node.add_constant(name, np.array(v, np.float32)) for name, v in (("in", 1), ("out", -1))
-        ]
-        y = node.emit("Where", node.emit("Greater", y, zero), *signs)
-    node.pass_on(transformed(node, y, 1))
-
-
-def _kernel(node: Node, x: int, vectors: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> int:
-    """The kernel of each row with each vector."""
-    kind = node.string("kernel_type", "LINEAR")
-    gamma, coef0, degree = (*node.floats("kernel_params"), 0.0, 0.0, 3.0)[:3]
-    dot = node.emit("MatMul", x, node.add_constant("vectors", np.ascontiguousarray(vectors.T)))
-    if kind == "LINEAR":
-        return dot
-
-    def number(name: str, value: float) -> int:
-        return node.add_constant(name, np.array(value, np.float32))
-
-    if kind == "RBF":  # exp(−γ |x − v|²)
-        squares = node.emit("ReduceSumSquare", x, axes=[-1], keepdims=1)
-        own = node.add_constant(
-            "squares", (vectors.astype(np.float64) ** 2).sum(1).astype(np.float32)
-        )
-        distance = node.emit("Sub", node.emit("Add", squares, own), node.emit("Add", dot, dot))
-        return node.emit("Exp", node.emit("Mul", distance, number("gamma", -gamma)))
-    y = node.emit("Add", node.emit("Mul", dot, number("gamma", gamma)), number("coef0", coef0))
-    if kind == "POLY":
-        return node.emit("Pow", y, number("degree", degree))
-    if kind == "SIGMOID":
-        return node.emit("Tanh", y)
-    raise node.unsupported(f"kernel_type is {kind}")

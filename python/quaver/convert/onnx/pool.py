@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from quaver.convert.builder import Attribute
+from quaver.convert.builder import Attribute, Attributes
 from quaver.convert.onnx.layout import (
     Emit,
     channels_first,
@@ -18,17 +18,46 @@ from quaver.convert.onnx.node import Node, handler
 
 @handler("MaxPool")
 def max_pool(node: Node) -> None:
-    """Maximum over a sliding window."""
+    """Maximum over a sliding window, and where it lies in x."""
+    names = node.outputs
     if node.uses_output(1):
-        raise node.unsupported("its output Indices is used; only the maxima are computed")
-    node.outputs = node.outputs[:1]
-    _pool(node, node.input(0), node.result)
+        node.outputs = names[1:]
+        indices = _pool(node, "MaxPoolIndices", node.input(0), node.emit)
+        if node.integer("storage_order"):
+            indices = _columns_first(node, indices)
+        node.pass_on(indices)
+    node.outputs = names[:1]
+    _pool(node, "MaxPool", node.input(0), node.result)
+
+
+def _columns_first(node: Node, indices: int) -> int:
+    """Number the elements of each plane, or volume, by columns instead of rows."""
+    shape = node.shape(0)
+    if shape is None or None in shape[2:]:
+        raise node.unsupported("the sizes of its spatial axes must be known")
+    sizes = [int(size or 0) for size in shape[2:]]
+
+    def number(name: str, value: int) -> int:
+        return node.add_constant(name, np.array(value, np.int64))
+
+    plane = number("plane", int(np.prod(sizes)))
+    total = node.emit("Mul", node.emit("Div", indices, plane), plane)
+    within = node.emit("Mod", indices, plane)
+    step = int(np.prod(sizes))
+    for axis in reversed(range(len(sizes))):
+        size = number(f"size{axis}", sizes[axis])
+        step //= sizes[axis]
+        at = node.emit("Mul", node.emit("Mod", within, size), number(f"step{axis}", step))
+        within = node.emit("Div", within, size)
+        total = node.emit("Add", total, at)
+    return total
 
 
 @handler("AveragePool")
 def average_pool(node: Node) -> None:
     """Mean over a sliding window."""
-    _pool(node, node.input(0), node.result, node.integer("count_include_pad"))
+    counted: Attributes = {"count_include_pad": node.integer("count_include_pad")}
+    _pool(node, "AveragePool", node.input(0), node.result, counted)
 
 
 @handler("LpPool")
@@ -36,12 +65,12 @@ def lp_pool(node: Node) -> None:
     """p-th root of the sum of p-th powers in a sliding window."""
     p = float(node.integer("p", 2))
     power = node.emit("Pow", node.emit("Abs", node.input(0)), scalar(node, "p", p))
-    mean = _pool(node, power, node.emit, 1)
+    mean = _pool(node, "AveragePool", power, node.emit, {"count_include_pad": 1})
     total = node.emit("Mul", mean, scalar(node, "size", float(np.prod(node.ints("kernel_shape")))))
     node.result("Pow", total, scalar(node, "root", 1 / p))
 
 
-def _pool(node: Node, x: int, last: Emit, count_include_pad: int | None = None) -> int:
+def _pool(node: Node, op: str, x: int, last: Emit, more: Attributes | None = None) -> int:
     """Emit a pool over any number of spatial axes, channels first.
 
     Maxima and means of a window are those of its planes first, then of its depth: three axes are
@@ -49,26 +78,26 @@ def _pool(node: Node, x: int, last: Emit, count_include_pad: int | None = None) 
     """
     kernel, shape = node.ints("kernel_shape"), node.shape(0)
     if len(kernel) != 3:
-        return emit_pool(node, x, last, count_include_pad=count_include_pad)
+        return emit_pool(node, op, x, last, more)
     if shape is None or None in shape[1:]:
         raise node.unsupported("the sizes of its three spatial axes must be known")
-    n, c, d, h, w = (0 if size is None else int(size) for size in shape)
-    attrs = window_attributes(node, 3)
-    attrs["kernel_shape"] = kernel
-    if count_include_pad is not None:
-        attrs["count_include_pad"] = count_include_pad
-    op = "MaxPool" if count_include_pad is None else "AveragePool"
+    c, d, h, w = (int(size or 0) for size in shape[1:])
+    attrs = {**window_attributes(node, 3), "kernel_shape": kernel, **(more or {})}
 
-    def part(value: int, axes: list[int], to: list[int]) -> int:
+    def part(op: str, value: int, axes: list[int], to: list[int]) -> int:
         value = node.reshape(value, *to)
         own = {name: _of_axes(given, axes) for name, given in attrs.items()}
         own["ceil_mode"] = node.integer("ceil_mode")
         return channels_first(node, node.emit(op, channels_last(node, value), **own), 2, node.emit)
 
-    planes = part(x, [1, 2], [n or -1, c * d, h, w])
+    by_planes, by_depth = [0, c * d, h, w], [0, c, d, -1]
+    planes = part("MaxPool" if op == "MaxPoolIndices" else op, x, [1, 2], by_planes)
     kept = node.emit("Shape", planes, start=2)
-    deep = part(planes, [0], [n or -1, c, d, -1])
+    deep = part(op, planes, [0], by_depth)
     sizes = node.emit("Shape", deep, end=3)
+    if op == "MaxPoolIndices":  # which plane's maximum it is, and where that one lies
+        places = node.reshape(part(op, x, [1, 2], by_planes), -1)
+        deep = node.emit("Gather", places, deep, axis=0)
     return last("Reshape", deep, node.emit("Concat", sizes, kept, axis=0))
 
 
@@ -85,7 +114,13 @@ def _of_axes(given: Attribute, axes: list[int]) -> Attribute:
 
 
 def emit_pool(
-    node: Node, x: int, last: Emit, *, is_last: bool = False, count_include_pad: int | None = None
+    node: Node,
+    op: str,
+    x: int,
+    last: Emit,
+    more: Attributes | None = None,
+    *,
+    is_last: bool = False,
 ) -> int:
     """Emit the pool of a value given channels first, or last where `is_last` says so."""
     axes = spatial_axes(node)
@@ -95,9 +130,7 @@ def emit_pool(
     attrs = window_attributes(node, axes)
     attrs["kernel_shape"] = [1] * (2 - axes) + kernel
     attrs["ceil_mode"] = node.integer("ceil_mode")
-    if count_include_pad is not None:
-        attrs["count_include_pad"] = count_include_pad
-    op = "MaxPool" if count_include_pad is None else "AveragePool"
+    attrs |= more or {}
     if is_last and axes == 2:
         return last(op, x, **attrs)
     if is_last:

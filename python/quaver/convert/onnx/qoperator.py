@@ -146,10 +146,11 @@ def qlinear_average_pool(node: Node) -> None:
     """x, scale, zero; y's scale and zero."""
     y = emit_pool(
         node,
+        "AveragePool",
         dequantized(node, 0),
         node.emit,
+        {"count_include_pad": node.integer("count_include_pad")},
         is_last=bool(node.integer("channels_last")),
-        count_include_pad=node.integer("count_include_pad"),
     )
     quantize(node, y, 3)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from quaver.convert.builder import Attributes
-from quaver.convert.onnx.antialias import antialiased
 from quaver.convert.onnx.layout import channels_last
 from quaver.convert.onnx.node import Node, handler
+from quaver.convert.onnx.resample import resampled
 
 _TO_LAST = (0, 2, 3, 1)  # position in [N, H, W, C] → axis of [N, C, H, W]
 _MOVED = {axis: position for position, axis in enumerate(_TO_LAST)}
@@ -16,15 +16,14 @@ _MOVED = {axis: position for position, axis in enumerate(_TO_LAST)}
 @handler("Resize")
 def resize(node: Node) -> None:
     """Resample by scales or to sizes."""
-    if node.integer("antialias"):
-        antialiased(node)
+    region = node.string("coordinate_transformation_mode") == "tf_crop_and_resize"
+    if region or (node.integer("antialias") and node.string("mode", "nearest") != "nearest"):
+        resampled(node)
         return
     attrs = _attributes(node)
     x = node.input(0)
-    roi = 1 if attrs["coordinate_transformation_mode"] == "tf_crop_and_resize" else None
     if _rank(node) != 4:
-        rest = [None if i is None else _given(node, i) for i in (roi, 2, 3)]
-        node.result("Resize", x, *rest, **attrs)
+        node.result("Resize", x, None, _given(node, 2), _given(node, 3), **attrs)
         return
     if axes := node.ints("axes"):
         if any(not -4 <= axis < 4 for axis in axes):
@@ -33,13 +32,8 @@ def resize(node: Node) -> None:
         order = list(range(len(axes)))
     else:
         order = list(_TO_LAST)
-    both_ends = order + [len(order) + i for i in order]
-    rest = [
-        None if roi is None else _ordered(node, roi, both_ends),
-        _ordered(node, 2, order),
-        _ordered(node, 3, order),
-    ]
-    y = node.emit("Resize", channels_last(node, x), *rest, **attrs)
+    scales, sizes = (_ordered(node, i, order) for i in (2, 3))
+    y = node.emit("Resize", channels_last(node, x), None, scales, sizes, **attrs)
     node.result("Transpose", y, perm=[0, 3, 1, 2])
 
 

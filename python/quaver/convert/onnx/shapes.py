@@ -76,9 +76,19 @@ def _inferred(model: ModelProto) -> tuple[dict[str, Shape], dict[str, str]]:
 def _ranks(
     graph: GraphProto, shapes: dict[str, Shape], dtypes: dict[str, str]
 ) -> list[ValueInfoProto]:
-    """Ranks that ONNX does not infer: as many dimensions as the shape given has numbers."""
+    """Ranks that ONNX does not infer: as many dimensions as the shape given has numbers.
+
+    And those of what a support vector machine gives, a label and scores of each row.
+    """
     found = []
     for node in graph.node:
+        if node.op_type == "SVMClassifier":
+            kinds = ((onnx.TensorProto.INT64, [None]), (onnx.TensorProto.FLOAT, [None, None]))
+            found += [
+                onnx.helper.make_tensor_value_info(name, elem_type, dims)
+                for name, (elem_type, dims) in zip(node.output, kinds, strict=False)
+                if name and name not in shapes
+            ]
         index = {"Reshape": 1, "Expand": 1, "ConstantOfShape": 0}.get(node.op_type)
         if index is None or len(node.input) <= index or node.output[0] in shapes:
             continue

@@ -1,4 +1,4 @@
-"""Convolution over three spatial axes, as sums of convolutions over two.
+"""Convolution and transposed convolution over three spatial axes, as sums of those over two.
 
 A slice of the kernel along depth meets every depth it lies over at once: depths join the batch.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from quaver.convert.builder import Attributes
-from quaver.convert.onnx.layout import per_axis
+from quaver.convert.onnx.layout import per_axis, window_attributes
 from quaver.convert.onnx.node import Node
 
 
@@ -51,6 +51,102 @@ def conv_volume(node: Node) -> None:
     assert total is not None
     volume = node.reshape(total, -1, *sizes, columns)
     node.result("Transpose", volume, perm=[0, 4, 1, 2, 3])
+
+
+def conv_transpose_volume(node: Node) -> None:
+    """Transposed convolution of [N, C, D, H, W] with weights [C, O / group, KD, KH, KW].
+
+    Every stride-th depth of the result meets the same slices of the kernel, each at a run of depths
+    of the input: they are computed together, and put between those of the other phases.
+    """
+    channels, *sides = _known(node, 0, 1)
+    _, width, *kernel = _known(node, 1, 0)
+    group = node.integer("group", 1)
+    if len(sides) != 3 or len(kernel) != 3:
+        raise node.invalid(f"{len(sides)} spatial axes of x, {len(kernel)} of the weights")
+    if group < 1 or channels % group:
+        raise node.invalid(f"{channels} channels in {group} groups")
+    strides, dilations = (per_axis(node, n, 3) or [1, 1, 1] for n in ("strides", "dilations"))
+    if min(*strides, *dilations) < 1:
+        raise node.invalid(f"strides {strides} and dilations {dilations} must be positive")
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    fronts, sizes = _transposed_sizes(node, sides, spans, strides)
+    stride, depth, columns = strides[0], sides[0], group * width
+    length = -(-sizes[0] // stride)
+    phases = [
+        [
+            (k, (phase + fronts[0] - k * dilations[0]) // stride)
+            for k in range(kernel[0])
+            if (phase + fronts[0] - k * dilations[0]) % stride == 0
+        ]
+        or [(0, depth)]  # no slice reaches them: what a slice makes of the zeros behind
+        for phase in range(min(stride, sizes[0]))
+    ]
+    starts = [start for taps in phases for _, start in taps]
+    before, after = max(0, -min(starts)), max(0, max(starts) + length - depth)
+    x = node.transpose(node.input(0), 0, 2, 3, 4, 1)
+    if before or after:
+        pads = [0, before, 0, 0, 0, 0, after, 0, 0, 0]
+        x = node.emit("Pad", x, node.add_constant("pads", np.array(pads, np.int64)))
+    attrs = _of_planes(node)
+    made = []
+    for taps in phases:
+        total = None
+        for k, start in taps:
+            part = _slice(node, x, 1, range(before + start, before + start + length))
+            planes = node.reshape(part, -1, *sides[1:], channels)
+            weights = _slice(node, node.input(1), 2, range(k, k + 1))
+            weights = node.reshape(weights, group, channels // group, width, *kernel[1:])
+            weights = node.transpose(weights, 0, 2, 3, 4, 1)
+            weights = node.reshape(weights, columns, *kernel[1:], channels // group)
+            bias = node.optional(2) if total is None else None
+            y = node.emit("ConvTranspose", planes, weights, bias, **attrs)
+            total = y if total is None else node.emit("Add", total, y)
+        assert total is not None
+        made.append(node.reshape(total, -1, length, 1, *sizes[1:], columns))
+    y = node.emit("Concat", *made, axis=2) if len(made) > 1 else made[0]
+    y = node.reshape(y, -1, length * len(made), *sizes[1:], columns)
+    if length * len(made) != sizes[0]:
+        y = _slice(node, y, 1, range(sizes[0]))
+    node.result("Transpose", y, perm=[0, 4, 1, 2, 3])
+
+
+def _of_planes(node: Node) -> Attributes:
+    """Return what a transposed convolution over three axes says of the last two."""
+    attrs = window_attributes(node, 3)
+    for name in ("output_padding", "output_shape"):
+        if values := per_axis(node, name, 3):
+            attrs[name] = values
+    planes: Attributes = {"group": node.integer("group", 1)}
+    for name, given in attrs.items():
+        if isinstance(given, list):
+            planes[name] = [*given[1:3], *given[4:]]
+        else:
+            planes[name] = given
+    return planes
+
+
+def _transposed_sizes(
+    node: Node, sides: list[int], spans: list[int], strides: list[int]
+) -> tuple[list[int], list[int]]:
+    """Return how much is cut before each axis, and what is left of it."""
+    mode = node.string("auto_pad", "NOTSET")
+    pads = (per_axis(node, "pads", 6) if mode == "NOTSET" else []) or [0] * 6
+    added = per_axis(node, "output_padding", 3) or [0, 0, 0]
+    wanted = per_axis(node, "output_shape", 3)
+    if not wanted and mode.startswith("SAME"):
+        wanted = [side * stride for side, stride in zip(sides, strides, strict=True)]
+    fulls = [
+        (side - 1) * stride + span + more
+        for side, stride, span, more in zip(sides, strides, spans, added, strict=True)
+    ]
+    if not wanted:
+        sizes = [full - pads[i] - pads[i + 3] for i, full in enumerate(fulls)]
+        if min(sizes) < 1:
+            raise node.invalid(f"the pads {pads} leave nothing of {fulls} positions")
+        return pads[:3], sizes
+    cuts = [max(full - want, 0) for full, want in zip(fulls, wanted, strict=True)]
+    return [cut // 2 if mode == "SAME_UPPER" else cut - cut // 2 for cut in cuts], wanted
 
 
 def _known(node: Node, index: int, first: int) -> list[int]:

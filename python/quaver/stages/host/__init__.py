@@ -6,15 +6,15 @@ they work on strings, sequences and maps, which are no tensors.
 
 from quaver.stages.host import (  # noqa: F401 -- imported for the functions they register
     control,
+    convolutions,
     elements,
     maps,
-    reference,
     regions,
     sequences,
     sizing,
     strings,
 )
-from quaver.stages.host.node import host_of, slowness_of
+from quaver.stages.host.node import host_of
 from quaver.stages.host.stage import Host
 
-__all__ = ["Host", "host_of", "slowness_of"]
+__all__ = ["Host", "host_of"]

@@ -15,23 +15,15 @@ from quaver.stages.options import Options
 ML = "ai.onnx.ml"
 
 Function = Callable[..., Any]  #: of a HostNode and its inputs; gives its output, or a tuple
-_functions: dict[tuple[str, str], tuple[Function, float]] = {}
+_functions: dict[tuple[str, str], Function] = {}
 
 
-def host(*op_types: str, domain: str = "", slowness: float = 1.0) -> Callable[[Function], Function]:
-    """Register a function as what runs these operators on the host.
-
-    Parameters
-    ----------
-    op_types, domain
-        The operators.
-    slowness
-        How much longer it takes than such functions usually do, roughly.
-    """
+def host(*op_types: str, domain: str = "") -> Callable[[Function], Function]:
+    """Register a function as what runs these operators on the host."""
 
     def register(function: Function) -> Function:
         for op_type in op_types:
-            _functions[domain, op_type] = function, slowness
+            _functions[domain, op_type] = function
         return function
 
     return register
@@ -39,17 +31,8 @@ def host(*op_types: str, domain: str = "", slowness: float = 1.0) -> Callable[[F
 
 def host_of(proto: NodeProto) -> Function | None:
     """Return what runs a node's operator on the host, if there is something."""
-    return _registered(proto)[0]
-
-
-def slowness_of(proto: NodeProto) -> float:
-    """Return how slow that is."""
-    return _registered(proto)[1]
-
-
-def _registered(proto: NodeProto) -> tuple[Function | None, float]:
     domain = "" if proto.domain == "ai.onnx" else proto.domain
-    return _functions.get((domain, proto.op_type), (None, 1.0))
+    return _functions.get((domain, proto.op_type))
 
 
 class HostNode:
