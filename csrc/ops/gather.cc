@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "ops/row_step.h"
 
@@ -25,14 +27,26 @@ class GatherStep final : public RowStep {
 
  private:
   void run_rows(const RunContext& context, std::size_t first, std::size_t last) const override {
+    switch (chunk_) {  // of elements and pairs a call for each would take most of the time
+      case 4: return copy(context, first, last, std::integral_constant<std::size_t, 4>{});
+      case 8: return copy(context, first, last, std::integral_constant<std::size_t, 8>{});
+      default: return copy(context, first, last, chunk_);
+    }
+  }
+
+  template <class Chunk>
+  void copy(const RunContext& context, std::size_t first, std::size_t last, Chunk chunk) const {
     const Index* indices = context.as<const Index>(indices_);
-    const std::byte* x = context.as<const std::byte>(x_);
-    std::byte* y = context.as<std::byte>(y_);
-    for (std::size_t i = first; i < last; ++i) {
-      const std::int64_t given = indices[i % n_];
-      const std::int64_t at = std::clamp<std::int64_t>(given < 0 ? given + size_ : given, 0, size_ - 1);
-      std::memcpy(y + i * chunk_,
-                  x + (i / n_ * static_cast<std::size_t>(size_) + static_cast<std::size_t>(at)) * chunk_, chunk_);
+    std::byte* y = context.as<std::byte>(y_) + first * chunk;
+    while (first < last) {
+      const std::size_t outer = first / n_, begin = first % n_, end = std::min(n_, begin + last - first);
+      const std::byte* x = context.as<const std::byte>(x_) + outer * static_cast<std::size_t>(size_) * chunk;
+      for (std::size_t i = begin; i < end; ++i, y += chunk) {
+        const std::int64_t given = indices[i];
+        const std::int64_t at = std::clamp<std::int64_t>(given < 0 ? given + size_ : given, 0, size_ - 1);
+        std::memcpy(y, x + static_cast<std::size_t>(at) * chunk, chunk);
+      }
+      first += end - begin;
     }
   }
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from quaver.convert.builder import Array
+from quaver.convert.onnx.dtypes import dtype_code
 from quaver.convert.onnx.node import MICROSOFT, Node, handler
 
 _BITS = (2, 4, 8)
@@ -104,22 +107,72 @@ def _packed_product(node: Node, packed: Array, n: int, k: int, block: int) -> No
 
 @handler("GatherBlockQuantized", domain=MICROSOFT)
 def gather_block_quantized(node: Node) -> None:
-    """Rows of a table of a few bits, which becomes reals here."""
-    data = node.stored(0, "its table")
+    """Rows of a table of a few bits with a scale for each block of a row."""
+    data, scales = node.stored(0, "its table"), node.stored(2, "its scales")
     bits, block = node.integer("bits", 4), node.integer("block_size", 128)
     axis, along = node.integer("gather_axis"), node.integer("quantize_axis", 1)
-    signed = data.dtype.name == "int4"
-    if data.dtype == np.uint8 and bits < 8:
-        data = unpacked(data, bits)
-    reals = np.moveaxis(data.astype(np.float32), along, -1)
-    scales = np.moveaxis(node.stored(2, "its scales").astype(np.float32), along, -1)
-    middle = 0.0 if signed or data.dtype.name == "uint4" else float(1 << (bits - 1))
-    zeros: Array = np.full_like(scales, middle)
+    if bits not in _BITS or block < 1:
+        raise node.invalid(f"{bits} bits in blocks of {block}")
+    packed, whole = data.dtype == np.uint8, np.int8 if data.dtype.name == "int4" else np.uint8
+    numbers = unpacked(data, bits) if packed else data.astype(whole)
+    middle = 1 << (bits - 1) if packed else 0
+    zeros = np.full(scales.shape, middle, numbers.dtype)
     if node.has(3):
         given = node.stored(3, "its zero points")
-        given = unpacked(given, bits) if given.dtype == np.uint8 and bits < 8 else given
-        zeros = np.moveaxis(given.astype(np.float32), along, -1)[..., : scales.shape[-1]]
-    spread = [np.repeat(a, block, axis=-1)[..., : reals.shape[-1]] for a in (zeros, scales)]
-    table = np.moveaxis((reals - spread[0]) * spread[1], -1, along)
-    value = node.add_constant("table", np.ascontiguousarray(table, np.float32))
-    node.result("Gather", value, node.input(1), axis=axis)
+        given = unpacked(given, bits) if packed else given.astype(whole)
+        zeros = np.moveaxis(np.moveaxis(given, along, -1)[..., : scales.shape[along]], -1, along)
+    table = _Blocks(numbers, zeros, scales.astype(np.float32), block)
+    last = numbers.ndim - 1
+    if axis == 0 and along % numbers.ndim == last > 0 and numbers.shape[last] % block == 0:
+        y = _gathered(node, table, bits)
+    else:
+        value = node.add_constant("table", np.ascontiguousarray(table.reals(along)))
+        y = node.emit("Gather", value, node.input(1), axis=axis)
+    if scales.dtype != np.float32:
+        y = node.emit("Cast", y, to=dtype_code(scales.dtype.name))
+    node.pass_on(y)
+
+
+class _Blocks(NamedTuple):
+    """Numbers, and a zero point and a scale for each block of them along an axis."""
+
+    numbers: Array
+    zeros: Array
+    scales: Array
+    block: int
+
+    def reals(self, axis: int) -> Array:
+        size = range(self.numbers.shape[axis])
+        zeros, scales = (
+            np.take(np.repeat(a, self.block, axis=axis), size, axis=axis).astype(np.float32)
+            for a in (self.zeros, self.scales)
+        )
+        return np.asarray((self.numbers.astype(np.float32) - zeros) * scales, np.float32)
+
+
+def _gathered(node: Node, table: _Blocks, bits: int) -> int:
+    """Rows of bytes, each of which is then looked up as the numbers that it holds."""
+    numbers, zeros, scales, block = table
+    shifts, mask = np.arange(0, 8, bits, dtype=np.uint8), np.uint8((1 << bits) - 1)
+    parts = (numbers.view(np.uint8) & mask).reshape(*numbers.shape[:-1], -1, shifts.size)
+    rows = np.bitwise_or.reduce(parts << shifts, axis=-1)
+    held = unpacked(np.arange(256, dtype=np.uint8)[:, None], bits).astype(np.float32)
+    if numbers.dtype == np.int8:
+        held -= (held >= 1 << (bits - 1)) * np.float32(1 << bits)
+
+    def taken(name: str, array: Array, to: str) -> int:
+        y = node.emit("Gather", node.add_constant(name, array), node.input(1), axis=0)
+        return node.emit("Cast", y, to=dtype_code(to)) if array.dtype.name != to else y
+
+    def shaped(value: int, last: int, end: int | None) -> int:
+        lead = node.emit("Shape", scale, **({} if end is None else {"end": end}))
+        size = node.add_constant(f"size{last}", np.array([last], np.int64))
+        return node.emit("Reshape", value, node.emit("Concat", lead, size, axis=0))
+
+    last = node.add_constant("last", np.array([-1], np.int64))
+    at, scale = taken("table", rows, "int32"), taken("scales", scales, "float32")
+    reals = node.emit("Gather", node.add_constant("held", held), at, axis=0)
+    reals = shaped(reals, block, None)
+    reals = node.emit("Sub", reals, node.emit("Unsqueeze", taken("zeros", zeros, "float32"), last))
+    reals = node.emit("Mul", reals, node.emit("Unsqueeze", scale, last))
+    return shaped(reals, numbers.shape[-1], -1)
