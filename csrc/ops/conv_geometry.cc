@@ -28,6 +28,7 @@ ConvGeometry conv_geometry(const LowerContext& context, bool transposed) {
     context.fail("expected [N, H, W, C] and [O, KH, KW, C / group], got ", to_string(x.shape), " and ",
                  to_string(weight.shape));
   }
+  if (count(weight.shape) == 0) context.fail("the weight ", to_string(weight.shape), " is empty");
   ConvGeometry g;
   g.images = x.shape[0], g.h = x.shape[1], g.w = x.shape[2], g.c = x.shape[3];
   g.o = weight.shape[0], g.kh = weight.shape[1], g.kw = weight.shape[2];

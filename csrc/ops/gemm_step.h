@@ -266,6 +266,7 @@ class GemmStep final : public Step {
   void cut(std::size_t index) {
     constexpr std::size_t kWeightBytes = 256 << 10, kRows = 56, kColumns = 64, kFewColumns = 48, kEnough = 4;
     const GemmPart& part = parts[index];
+    if (images == 0 || part.m == 0 || part.n == 0) return;  // a request may have no rows
     const auto shares = [](std::size_t whole, std::size_t most) { return (whole + most - 1) / most; };
     // Rows of windows overlap: the more a unit has of them, the less is rounded twice.
     const std::size_t most_rows = kRounds && part.taps > 1 ? std::clamp(part.m / kEnough, kRows, 4 * kRows) : kRows;

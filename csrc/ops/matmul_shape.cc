@@ -38,6 +38,7 @@ MatMulShape matmul_shape(const LowerContext& context) {
     context.fail("the inner sizes of ", to_string(context.input(0).shape), " and ", to_string(context.input(1).shape),
                  " differ");
   }
+  if (shape.k == 0) context.fail("its sums are over nothing: ", to_string(a), " by ", to_string(b));
   const Dims all = broadcast(a_batch, b_batch);
   shape.shared_b = count(b_batch) == 1 && count(a_batch) == count(all);
   for (const std::size_t matrix : batches(a_batch, all)) shape.a.push_back(matrix * shape.m * shape.k);

@@ -632,3 +632,27 @@ def test_wrong_output_shapes_are_ignored() -> None:
     loaded = quaver.load(model)
     assert loaded.outputs[0].shape == (3, 50)
     np.testing.assert_array_equal(loaded(case.feeds["x"]), np.maximum(case.feeds["x"], 0))
+
+
+@pytest.mark.parametrize("quantized", [False, True], ids=["f32", "int8"])
+@pytest.mark.parametrize("case", [*CONVS, *TRANSPOSED, *MATMULS, GEMM_T], ids=str)
+def test_no_rows(case: Case, quantized: bool, isa: str) -> None:
+    output = expected(float_model(case), case.feeds)[0]
+    model = float_model(case)
+    if quantized:
+        model = quantized_model(case, output, weight="w", bias="b", weight_axis=None)
+    for port in (*model.graph.input, *model.graph.output):
+        port.type.tensor_type.shape.dim[0].dim_param = "rows"
+    del model.graph.value_info[:]
+    loaded = quaver.load(model, threads=1, isa=isa, fallback=None)
+    assert loaded(case.feeds["x"][:0]).shape == (0, *output.shape[1:])
+
+
+def test_sums_over_nothing_are_refused() -> None:
+    case = Case("matmul", "MatMul", {"x": normal(2, 4), "z": normal(4, 3)})
+    model = float_model(case)
+    for port, name in zip(model.graph.input, ("a", "b"), strict=True):
+        port.type.tensor_type.shape.dim[name == "a"].dim_param = "inner"
+    loaded = quaver.load(model, threads=1, fallback=None)
+    with pytest.raises(quaver.Error, match="over nothing"):
+        loaded(normal(2, 0), normal(0, 3))
