@@ -173,3 +173,5 @@ def test_sequences() -> None:
         feeds = {"x": normal(rows, 3)}
         for got, want in zip(loaded.run(feeds).values(), peer(model, feeds), strict=True):
             np.testing.assert_allclose(got, want, rtol=1e-6)
+    with pytest.raises(quaver.InputError, match="SplitToSequence"):
+        loaded(np.empty((0, 3), np.float32))

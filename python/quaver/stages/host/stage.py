@@ -39,7 +39,7 @@ class Host:
                 made = function(node, *(values[name] for name in node.proto.input))
             except Error:
                 raise
-            except (ValueError, IndexError, TypeError, KeyError) as error:
+            except (ArithmeticError, LookupError, TypeError, ValueError) as error:
                 raise InputError(f"{node.op} '{node.name}' cannot run: {error}") from error
             results = made if isinstance(made, tuple) else (made,)
             for name, result in zip(node.proto.output, results, strict=False):
