@@ -59,6 +59,16 @@ def one_input(work: int = 0) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
+def longer(width: int) -> onnx.ModelProto:
+    """Build y = x and `width` zeros behind it, over float32 [1, m]."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, "m"])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, "k"])
+    zeros = numpy_helper.from_array(np.zeros((1, width), np.float32), "zeros")
+    node = helper.make_node("Concat", ["x", "zeros"], ["y"], axis=1)
+    graph = helper.make_graph([node], "longer", [x], [y], [zeros])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
 def put(root: Path, name: str, version: int, data: bytes, file: str = "model.quaver") -> Path:
     """Let a version appear, at once."""
     folder = root / name / str(version)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import gzip
 import json
 import shutil
 import socket
@@ -11,14 +12,13 @@ import subprocess
 import sys
 import time
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 import quaver
 from serving import (
@@ -27,6 +27,7 @@ from serving import (
     compiled,
     grpc_ask,
     grpc_request,
+    longer,
     one_input,
     put,
     simple,
@@ -155,6 +156,33 @@ def test_statistics_tell_stages_and_memory(server: Server) -> None:
     (memory,) = record["memory_usage"]
     assert memory["type"] == "CPU"
     assert 0 < memory["byte_size"] < 1 << 20
+
+
+@pytest.mark.parametrize("rows", [1, 50, 4000])
+@pytest.mark.parametrize(
+    ("accepted", "used"),
+    [
+        ("gzip", "gzip"),
+        ("deflate;q=0.5", "deflate"),
+        ("br, gzip;q=0.8, deflate", "gzip"),
+        ("gzip;q=0, deflate;q=0.000", None),
+        ("br, *", None),
+    ],
+)
+def test_answers_are_compressed_as_asked(
+    server: Server, accepted: str, used: str | None, rows: int
+) -> None:
+    x = np.arange(8 * rows, dtype=np.float32)
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{server.http}/v2/models/raw/infer",
+        x.tobytes(),
+        {"Inference-Header-Content-Length": "0", "Accept-Encoding": accepted},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        body, encoding = answer.read(), answer.headers["Content-Encoding"]
+    assert encoding == (used if rows > 1 else None)  # what is short is left as it is
+    body = {"gzip": gzip.decompress, "deflate": zlib.decompress, None: bytes}[encoding](body)
+    assert body.endswith((-x).tobytes())
 
 
 def test_openapi_document(server: Server) -> None:
@@ -299,16 +327,6 @@ def test_file_replaced_in_place(tmp_path: Path) -> None:
         (folder / "model.quaver").write_bytes(b"no model")
         server.wait_until(lambda: "refused" in server.index()["simple/1"][1])
         assert server.infer(ONES, ONES)[0] == 200
-
-
-def longer(width: int) -> onnx.ModelProto:
-    """Build y = x and `width` zeros behind it, over float32 [1, m]."""
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, "m"])
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, "k"])
-    zeros = numpy_helper.from_array(np.zeros((1, width), np.float32), "zeros")
-    node = helper.make_node("Concat", ["x", "zeros"], ["y"], axis=1)
-    graph = helper.make_graph([node], "longer", [x], [y], [zeros])
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
 def test_answers_change_their_shape_with_the_file(tmp_path: Path) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,17 @@ from typing import Any
 import pytest
 
 from closed_loop import request_of
-from serving import Server, binary, compiled, grpc_ask, grpc_request, put, simple
+from serving import (
+    Server,
+    binary,
+    compiled,
+    grpc_ask,
+    grpc_request,
+    longer,
+    one_input,
+    put,
+    simple,
+)
 
 INPUT = {"name": "INPUT0", "shape": [1, 16], "datatype": "INT32", "data": [0] * 16}
 OTHER = INPUT | {"name": "INPUT1"}
@@ -22,6 +35,8 @@ OTHER = INPUT | {"name": "INPUT1"}
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     root = tmp_path_factory.mktemp("models")
     put(root, "simple", 1, compiled(simple()))
+    put(root, "products", 1, compiled(one_input(1)))
+    put(root, "long", 1, compiled(longer(4_000_000)))
     flags = ["--linger", "0", "--max-body", "1000000", "--header-time", "1", "--body-time", "1"]
     with Server(root, *flags) as server:
         yield server
@@ -55,6 +70,7 @@ def raw(server: Server, data: bytes, seconds: float = 10) -> bytes:
     [
         ({"shape": [1, 2**40, 2**40]}, "too many elements"),
         ({"shape": [2**62]}, "too many elements"),
+        ({"shape": [0, 2**62], "data": []}, "too many elements"),
         ({"shape": [-1, 16]}, "0 or more"),
         ({"shape": [1, 16.0]}, "0 or more"),
         ({"shape": [True, 16]}, "0 or more"),
@@ -67,11 +83,13 @@ def raw(server: Server, data: bytes, seconds: float = 10) -> bytes:
         ({"datatype": "INT31"}, "none of BOOL"),
         ({"datatype": ["INT32"]}, "none of BOOL"),
         ({"datatype": "FP32"}, "expected INT32"),
-        ({"datatype": "BYTES"}, "strings"),
+        ({"datatype": "BYTES"}, "not a string"),
         ({"data": [0.5] * 16}, "an integer"),
         ({"data": [2**31] * 16}, "an integer"),
         ({"data": [2**70] * 16}, "integer"),
         ({"data": ["x"] * 16}, "an integer"),
+        ({"data": [0] * 15 + [True]}, "an integer"),
+        ({"data": ["x" * 500_000] + [0] * 15}, "an integer"),
         ({"data": [None] * 16}, "an integer"),
         ({"data": [[0] * 8, [0] * 9]}, "no tensor"),
         ({"data": {}}, "must be a list"),
@@ -120,6 +138,121 @@ def test_bad_json(server: Server, body: bytes) -> None:
     status, answer = server.post("/v2/models/simple/infer", body)
     assert status == 400
     assert answer["error"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("models/simple/infer", '{"inputs": [{"name": @}]}'),
+        ("models/simple/infer", '{"inputs": [{"name": "INPUT0", "shape": @}]}'),
+        ("models/simple/infer", '{"inputs": [{"name": "INPUT0", "shape": [@]}]}'),
+        ("models/simple/infer", '{"inputs": [{"name": "x", "shape": [1], "datatype": @}]}'),
+        (
+            "models/simple/infer",
+            '{"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": @}]}',
+        ),
+        ("models/simple/infer", '{"inputs": [], "id": @}'),
+        ("logging", '{"log_info": @}'),
+        ("trace/setting", '{"trace_level": @}'),
+        ("systemsharedmemory/region/r/register", '{"key": @, "byte_size": 1}'),
+    ],
+)
+def test_deep_json_where_it_is_cited(server: Server, path: str, body: str) -> None:
+    body = body.replace("@", "[" * 1010 + "]" * 1010)
+    status, answer = server.post(f"/v2/{path}", body.encode())
+    assert status == 400
+    assert len(answer["error"]) < 1200
+
+
+def test_long_names_are_cited_in_part(server: Server) -> None:
+    status, error = infer(server, INPUT | {"name": "x" * 500_000})
+    assert (status, len(error) < 1200) == (400, True)
+    request = grpc_request()
+    request.inputs[0].name = "x" * 500_000
+    status, error = grpc_ask(server, request.SerializeToString())
+    assert (status, error[:24]) == ("INVALID_ARGUMENT", "there is no input 'xxxxx")
+
+
+def test_a_long_text_among_numbers(server: Server) -> None:
+    """As an array of texts it would take 80 GB."""
+    status, error = infer(
+        server, INPUT | {"shape": [100_001], "data": ["x" * 200_000] + [0] * 100_000}
+    )
+    assert (status, "an integer" in error) == (400, True)
+
+
+def test_no_rows_and_no_classes(server: Server) -> None:
+    nothing = {"name": "x", "shape": [0, 8], "datatype": "FP32", "data": []}
+    status, answer = server.post("/v2/models/products/infer", {"inputs": [nothing]})
+    assert (status, answer["outputs"][0]["shape"]) == (200, [0, 8])
+    best = [{"name": "y", "parameters": {"classification": 3}}]
+    record = {"inputs": [nothing], "outputs": best}
+    status, answer = server.post("/v2/models/products/infer", record)
+    assert (status, answer["outputs"][0]["shape"]) == (200, [0, 3])
+
+
+def test_more_shared_memory_than_a_body_may_have(server: Server) -> None:
+    path = Path(f"/dev/shm/quaver_test_{os.getpid()}")
+    try:
+        with path.open("wb") as file:
+            file.truncate(1 << 40)  # which takes no memory as long as nobody reads it
+        body = {"key": path.name, "offset": 0, "byte_size": 1 << 40}
+        assert server.post("/v2/systemsharedmemory/region/big/register", body)[0] == 200
+        where = {"shared_memory_region": "big", "shared_memory_byte_size": 1 << 40}
+        tensor = {"name": "x", "shape": [1 << 35, 8], "datatype": "FP32", "parameters": where}
+        status, answer = server.post("/v2/models/products/infer", {"inputs": [tensor]})
+        assert (status, "more than 1000000" in answer["error"]) == (413, True)
+    finally:
+        path.unlink()
+        server.post("/v2/systemsharedmemory/unregister")
+
+
+def ask_for_much(server: Server) -> socket.socket:
+    """Ask for an answer of 16 MB, which no socket's buffers hold."""
+    tensor = {"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [0]}
+    record = {"inputs": [tensor], "parameters": {"binary_data_output": True}}
+    body = json.dumps(record).encode()
+    connection = socket.create_connection(("127.0.0.1", server.http), timeout=60)
+    head = "POST /v2/models/long/infer HTTP/1.1\r\nHost: x\r\nContent-Length: "
+    connection.sendall(f"{head}{len(body)}\r\n\r\n".encode() + body)
+    return connection
+
+
+def test_clients_that_do_not_read(server: Server) -> None:
+    def sockets() -> set[str]:
+        found = set()
+        for file in Path(f"/proc/{server.process.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                found.add(os.readlink(file))
+        return found
+
+    before = sockets()
+    connections = [ask_for_much(server) for _ in range(3)]
+    server.wait_until(lambda: len(sockets() - before) == 3)
+    theirs = sockets() - before
+    server.wait_until(lambda: not theirs & sockets())
+    for connection in connections:
+        with connection:
+            assert received(connection) < 16_000_000
+
+
+def test_clients_that_read_slowly(server: Server) -> None:
+    with ask_for_much(server) as connection:
+        assert received(connection, pause=0.4, count=6) > 16_000_000
+
+
+def received(connection: socket.socket, pause: float = 0, count: int = 0) -> int:
+    """Bytes of an answer; a sixth of it is read after each of `count` pauses."""
+    size = 0
+    try:
+        for _ in range(count):
+            time.sleep(pause)
+            size += len(connection.recv(16_000_000 // count, socket.MSG_WAITALL))
+        while size < 16_000_000 and (part := connection.recv(1 << 20)):
+            size += len(part)
+    except ConnectionResetError:
+        pass
+    return size
 
 
 @pytest.mark.parametrize("length", ["-1", "+5", "1e3", "99999999", "9" * 400, "", "abc", "0x10"])

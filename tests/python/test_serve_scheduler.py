@@ -202,6 +202,14 @@ def test_requests_are_gathered_where_it_pays(per_run: int, per_row: int) -> None
     assert runs.count(1) < 10 if per_run else runs.count(1) > 60
 
 
+def test_late_requests_hold_up_no_other_model() -> None:
+    lanes, late, other = Lanes(1), Fake("late", []), Fake("other", [])
+    lanes.push(late.model, Job(late, [ROW], deadline=time.monotonic() - 1))
+    job = Job(other, [ROW])
+    lane = lanes.push(other.model, job)
+    assert lanes.take() == (lane, [job])
+
+
 def test_what_was_passed_over_is_tried_again() -> None:
     costs = Costs()
     costs.record("one", 100)

@@ -16,16 +16,14 @@ class Tokens:
         self._tokens: list[bytes] = []
         if path is not None:
             try:
-                lines = path.read_text().split()
+                self._tokens = path.read_bytes().split()
             except OSError as error:
                 raise FileError(f"cannot read '{path}': {error.strerror}") from error
-            if not lines:
+            if not self._tokens:
                 raise InputError(f"token_file: '{path}' has no token; write one a line")
-            self._tokens = [line.encode() for line in lines]
 
-    def accept(self, header: str) -> bool:
+    def accept(self, header: bytes) -> bool:
         """Whether an Authorization header bears one of them. The time it takes tells nothing."""
-        scheme, _, given = header.partition(" ")
-        token = given.strip().encode("utf-8", "surrogateescape")
-        known = [hmac.compare_digest(token, each) for each in self._tokens]
-        return self.open or (scheme.lower() == "bearer" and any(known))
+        scheme, _, given = header.partition(b" ")
+        known = [hmac.compare_digest(given.strip(), each) for each in self._tokens]
+        return self.open or (scheme.lower() == b"bearer" and any(known))

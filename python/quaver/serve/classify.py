@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,9 @@ def classify(name: str, array: NDArray[Any], count: int) -> NDArray[Any]:
     """
     if not array.ndim or array.dtype.kind in "Ob":
         raise bad_request(f"output {name!r} is not one of numbers by class")
-    rows = array.reshape(-1, array.shape[-1])
+    rows = array.reshape(
+        math.prod(array.shape[:-1]), array.shape[-1]
+    )  # there may be none of either
     count = min(count, rows.shape[1])
     best = np.argsort(-rows.astype(np.float64), axis=1, kind="stable")[:, :count]
     texts = np.empty(best.shape, object)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import reprlib
+
 from quaver.errors import Error
 
 #: gRPC's status for each of HTTP's that the server answers with.
@@ -21,6 +23,8 @@ GRPC_STATUS = {
     504: "DEADLINE_EXCEEDED",
 }
 
+_LONGEST = 1000  # characters of a message: what it cites is a client's, and may be any length
+
 
 class ServeError(Error):
     """A request that is refused, or that failed.
@@ -34,13 +38,18 @@ class ServeError(Error):
     """
 
     def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
+        super().__init__(message if len(message) <= _LONGEST else f"{message[:_LONGEST]} …")
         self.status = status
 
     @property
     def grpc_status(self) -> str:
         """The name of gRPC's status."""
         return GRPC_STATUS[self.status]
+
+
+def shown(value: object) -> str:
+    """A value out of a request's JSON, for a message; what is deep or long only in part."""
+    return reprlib.repr(value)
 
 
 def bad_request(message: str) -> ServeError:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from quaver.serve import logs
-from quaver.serve.errors import bad_request
+from quaver.serve.errors import bad_request, shown
 
 _TRACE: dict[str, list[str]] = {
     "trace_level": ["OFF"],
@@ -82,13 +82,14 @@ def _checked(key: str, value: Any) -> list[str] | None:
         raise bad_request(f"there is no trace setting {key!r}; there are {', '.join(_TRACE)}")
     if value is None or value == []:
         return None
-    values = [str(v) for v in value] if isinstance(value, list) else [str(value)]
+    given = value if isinstance(value, list) else [value]
+    values = [each if isinstance(each, str) else shown(each) for each in given]
     if key in _FIXED and values != _TRACE[key]:
         raise bad_request(f"trace setting {key!r} cannot be changed: traces go to the log")
     if key == "trace_level" and not set(values) <= _LEVELS:
         raise bad_request(f"trace_level: expected some of {', '.join(sorted(_LEVELS))}")
     if key in _NUMBERS and not (len(values) == 1 and _is_number(values[0])):
-        raise bad_request(f"trace setting {key!r}: expected an integer, got {value!r}")
+        raise bad_request(f"trace setting {key!r}: expected an integer, got {shown(value)}")
     return values
 
 
@@ -121,7 +122,7 @@ def update_log_settings(changes: Mapping[str, Any]) -> None:
         if key not in now:
             raise bad_request(f"there is no log setting {key!r}; there are {', '.join(now)}")
         if type(value) is not type(now[key]):
-            raise bad_request(f"log setting {key!r}: expected as {now[key]!r}, got {value!r}")
+            raise bad_request(f"log setting {key!r}: expected as {now[key]!r}, got {shown(value)}")
         if key in ("log_file", "log_format", "log_error") and value != now[key]:
             raise bad_request(f"log setting {key!r} cannot be changed; it is {now[key]!r}")
     now |= changes

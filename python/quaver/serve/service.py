@@ -40,7 +40,7 @@ class Service:
         self.repository = Repository(settings, self.stats.swapped)
         self._workers = settings.workers or len(os.sched_getaffinity(0))
         self.scheduler = Scheduler(self._workers)
-        self.regions = Regions()
+        self.regions = Regions(settings.max_body)
         self.tracing = Tracing()
         self.active = 0
         """Requests to run a model that are under way."""

@@ -85,7 +85,9 @@ class Settings(BaseSettings):
     settle: PositiveFloat = Field(
         default=0.5, description="seconds that a file must lie unchanged before it is loaded"
     )
-    max_body: PositiveInt = Field(default=64 << 20, description="bytes of a request's body")
+    max_body: PositiveInt = Field(
+        default=64 << 20, description="bytes of a request's body, and of a tensor in shared memory"
+    )
     max_buffered: PositiveInt = Field(
         default=1 << 30, description="bytes of all requests' bodies together"
     )
@@ -97,7 +99,8 @@ class Settings(BaseSettings):
         default=10.0, description="seconds for a request's headers to come"
     )
     body_time: PositiveFloat = Field(
-        default=60.0, description="seconds for a request's body to come"
+        default=60.0,
+        description="seconds for a request's body to come, and for a client to read on",
     )
     keep_alive: PositiveInt = Field(
         default=75, description="seconds that an idle connection stays open"

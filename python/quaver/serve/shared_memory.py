@@ -12,7 +12,7 @@ import stat
 from dataclasses import dataclass
 from typing import Any
 
-from quaver.serve.errors import bad_request, not_found
+from quaver.serve.errors import ServeError, bad_request, not_found
 from quaver.serve.protocol.datatypes import Buffer
 from quaver.serve.protocol.request import Parameters, count_of, text_of
 
@@ -42,9 +42,16 @@ class Region:
 
 
 class Regions:
-    """All that is registered."""
+    """All that is registered.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    most
+        Bytes that are read at a time: memory of a region may be promised and not be there.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._regions: dict[str, Region] = {}
 
     def register(self, name: str, key: str, offset: int, byte_size: int) -> None:
@@ -85,9 +92,14 @@ class Regions:
         Raises
         ------
         ServeError
-            400, if there are none, or they end after the region.
+            400, if there are none, or they end after the region; 413, if they are too many.
         """
         region, start, size = self._place(parameters)
+        if size > self._most:
+            raise ServeError(
+                413,
+                f"shared memory region {region.name!r}: {size} bytes are more than {self._most}",
+            )
         data = os.pread(region.handle, size, start)
         if len(data) != size:
             raise bad_request(f"shared memory region {region.name!r} was made smaller")

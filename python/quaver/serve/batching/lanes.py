@@ -92,18 +92,18 @@ class Lanes:
             return self._take()
 
     def _take(self) -> Task | None:
+        if not self._idle:
+            return None
         ready = [lane for lane in self._lanes.values() if lane.waiting and not _delay(lane)]
-        if not self._idle or not ready:
-            return None
-        lane = min(ready, key=lambda lane: lane.clock)
-        jobs = lane.take()
-        if not jobs:
-            return None
-        self._idle -= 1
-        self._clock = max(self._clock, lane.clock)
-        lane.running += 1
-        lane.clock += lane.estimate / lane.model.settings.weight
-        return lane, jobs
+        for lane in sorted(ready, key=lambda lane: lane.clock):
+            jobs = lane.take()
+            if jobs:  # all of them may be late
+                self._idle -= 1
+                self._clock = max(self._clock, lane.clock)
+                lane.running += 1
+                lane.clock += lane.estimate / lane.model.settings.weight
+                return lane, jobs
+        return None
 
     def delays(self) -> list[tuple[Lane, float]]:
         """Lanes whose requests wait for company though a worker is free, and seconds until when."""

@@ -91,7 +91,7 @@ class Calls:
     async def TraceSetting(self, request: Any) -> Any:
         name = request.model_name
         if name and name not in self._service.repository.models:
-            raise not_found(f"model {name[:200]!r} is not there")
+            raise not_found(f"model {name!r} is not there")
         if request.settings:
             changes = {key: list(value.value) for key, value in request.settings.items()}
             self._service.tracing.update(name, changes)

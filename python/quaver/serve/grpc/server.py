@@ -109,7 +109,7 @@ class GrpcServer:
     def _expect_token(self, context: Any) -> None:
         if not self._tokens.open:
             given = dict(context.invocation_metadata() or ()).get("authorization", "")
-            if not self._tokens.accept(given):
+            if not self._tokens.accept(given.encode()):
                 raise ServeError(401, "a valid token is needed: authorization: Bearer")
 
     async def _refuse(self, context: Any, error: Exception) -> NoReturn:

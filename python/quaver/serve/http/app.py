@@ -60,7 +60,7 @@ class App:
     async def _answer(self, scope: Scope, receive: Any, send: Any) -> None:
         if not self._tokens.open and scope["path"] not in _OPEN:
             given = dict(scope["headers"]).get(b"authorization", b"")
-            if not self._tokens.accept(given.decode("latin-1")):
+            if not self._tokens.accept(given):
                 refused = _error(ServeError(401, "a valid token is needed: Authorization: Bearer"))
                 refused.headers["www-authenticate"] = "Bearer"
                 await refused(scope, receive, send)
@@ -147,8 +147,8 @@ def _error(error: ServeError) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     messages = {
-        404: f"there is no path {request.url.path[:200]!r}",
-        405: f"{request.url.path[:200]!r} does not know the method {request.method}",
+        404: f"there is no path {request.url.path!r}",
+        405: f"{request.url.path!r} does not know the method {request.method}",
     }
     body = rest_error(bad_request(messages.get(error.status_code, error.detail)))
     return Response(body, error.status_code, error.headers, "application/json")

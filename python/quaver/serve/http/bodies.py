@@ -15,7 +15,7 @@ from quaver.serve.protocol.datatypes import Buffer
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 _WINDOW = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
-_INLINE = 1 << 16  # what is longer is unpacked by another thread
+_INLINE = 1 << 16  # what is longer is packed by another thread
 _WORTH = 256  # what is shorter is not packed
 _LEVEL = 1
 _PATIENCE = 0.2  # seconds for the next part of a body that is refused
@@ -125,7 +125,7 @@ class Bodies:
         """
         name = encoding.decode("latin-1").strip().lower()
         if name not in ("", "identity", *_WINDOW):
-            raise ServeError(415, f"Content-Encoding {name[:50]!r} is none of gzip, deflate")
+            raise ServeError(415, f"Content-Encoding {name!r} is none of gzip, deflate")
         if name in _WINDOW:
             loop = asyncio.get_running_loop()
             body = await loop.run_in_executor(None, self._unpack, body, name)
@@ -145,12 +145,24 @@ class Bodies:
         return data
 
 
-def pack(parts: list[Buffer], accepted: bytes) -> tuple[list[Buffer], bytes]:
+async def packed(body: bytes, accepted: bytes) -> tuple[bytes, bytes]:
     """An answer's body as the client accepts it, and its Content-Encoding (empty: none)."""
-    names = [item.split(b";")[0].strip() for item in accepted.lower().split(b",")]
-    body = b"".join(parts)
-    if len(body) >= _WORTH and b"gzip" in names:
-        return [gzip.compress(body, _LEVEL, mtime=0)], b"gzip"
-    if len(body) >= _WORTH and b"deflate" in names:
-        return [zlib.compress(body, _LEVEL)], b"deflate"
-    return parts, b""
+    name = next((name for name in _ENCODERS if name in _accepted(accepted)), b"")
+    if not name or len(body) < _WORTH:
+        return body, b""
+    encode = _ENCODERS[name]
+    if len(body) <= _INLINE:
+        return encode(body), name
+    return await asyncio.get_running_loop().run_in_executor(None, encode, body), name
+
+
+_ENCODERS: dict[bytes, Callable[[bytes], bytes]] = {
+    b"gzip": lambda body: gzip.compress(body, _LEVEL, mtime=0),
+    b"deflate": lambda body: zlib.compress(body, _LEVEL),
+}
+
+
+def _accepted(header: bytes) -> set[bytes]:
+    """The encodings that Accept-Encoding names, but for those whose weight is 0."""
+    items = [item.partition(b";q=") for item in header.lower().replace(b" ", b"").split(b",")]
+    return {name for name, _, weight in items if not weight or weight.strip(b"0.")}

@@ -113,6 +113,8 @@ class Connection(HttpToolsProtocol):
     _phase = _IDLE
     _header_bytes = 0
     _timer: asyncio.TimerHandle | None = None
+    _unread = 0
+    _reading: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Begin; a client that says nothing is not waited for."""
@@ -126,9 +128,35 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
         self._disarm()
+        self._stop_watching()
         if self.long is not None:
             self.long.lost()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Let answers wait: the client does not read. It is not waited for if it never does."""
+        super().pause_writing()
+        self._watch_reading()
+
+    def resume_writing(self) -> None:
+        """Let them go on."""
+        self._stop_watching()
+        super().resume_writing()
+
+    def _watch_reading(self) -> None:
+        self._unread = self.transport.get_write_buffer_size()
+        self._reading = self.loop.call_later(self.body_time, self._expect_less)
+
+    def _expect_less(self) -> None:
+        if self.transport.get_write_buffer_size() < self._unread:
+            self._watch_reading()
+        else:
+            self.transport.abort()
+
+    def _stop_watching(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
 
     def data_received(self, data: bytes) -> None:
         """Take what came."""

@@ -10,7 +10,7 @@ from typing import Any
 from quaver.serve import logs
 from quaver.serve.batching.job import Outcome
 from quaver.serve.errors import ServeError
-from quaver.serve.http.bodies import Bodies, Receive, pack
+from quaver.serve.http.bodies import Bodies, Receive, packed
 from quaver.serve.models.served import ServedModel
 from quaver.serve.protocol import rest
 from quaver.serve.protocol.datatypes import Buffer
@@ -190,11 +190,10 @@ async def _respond(
     given: dict[bytes, bytes],
     closing: bool,
 ) -> None:
+    body, encoding = b"".join(parts), b""
     accepted = given.get(b"accept-encoding")
-    encoding = b""
     if accepted is not None and status == 200:
-        parts, encoding = pack(parts, accepted)
-    body = b"".join(parts)
+        body, encoding = await packed(body, accepted)
     headers = [
         _JSON if length is None else _BINARY,
         (b"content-length", b"%d" % len(body)),

@@ -75,7 +75,7 @@ class Repository:
         model = self.models.get(name)
         if model is None or model.current is None:
             reason = "is not ready" if model is not None else "is not there"
-            raise not_found(f"model {name[:200]!r} {reason}")
+            raise not_found(f"model {name!r} {reason}")
         return model
 
     @property
@@ -188,7 +188,7 @@ class Repository:
     def _load(self, name: str) -> None:
         sources = scan(self._settings.root).get(name)
         if not sources:
-            raise not_found(f"model {name[:200]!r} is not there")
+            raise not_found(f"model {name!r} is not there")
         model = self._model(name)
         model.unloaded = False
         model.failures.clear()
@@ -201,7 +201,7 @@ class Repository:
     def _unload(self, name: str) -> None:
         model = self.models.get(name)
         if model is None:
-            raise not_found(f"model {name[:200]!r} is not there")
+            raise not_found(f"model {name!r} is not there")
         model.unloaded = True
         model.unload()
         logs.event("info", "unloaded", model=name, reason="as asked for")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quaver.serve.errors import bad_request
+from quaver.serve.errors import bad_request, shown
 
 Buffer = bytes | bytearray | memoryview
 
@@ -66,7 +66,7 @@ def dtype_of(datatype: object) -> np.dtype[Any]:
 
             dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
             return dtype
-    raise bad_request(f"datatype {datatype!r} is none of {', '.join(DATATYPES)}")
+    raise bad_request(f"datatype {shown(datatype)} is none of {', '.join(DATATYPES)}")
 
 
 @functools.cache
@@ -84,15 +84,18 @@ def checked_shape(name: str, shape: object) -> tuple[int, ...]:
         400, if it is no list of sizes, or of more elements than any tensor has.
     """
     if not isinstance(shape, Sequence) or isinstance(shape, (str, bytes)):
-        raise bad_request(f"input {name!r}: the shape must be a list of integers, got {shape!r}")
+        raise bad_request(
+            f"input {name!r}: the shape must be a list of integers, got {shown(shape)}"
+        )
     if len(shape) > _MAX_RANK:
         raise bad_request(f"input {name!r}: the shape has {len(shape)} dimensions, too many")
     for size in shape:
         if not isinstance(size, int) or isinstance(size, bool) or size < 0:
             raise bad_request(
-                f"input {name!r}: the shape must be a list of integers of 0 or more, got {size!r}"
+                f"input {name!r}: the shape must be a list of integers of 0 or more, "
+                f"got {shown(size)}"
             )
-    if math.prod(shape) > _MAX_ELEMENTS:
+    if math.prod(size or 1 for size in shape) > _MAX_ELEMENTS:  # a zero must not hide them
         raise bad_request(f"input {name!r}: the shape {list(shape)} has too many elements")
     return tuple(shape)
 

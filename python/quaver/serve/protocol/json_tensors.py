@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -9,6 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quaver.serve.errors import bad_request
+
+_KINDS: dict[str, tuple[set[type], str]] = {
+    "b": ({bool, int}, "a boolean"),
+    "i": ({int}, "an integer"),
+    "u": ({int}, "an integer"),
+    "O": ({str}, "a string"),
+}
+"""By a dtype's kind, what JSON's elements may be; numbers of any sort for the others."""
+_REAL = ({int, float}, "a number")
 
 
 def array_from_json(
@@ -23,48 +33,48 @@ def array_from_json(
     """
     if not isinstance(data, list):
         raise bad_request(f"input {name!r}: 'data' must be a list")
-    if dtype.kind == "O":
-        return _strings(name, data, shape)
-    try:
-        array = np.array(data) if data else np.empty(0, dtype)
-    except (ValueError, OverflowError) as error:
-        raise bad_request(f"input {name!r}: 'data' is no tensor: {error}") from error
-    if array.size != math.prod(shape) or (array.ndim > 1 and array.shape != shape):
+    items, found = _flattened(name, data)
+    if len(items) != math.prod(shape) or (len(found) > 1 and found != shape):
         raise bad_request(
             f"input {name!r}: the shape {list(shape)} has {math.prod(shape)} elements, 'data' "
-            f"has {array.size} in the shape {list(array.shape)}"
+            f"has {len(items)} in the shape {list(found)}"
         )
-    return _cast(name, array, dtype).reshape(shape)
-
-
-def _cast(name: str, array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    if array.dtype == dtype:
-        return array
-    wanted = "a boolean" if dtype == np.bool_ else "an integer"
-    if dtype == np.bool_ or np.issubdtype(dtype, np.integer):
-        fits = array.dtype.kind in "iub" if dtype == np.bool_ else array.dtype.kind in "iu"
-        cast = array.astype(dtype) if fits else array
-        if not fits or not np.array_equal(cast, array):
-            raise bad_request(
-                f"input {name!r}: 'data' has an element that is not {wanted} that fits {dtype}"
-            )
-        return cast
-    if array.dtype.kind not in "fiu":
-        raise bad_request(f"input {name!r}: 'data' has an element that is no number")
-    with np.errstate(over="ignore"):
-        return array.astype(dtype)
-
-
-def _strings(name: str, data: list[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    items: list[Any] = data
-    for _ in shape[1:]:
-        if items and all(isinstance(item, list) for item in items):
-            items = [inner for item in items for inner in item]
-    if len(items) != math.prod(shape) or not all(isinstance(item, str) for item in items):
-        raise bad_request(f"input {name!r}: expected {math.prod(shape)} strings in 'data'")
-    array = np.empty(len(items), object)
-    array[:] = [item.encode() for item in items]
+    # NumPy must not find out by itself what they are: of numbers and one long text it would make
+    # texts, all of them as long.
+    kinds, wanted = _KINDS.get(dtype.kind, _REAL)
+    if not kinds.issuperset(map(type, items)):
+        raise bad_request(f"input {name!r}: 'data' has an element that is not {wanted}")
+    if dtype.kind == "O":
+        array = np.empty(len(items), object)
+        array[:] = [item.encode() for item in items]
+    elif kinds is _REAL[0]:
+        with np.errstate(over="ignore"):
+            array = np.array(items, np.float64).astype(dtype)
+    else:
+        least, most = _bounds(dtype)
+        if items and not (least <= min(items) and max(items) <= most):
+            raise bad_request(f"input {name!r}: 'data' has an integer that does not fit {dtype}")
+        array = np.array(items, dtype)
     return array.reshape(shape)
+
+
+def _bounds(dtype: np.dtype[Any]) -> tuple[int, int]:
+    if dtype.kind == "b":
+        return 0, 1
+    limits = np.iinfo(dtype)
+    return int(limits.min), int(limits.max)
+
+
+def _flattened(name: str, data: list[Any]) -> tuple[list[Any], tuple[int, ...]]:
+    """The elements of lists in lists, and the shape that these have."""
+    shape = [len(data)]
+    while data and isinstance(data[0], list):
+        size = len(data[0])
+        if not all(isinstance(item, list) and len(item) == size for item in data):
+            raise bad_request(f"input {name!r}: 'data' is no tensor: its lists differ in length")
+        shape.append(size)
+        data = list(itertools.chain.from_iterable(data))
+    return data, tuple(shape)
 
 
 def json_of(array: NDArray[Any]) -> list[Any]:

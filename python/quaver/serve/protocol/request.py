@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from quaver.serve.errors import bad_request
+from quaver.serve.errors import bad_request, shown
 
 Parameters = Mapping[str, Any]
 _NONE: Parameters = {}
@@ -85,7 +85,9 @@ def count_of(parameters: Parameters, name: str) -> int:
     """
     value = parameters.get(name, 0)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
-        raise bad_request(f"parameter {name!r}: expected an integer of 0 or more, got {value!r}")
+        raise bad_request(
+            f"parameter {name!r}: expected an integer of 0 or more, got {shown(value)}"
+        )
     return value
 
 
@@ -93,7 +95,7 @@ def text_of(parameters: Parameters, name: str) -> str:
     """A parameter that is a text; empty where it is not given."""
     value = parameters.get(name, "")
     if not isinstance(value, str):
-        raise bad_request(f"parameter {name!r}: expected a string, got {value!r}")
+        raise bad_request(f"parameter {name!r}: expected a string, got {shown(value)}")
     return value
 
 
@@ -101,5 +103,5 @@ def flag_of(parameters: Parameters, name: str, default: bool) -> bool:
     """A parameter that is true or false."""
     value = parameters.get(name, default)
     if not isinstance(value, bool):
-        raise bad_request(f"parameter {name!r}: expected true or false, got {value!r}")
+        raise bad_request(f"parameter {name!r}: expected true or false, got {shown(value)}")
     return value

@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 
 from quaver.model import Port
-from quaver.serve.errors import bad_request
+from quaver.serve.errors import bad_request, shown
 from quaver.serve.protocol.datatypes import (
     Buffer,
     array_from,
@@ -139,7 +139,7 @@ def _objects(record: dict[str, Any], key: str, required: bool = False) -> list[d
 def _text(record: dict[str, Any], key: str, default: str | None = None) -> str:
     value = record.get(key, default)
     if not isinstance(value, str):
-        raise bad_request(f"{key!r} must be a string, got {value!r}")
+        raise bad_request(f"{key!r} must be a string, got {shown(value)}")
     return value
 
 
