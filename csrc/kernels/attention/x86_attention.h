@@ -26,11 +26,35 @@ constexpr std::size_t kVectorsOfPanel = kAttentionPanel / kLanes;
 inline void store_low_bytes(std::uint8_t* p, Ints x) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8((__m512i)x));
 }
+
+// kBlock numbers below 256 as bytes; gives sums of eight bytes each, in 64 bits.
+inline __m512i store_block(std::uint8_t* p, const Ints (&x)[4]) {
+  const __m512i y = _mm512_packus_epi16(_mm512_packs_epi32((__m512i)x[0], (__m512i)x[1]),
+                                        _mm512_packs_epi32((__m512i)x[2], (__m512i)x[3]));
+  _mm512_storeu_si512(p, _mm512_permutexvar_epi32(byte_order(), y));
+  return _mm512_sad_epu8(y, _mm512_setzero_si512());
+}
+inline __m512i plus(__m512i a, __m512i b) { return _mm512_add_epi64(a, b); }
+inline std::int32_t total_of_eights(__m512i x) { return static_cast<std::int32_t>(_mm512_reduce_add_epi64(x)); }
+using Eights = __m512i;
 #else
 inline void store_low_bytes(std::uint8_t* p, Ints x) {
   const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128((__m256i)x), _mm256_extracti128_si256((__m256i)x, 1));
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
 }
+
+inline __m256i store_block(std::uint8_t* p, const Ints (&x)[4]) {
+  const __m256i y = _mm256_packus_epi16(_mm256_packs_epi32((__m256i)x[0], (__m256i)x[1]),
+                                        _mm256_packs_epi32((__m256i)x[2], (__m256i)x[3]));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permutevar8x32_epi32(y, byte_order()));
+  return _mm256_sad_epu8(y, _mm256_setzero_si256());
+}
+inline __m256i plus(__m256i a, __m256i b) { return _mm256_add_epi64(a, b); }
+inline std::int32_t total_of_eights(__m256i x) {
+  const __m128i two = _mm_add_epi64(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+  return _mm_cvtsi128_si32(_mm_add_epi64(two, _mm_unpackhi_epi64(two, two)));
+}
+using Eights = __m256i;
 #endif
 
 // weight of attention.h; its power of two goes straight to the exponent.
@@ -154,74 +178,116 @@ inline void score_tile(Block<T>& b, const char* const (&rows)[R], std::size_t ve
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
     Floats most = b.most[r];
+    const float* mask = b.mask[r] + j;
+    float* to = b.x + r * b.padded + j;
 #pragma GCC unroll 8
     for (int v = 0; v < N; ++v) {
-      const Floats x = fused(T::real(acc[r][v]), scale, load_floats(b.mask[r] + j + v * kLanes));
-      store_floats(b.x + r * b.padded + j + v * kLanes, x);
+      const Floats x = fused(T::real(acc[r][v]), scale, load_floats(mask + v * kLanes));
+      store_floats(to + v * kLanes, x);
       most = greater(x, most);
     }
     b.most[r] = most;
   }
 }
 
-// From a row's scores to what the second product multiplies, and to what its results are divided by.
-template <class T>
-inline void weigh(Block<T>& b, int r) {
-  const std::size_t n = attention_pad(b.args.keys, kAttentionPanel);
-  float* x = b.x + r * b.padded;
-  const Floats m = splat(greatest(b.most[r]));
-  if constexpr (T::kF32) {
-    LaneSums sums;
-    for (std::size_t j = 0; j < n; j += kVirtualLanes) {
+// From a row's scores, less the greatest, to what the second product multiplies; gives the lanes of its sum.
+inline LaneSums weigh_floats(float* x, std::size_t n, float most) {
+  const Floats m = splat(most);
+  LaneSums sums;
+  for (std::size_t j = 0; j < n; j += kVirtualLanes) {
 #pragma GCC unroll 2
-      for (std::size_t v = 0; v < LaneSums::kVectors; ++v) {
-        const Floats e = exp_lanes(load_floats(x + j + v * kLanes) - m);
-        store_floats(x + j + v * kLanes, e);
-        sums.v[v] = sums.v[v] + e;
-      }
+    for (std::size_t v = 0; v < LaneSums::kVectors; ++v) {
+      const Floats e = exp_lanes(load_floats(x + j + v * kLanes) - m);
+      store_floats(x + j + v * kLanes, e);
+      sums.v[v] = sums.v[v] + e;
     }
-    b.divisor[r] = sums.sum();
-  } else {
-    std::uint8_t* w = b.w + r * b.padded;
-    Ints sum{};
-    for (std::size_t j = 0; j < n; j += kLanes) {
-      const Ints byte = nearest(weight_lanes(load_floats(x + j) - m));
-      store_low_bytes(w + j, byte);
-      sum += byte;
-    }
-    const std::int32_t total = total_of(sum);
-    b.total[r] = total;
-    b.divisor[r] = total == 0 ? 0.0F : b.args.mul / static_cast<float>(total);
   }
+  return sums;
 }
 
-inline Ints to_byte(const AttentionArgs& args, Floats y) {
-  return nearest(lesser(greater(y, splat(args.lo)), splat(args.hi))) + args.zero;
+inline std::int32_t weigh_bytes(const float* x, std::size_t n, float most, std::uint8_t* w) {
+  const Floats m = splat(most);
+  const auto weight = [&](std::size_t j) { return nearest(weight_lanes(load_floats(x + j) - m)); };
+  Eights eights{};
+  Ints sum{};
+  std::size_t j = 0;
+  for (; j + kBlock <= n; j += kBlock) {
+    Ints y[4];
+#pragma GCC unroll 4
+    for (std::size_t v = 0; v < 4; ++v) y[v] = weight(j + v * kLanes);
+    eights = plus(eights, store_block(w + j, y));
+  }
+  for (; j < n; j += kLanes) {
+    const Ints y = weight(j);
+    store_low_bytes(w + j, y);
+    sum += y;
+  }
+  return total_of_eights(eights) + total_of(sum);
 }
 
-// `count` results of row i from column o on.
-template <class T>
-inline void put(const Block<T>& b, std::size_t i, int r, std::size_t o, typename T::Acc acc) {
-  const AttentionArgs& args = b.args;
-  const std::size_t at = i * args.c_stride + o, count = args.v_depth - o;
-  Floats y;
+// All rows of a block: what they wait for in the folding of lanes, they do so side by side.
+template <class T, int R>
+inline void weigh(Block<T>& b) {
+  const std::size_t n = attention_pad(b.args.keys, kAttentionPanel);
+  float most[R];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) most[r] = greatest(b.most[r]);
   if constexpr (T::kF32) {
-    y = acc / b.divisor[r];
-    if (args.nan_is_zero && b.divisor[r] != b.divisor[r]) y = Floats{};
+    LaneSums sums[R];
+    for (int r = 0; r < R; ++r) sums[r] = weigh_floats(b.x + r * b.padded, n, most[r]);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) b.divisor[r] = sums[r].sum();
   } else {
-    y = to_floats(acc - (args.v_zero - 128) * b.total[r]) * b.divisor[r];
-    if (args.c_u8) {
-      std::uint8_t bytes[kLanes], *c = static_cast<std::uint8_t*>(args.c) + at;
-      if (count >= kLanes) return store_low_bytes(c, to_byte(args, y));
-      store_low_bytes(bytes, to_byte(args, y));
-      __builtin_memcpy(c, bytes, count);
-      return;
+    for (int r = 0; r < R; ++r) b.total[r] = weigh_bytes(b.x + r * b.padded, n, most[r], b.w + r * b.padded);
+    for (int r = 0; r < R; ++r) b.divisor[r] = b.total[r] == 0 ? 0.0F : b.args.mul / static_cast<float>(b.total[r]);
+  }
+}
+
+template <class T>
+inline Floats result(const Block<T>& b, int r, typename T::Acc acc) {
+  if constexpr (T::kF32) {
+    const bool hidden = b.args.nan_is_zero && b.divisor[r] != b.divisor[r];
+    return hidden ? Floats{} : acc / b.divisor[r];
+  } else {
+    return to_floats(acc - (b.args.v_zero - 128) * b.total[r]) * b.divisor[r];
+  }
+}
+
+// N vectors of each row of a block as bytes, four at once; c: the first row's.
+template <int R, int N>
+inline void put_bytes(const AttentionArgs& args, std::uint8_t* c, const Floats (&y)[R][N]) {
+  static_assert(N == 2 || N == 4);
+  const std::int32_t zero = args.zero;
+  const ByteBounds bounds(zero, static_cast<std::int32_t>(args.lo) + zero, static_cast<std::int32_t>(args.hi) + zero);
+  const std::size_t stride = args.c_stride;
+#pragma GCC unroll 8
+  for (int r = 0; r < R; r += 4 / N) {
+    Floats t[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) t[v] = y[r + v / N < R ? r + v / N : r][v % N];
+    std::uint8_t* row = c + r * stride;
+    if constexpr (N == 4) {
+      store_bytes(row, t, bounds);
+    } else {
+      alignas(64) std::uint8_t two[kBlock];
+      store_bytes(two, t, bounds);
+      __builtin_memcpy(row, two, kBlock / 2);
+      if (r + 1 < R) __builtin_memcpy(row + stride, two + kBlock / 2, kBlock / 2);
     }
   }
-  float floats[kLanes], *c = static_cast<float*>(args.c) + at;
-  if (count >= kLanes) return store_floats(c, y);
-  store_floats(floats, y);
-  __builtin_memcpy(c, floats, count * sizeof(float));
+}
+
+// `count` results from c on, at the edge of the columns.
+inline void put_some(const AttentionArgs& args, bool c_u8, std::size_t at, std::size_t count, Floats y) {
+  if (c_u8) {
+    std::uint8_t bytes[kLanes];
+    store_low_bytes(bytes, nearest(lesser(greater(y, splat(args.lo)), splat(args.hi))) + args.zero);
+    __builtin_memcpy(static_cast<std::uint8_t*>(args.c) + at, bytes, count);
+  } else {
+    float floats[kLanes];
+    store_floats(floats, y);
+    __builtin_memcpy(static_cast<float*>(args.c) + at, floats, count * sizeof(float));
+  }
 }
 
 // Results of N vectors of columns, from `vector` on.
@@ -238,12 +304,31 @@ inline void result_tile(const Block<T>& b, std::size_t i, std::size_t vector) {
   const char* w =
       static_cast<const char*>(b.args.v) + vector / kVectorsOfPanel * panel + vector % kVectorsOfPanel * kLanes * kStep;
   multiply<T, R, N>(acc, rows, b.v_steps, w, panel);
+  const AttentionArgs& args = b.args;
+  const bool c_u8 = !T::kF32 && args.c_u8;
+  const std::size_t column = vector * kLanes, at = i * args.c_stride + column;
+  Floats y[R][N];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
-    for (int v = 0; v < N; ++v) {
-      const std::size_t o = (vector + v) * kLanes;
-      if (o < b.args.v_depth) put<T>(b, i + r, r, o, acc[r][v]);
+    for (int v = 0; v < N; ++v) y[r][v] = result<T>(b, r, acc[r][v]);
+  }
+  if (column + N * kLanes > args.v_depth || (c_u8 && N == 1)) {
+    for (int r = 0; r < R; ++r) {
+      for (std::size_t v = 0; v < N && column + v * kLanes < args.v_depth; ++v) {
+        const std::size_t left = args.v_depth - column - v * kLanes;
+        put_some(args, c_u8, at + r * args.c_stride + v * kLanes, left < kLanes ? left : kLanes, y[r][v]);
+      }
+    }
+  } else if (c_u8) {
+    if constexpr (N > 1) put_bytes<R, N>(args, static_cast<std::uint8_t*>(args.c) + at, y);
+  } else {
+    float* c = static_cast<float*>(args.c) + at;
+    const std::size_t stride = args.c_stride;
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+      for (int v = 0; v < N; ++v) store_floats(c + r * stride + v * kLanes, y[r][v]);
     }
   }
 }
@@ -265,7 +350,7 @@ void block(Block<T>& b, std::size_t i, std::size_t rows) {
   std::size_t v = 0;
   for (; v + kN <= vectors; v += kN) score_tile<T, R, kN>(b, q, v);
   for (; v < vectors; v += kOne) score_tile<T, R, kOne>(b, q, v);
-  for (int r = 0; r < R; ++r) weigh<T>(b, r);
+  weigh<T, R>(b);
   const std::size_t columns = attention_pad(b.args.v_depth, kAttentionPanel) / kLanes;
   for (v = 0; v + 2 * kOne <= columns; v += 2 * kOne) result_tile<T, R, 2 * kOne>(b, i, v);
   if (v < columns) result_tile<T, R, kOne>(b, i, v);
