@@ -43,6 +43,7 @@ class AttentionStep final : public Step {
     args_.c_stride = y_.token_stride;
     args_.scale = static_cast<float>(context.node.attrs.f("scale", 1 / std::sqrt(double(q_.depth))));
     args_.nan_is_zero = context.node.attrs.i("nan_is_zero", 0) != 0;
+    args_.hidden_is_zero = context.node.attrs.i("hidden_is_zero", 0) != 0;
     if (!f32_) take_quantization(context);
     if (context.has_input(3)) take_mask(context);
     packed_k_ = align_up(kernels::attention_packed_k(f32_, k_.tokens, k_.depth));

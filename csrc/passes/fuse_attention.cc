@@ -5,6 +5,7 @@
 // again is Attention's own addressing. Scores and weights that the model rounds to bytes are not rounded so inside:
 // what is left out is an error of the quantization only.
 #include <algorithm>
+#include <limits>
 #include <optional>
 
 #include "passes/passes.h"
@@ -18,7 +19,7 @@ namespace {
 struct Found {
   ValueId q = kNone, k = kNone, v = kNone, mask = kNone, y = kNone;  // q, v, y: [b, h, tokens, depth]; k transposed
   double scale = 1;
-  bool nan_is_zero = false;
+  bool nan_is_zero = false, hidden_is_zero = false;
 };
 
 // The operand beside a constant number, whose factor it takes along: a product or a quotient.
@@ -29,7 +30,8 @@ ValueId without_factor(Editor& edit, ValueId id, double& factor) {
     for (std::size_t side = 0; side < (op == Op::Mul ? 2U : 1U); ++side) {
       const std::optional<float> c = constant_scalar(edit.graph, node->inputs[1 - side]);
       const ValueId x = node->inputs[side];
-      if (!c || edit.value(x).shape.size() != edit.value(id).shape.size()) continue;
+      const Value &from = edit.value(x), &to = edit.value(id);
+      if (!c || from.shape.size() != to.shape.size() || from.dtype != to.dtype || from.quant) continue;
       factor = op == Op::Mul ? factor * *c : factor / *c;
       return x;
     }
@@ -106,7 +108,36 @@ ValueId nan_replaced(Editor& edit, ValueId p) {
   return kNone;
 }
 
+bool is_false(const Value& value) {
+  if (!value.constant() || value.dtype != DType::boolean) return false;
+  const auto all = value.data->as<bool>();
+  return std::ranges::none_of(all, [](bool one) { return one; });
+}
+
+// Whether `id` is the question which rows of the mask hide all keys.
+bool asks_for_hidden(Editor& edit, ValueId id, ValueId mask) {
+  const Node* equal = edit.made_by(id, Op::Equal);
+  if (!equal || constant_scalar(edit.graph, equal->inputs[1]) != -std::numeric_limits<float>::infinity()) return false;
+  const Node* most = edit.made_by(equal->inputs[0], Op::ReduceMax);
+  if (!most || mask == kNone || most->inputs[0] != mask || most->attrs.i("keepdims", 1) != 1) return false;
+  const auto rank = static_cast<std::int64_t>(edit.value(mask).shape.size());
+  const std::vector<std::int64_t> axes = most->attrs.ints("axes");
+  return axes.size() == 1 && normalize_axis(axes[0], rank) == rank - 1;
+}
+
+// Where(hidden, 0, p): what ONNX's own Attention adds for such rows.
+ValueId hidden_replaced(Editor& edit, ValueId p, Found& found) {
+  const ValueId replaced = sole_result(edit, p, Op::Where);
+  if (replaced == kNone) return kNone;
+  const Node& node = edit.node(edit.producer(replaced));
+  if (node.inputs[2] != p || constant_scalar(edit.graph, node.inputs[1]) != 0.0F) return kNone;
+  if (edit.value(replaced).shape != edit.value(p).shape) return kNone;
+  found.hidden_is_zero = asks_for_hidden(edit, node.inputs[0], found.mask);
+  return found.hidden_is_zero || is_false(edit.value(node.inputs[0])) ? replaced : kNone;
+}
+
 bool find_result(Editor& edit, ValueId p, Found& found) {
+  if (const ValueId replaced = hidden_replaced(edit, p, found); replaced != kNone) p = replaced;
   if (const ValueId replaced = nan_replaced(edit, p); replaced != kNone) {
     p = replaced;
     found.nan_is_zero = true;
@@ -124,13 +155,17 @@ bool find_result(Editor& edit, ValueId p, Found& found) {
 }
 
 // The tensor before Reshape to [batch, tokens, heads, depth] and a Transpose by `perm`: [batch, tokens, heads · depth].
-ValueId before_heads(Editor& edit, ValueId id, const Perm& perm) {
+// Factors between the two are taken along where there is a scale for them.
+ValueId before_heads(Editor& edit, ValueId id, const Perm& perm, double* scale = nullptr) {
   const Node* transpose = edit.made_by(id, Op::Transpose);
   if (!transpose || perm_of(edit.graph, *transpose) != perm) return kNone;
-  const Node* reshape = edit.made_by(transpose->inputs[0], Op::Reshape);
+  double factor = 1;
+  const ValueId parts = scale ? without_factors(edit, transpose->inputs[0], factor) : transpose->inputs[0];
+  const Node* reshape = edit.made_by(parts, Op::Reshape);
   if (!reshape) return kNone;
   const Dims &flat = edit.value(reshape->inputs[0]).shape, &parted = edit.value(reshape->outputs[0]).shape;
   if (flat.size() != 3 || parted.size() != 4 || flat[0] != parted[0] || flat[1] != parted[1]) return kNone;
+  if (scale) *scale *= factor;
   return reshape->inputs[0];
 }
 
@@ -148,12 +183,41 @@ ValueId before_batched_transpose(Editor& edit, ValueId id) {
   return fits && whole ? inner->inputs[0] : kNone;
 }
 
-ValueId keys(Editor& edit, ValueId turned) {
-  if (const ValueId flat = before_heads(edit, turned, {0, 2, 3, 1}); flat != kNone) return flat;
-  ValueId k = before_batched_transpose(edit, turned);
-  if (const Node* turn = edit.made_by(turned, Op::Transpose); turn && perm_of(edit.graph, *turn) == Perm{0, 1, 3, 2}) {
-    k = turn->inputs[0];
-  }
+// The [batch, heads / times, tokens, depth] whose heads are each repeated some times in `id`; `id` itself where none
+// is.
+ValueId before_repeats(Editor& edit, ValueId id) {
+  const Node* joined = edit.made_by(id, Op::Reshape);
+  const Node* spread = joined ? edit.made_by(joined->inputs[0], Op::Expand) : nullptr;
+  const Node* apart = spread ? edit.made_by(spread->inputs[0], Op::Reshape) : nullptr;
+  if (!apart) return id;
+  const Dims &few = edit.value(apart->inputs[0]).shape, &many = edit.value(id).shape;
+  if (few.size() != 4 || many.size() != 4 || few[1] == 0) return id;
+  const Dims one{few[0], few[1], 1, few[2], few[3]}, times{few[0], few[1], many[1] / few[1], few[2], few[3]};
+  const bool fits = edit.value(apart->outputs[0]).shape == one && edit.value(spread->outputs[0]).shape == times;
+  return fits ? apart->inputs[0] : id;
+}
+
+// k of kᵀ, where that is made from it; of factors, what they are applied to.
+ValueId before_turn(Editor& edit, ValueId turned, double& scale) {
+  const Node* turn = edit.made_by(turned, Op::Transpose);
+  if (turn && perm_of(edit.graph, *turn) == Perm{0, 1, 3, 2}) return without_factors(edit, turn->inputs[0], scale);
+  return before_batched_transpose(edit, turned);
+}
+
+// How many heads keys and values have, where those of the queries share them.
+std::int64_t shared_heads(Editor& edit, const Found& found) {
+  double scale = 1;
+  const ValueId k = before_turn(edit, found.k, scale);
+  if (k == kNone) return edit.value(found.q).shape[1];
+  const std::int64_t of_k = edit.value(before_repeats(edit, k)).shape[1];
+  const std::int64_t of_v = edit.value(before_repeats(edit, found.v)).shape[1];
+  return of_k == of_v ? of_k : edit.value(found.q).shape[1];
+}
+
+ValueId keys(Editor& edit, ValueId turned, bool shared, double& scale) {
+  if (const ValueId flat = before_heads(edit, turned, {0, 2, 3, 1}, &scale); flat != kNone) return flat;
+  ValueId k = before_turn(edit, turned, scale);
+  if (shared) k = before_repeats(edit, k);
   if (k == kNone) {
     k = edit.add_like(turned, "/turned");
     std::swap(edit.value(k).shape[2], edit.value(k).shape[3]);
@@ -161,12 +225,12 @@ ValueId keys(Editor& edit, ValueId turned) {
     attrs.set("perm", Perm{0, 1, 3, 2});
     edit.add(Op::Transpose, edit.value(turned).name, {turned}, {k}, attrs);
   }
-  const ValueId flat = before_heads(edit, k, {0, 2, 1, 3});
+  const ValueId flat = before_heads(edit, k, {0, 2, 1, 3}, &scale);
   return flat != kNone ? flat : k;
 }
 
-ValueId heads_of(Editor& edit, ValueId id) {
-  const ValueId flat = before_heads(edit, id, {0, 2, 1, 3});
+ValueId heads_of(Editor& edit, ValueId id, double* scale = nullptr) {
+  const ValueId flat = before_heads(edit, id, {0, 2, 1, 3}, scale);
   return flat != kNone ? flat : id;
 }
 
@@ -186,6 +250,10 @@ bool same_kind(Editor& edit, const Found& found) {
   const auto plain = [&](ValueId id) { return edit.value(id).dtype == DType::f32 && !edit.value(id).quant; };
   if (plain(found.q) && plain(found.k) && plain(found.v)) return plain(found.y);
   return quantized(found.q) && quantized(found.k) && quantized(found.v) && (plain(found.y) || quantized(found.y));
+}
+
+bool is_zero(const Value& value) {
+  return value.constant() && std::ranges::all_of(value.data->as<float>(), [](float x) { return x == 0; });
 }
 
 bool fits(Editor& edit, const Found& found) {
@@ -211,8 +279,9 @@ bool fuse(Editor& edit, NodeId id) {
   if (!fits(edit, found)) return false;
   Attrs attrs;
   attrs.set("heads", edit.value(found.q).shape[1]);
-  attrs.set("scale", found.scale);
   if (found.nan_is_zero) attrs.set("nan_is_zero", std::int64_t{1});
+  if (found.hidden_is_zero) attrs.set("hidden_is_zero", std::int64_t{1});
+  if (found.mask != kNone && is_zero(edit.value(found.mask))) found.mask = kNone;
   const NodeId last = edit.producer(found.y);
   const NodeId product = edit.node(last).op == Op::MatMul ? last : edit.producer(edit.node(last).inputs[0]);
   const ValueId flat = joined(edit, found.y);
@@ -220,7 +289,13 @@ bool fuse(Editor& edit, NodeId id) {
   const ValueId out = flat == kNone ? found.y : flat;
   const std::string name = edit.node(product).name;
   const std::vector<ValueId> before = edit.node(product).inputs;
-  std::vector<ValueId> inputs{heads_of(edit, found.q), keys(edit, found.k), heads_of(edit, found.v), found.mask};
+  const std::int64_t kv_heads = shared_heads(edit, found);
+  const bool shared = kv_heads != edit.value(found.q).shape[1];
+  if (shared) attrs.set("kv_heads", kv_heads);
+  const ValueId v = shared ? before_repeats(edit, found.v) : found.v;
+  const ValueId q = heads_of(edit, found.q, &found.scale), k = keys(edit, found.k, shared, found.scale);
+  std::vector<ValueId> inputs{q, k, heads_of(edit, v), found.mask};
+  attrs.set("scale", found.scale);
   const NodeId joiner = flat == kNone ? kNone : edit.producer(flat);
   const ValueId tokens = flat == kNone ? kNone : edit.node(joiner).inputs[0];
   if (joiner != kNone) edit.kill(joiner);

@@ -9,6 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 import quaver
 from conftest import ISAS
@@ -216,3 +217,46 @@ def test_a_normalization_of_another_mean_stays_in_pieces() -> None:
     loaded = quaver.load(model)
     assert "LayerNormalization" not in operators(loaded)
     close(loaded.run(inputs)["y"], peer(model, inputs))
+
+
+MASKS = {
+    "none": None,
+    "rows": np.where(rng.random((5, 7)) < 0.4, -np.inf, 0).astype(np.float32),
+    "heads": rng.normal(size=(2, 6, 5, 7)).astype(np.float32),
+    "truth": rng.random((2, 1, 5, 7)) < 0.6,
+}
+MASKS["rows"][2] = -np.inf  # it sees nothing: its result is 0
+MASKS["truth"][1, 0, 0] = False
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("flat", [False, True], ids=["apart", "flat"])
+@pytest.mark.parametrize("heads", [6, 2], ids=["", "grouped"])
+@pytest.mark.parametrize("attrs", [{}, {"is_causal": 1}, {"scale": 0.3}], ids=str)
+def test_onnx_attention_is_one_step(
+    mask: str, heads: int, attrs: dict[str, float], *, flat: bool
+) -> None:
+    """As ONNX's own function body spells it; q's six heads share those of k and v."""
+    shapes = {"q": (2, 6, 5, 8), "k": (2, heads, 7, 8), "v": (2, heads, 7, 4)}
+    feeds = {n: rng.normal(size=shape).astype(np.float32) for n, shape in shapes.items()}
+    if flat:
+        attrs = {**attrs, "q_num_heads": 6, "kv_num_heads": heads}
+        feeds = {
+            n: x.transpose(0, 2, 1, 3).reshape(2, x.shape[2], -1).copy() for n, x in feeds.items()
+        }
+    if MASKS[mask] is not None:
+        feeds["mask"] = MASKS[mask]
+    node = helper.make_node("Attention", [*feeds], ["y"], **attrs)
+    ports = [
+        helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
+        for n, x in feeds.items()
+    ]
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    graph = helper.make_graph([node], "net", ports, [y])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 24)], ir_version=10)
+    loaded = quaver.load(model, fallback=None)
+    (want,) = ReferenceEvaluator(model).run(None, feeds)
+    np.testing.assert_allclose(loaded.run(feeds)["y"], want, rtol=1e-4, atol=2e-5)
+    made = operators(loaded, **{n: x.shape for n, x in feeds.items()})
+    assert made.count("Attention") == 1
+    assert not {"Softmax", "MatMul", "Transpose", "Expand"} & set(made)

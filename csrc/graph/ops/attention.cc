@@ -5,11 +5,9 @@
 namespace quaver {
 namespace {
 
-constexpr AttrSpec kAttention[] = {{"heads", AttrKind::i},
-                                   {"kv_heads", AttrKind::i},
-                                   {"scale", AttrKind::f},
-                                   {"flat", AttrKind::i},
-                                   {"nan_is_zero", AttrKind::i}};
+constexpr AttrSpec kAttention[] = {{"heads", AttrKind::i},       {"kv_heads", AttrKind::i},
+                                   {"scale", AttrKind::f},       {"flat", AttrKind::i},
+                                   {"nan_is_zero", AttrKind::i}, {"hidden_is_zero", AttrKind::i}};
 
 // [batch, heads, tokens, depth] of either form.
 Dims four(InferContext& c, std::size_t i, std::int64_t heads) {

@@ -10,7 +10,8 @@
 //   e[j]    = exp(x[j] − m)                        the polynomial of softmax/exp.h
 //   t       = Σ e[j] in 16 lanes, as sum_f32 in reduce/reduce.h
 //   y       = 0; for j in order: y = fma(e[j], v[j][o], y)
-//   c[i][o] = y / t                                all 0 where t is NaN and `nan_is_zero`
+//   c[i][o] = y / t                                all 0 where t is NaN and `nan_is_zero`, or all mask[i][j] are −inf
+//                                                  and `hidden_is_zero`
 //
 // attention_u8:
 //   acc     = Σ_p q[i][p] · k'[j][p] − q_zero · Σ_p k'[j][p]          exact int32; k' = k − 128
@@ -51,7 +52,7 @@ struct AttentionArgs {
   void* scratch = nullptr;  // attention_scratch() bytes, aligned to 64
   void* c = nullptr;        // [rows][v_depth]
   std::size_t c_stride = 0;
-  bool nan_is_zero = false;  // f32 alone
+  bool nan_is_zero = false, hidden_is_zero = false;  // f32 alone
   // u8 alone; scale = that of q · k, mul = v's scale, over c's where c is u8.
   std::int32_t q_zero = 0, v_zero = 0;
   bool c_u8 = false;

@@ -72,6 +72,14 @@ float weight(float d) {
   return p * __builtin_bit_cast(float, (__builtin_bit_cast(std::uint32_t, s) + 127U) << 23);
 }
 
+bool sees_nothing(const AttentionArgs& args, std::size_t i) {
+  if (!args.mask) return false;
+  for (std::size_t j = 0; j < args.keys; ++j) {
+    if (args.mask[i * args.mask_stride + j] != -__builtin_inff()) return false;
+  }
+  return true;
+}
+
 void run_f32(const AttentionArgs& args) {
   const auto *k = static_cast<const float*>(args.k), *v = static_cast<const float*>(args.v);
   auto* x = static_cast<float*>(args.scratch);
@@ -92,7 +100,7 @@ void run_f32(const AttentionArgs& args) {
     for (int h = 8; h > 0; h /= 2) {
       for (int l = 0; l < h; ++l) t[l] = t[l] + t[l + h];
     }
-    const bool nothing = args.nan_is_zero && t[0] != t[0];
+    const bool nothing = (args.nan_is_zero && t[0] != t[0]) || (args.hidden_is_zero && sees_nothing(args, i));
     for (std::size_t o = 0; o < args.v_depth; ++o) {
       float y = 0;
       for (std::size_t j = 0; j < args.keys; ++j) {

@@ -137,7 +137,15 @@ struct Block {
   Floats most[kAttentionRows];    // of each row's scores
   float divisor[kAttentionRows];  // of each row's results; u8: their factor
   std::int32_t total[kAttentionRows];
+  bool hidden[kAttentionRows];  // rows that are 0 since their masks show no key
 };
+
+inline bool sees_nothing(const float* mask, std::size_t keys) {
+  for (std::size_t j = 0; j < keys; ++j) {
+    if (mask[j] != -__builtin_inff()) return false;
+  }
+  return true;
+}
 
 template <class T, int R>
 inline void rows_of_q(const Block<T>& b, std::size_t i, const char* (&rows)[R]) {
@@ -246,7 +254,7 @@ inline void weigh(Block<T>& b) {
 template <class T>
 inline Floats result(const Block<T>& b, int r, typename T::Acc acc) {
   if constexpr (T::kF32) {
-    const bool hidden = b.args.nan_is_zero && b.divisor[r] != b.divisor[r];
+    const bool hidden = b.hidden[r] || (b.args.nan_is_zero && b.divisor[r] != b.divisor[r]);
     return hidden ? Floats{} : acc / b.divisor[r];
   } else {
     return to_floats(acc - (b.args.v_zero - 128) * b.total[r]) * b.divisor[r];
@@ -344,6 +352,7 @@ void block(Block<T>& b, std::size_t i, std::size_t rows) {
   rows_of_q<T, R>(b, i, q);
   for (int r = 0; r < R; ++r) {
     b.mask[r] = b.mask_of(i + r, r);
+    if constexpr (T::kF32) b.hidden[r] = b.args.hidden_is_zero && sees_nothing(b.mask[r], b.args.keys);
     b.most[r] = splat(-__builtin_inff());
   }
   const std::size_t vectors = attention_pad(b.args.keys, kAttentionPanel) / kLanes;
