@@ -473,12 +473,14 @@ def test_bodies_are_bounded_together(tmp_path: Path) -> None:
 def test_token(tmp_path: Path) -> None:
     root = tmp_path / "models"
     put(root, "simple", 1, compiled(simple(1)))
-    (tmp_path / "tokens").write_text("first-token\nsecond-token\n")
+    (tmp_path / "tokens").write_bytes("first-token\nsecond-token\ntökén\n".encode())
     with Server(root, "--linger", "0", "--token-file", str(tmp_path / "tokens")) as server:
         assert server.get("/v2/health/ready")[0] == 200
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "second-token"}):
             assert server.call("/v2/models/simple", **headers)[0] == 401
             assert server.call("/v2/models/simple/infer", b"{}", **headers)[0] == 401
+        utf_8 = {"Authorization": "Bearer tökén".encode().decode("latin-1")}
+        assert server.call("/v2/models/simple", **utf_8)[0] == 200
         good = {"Authorization": "Bearer second-token"}
         assert server.call("/v2/models/simple", **good)[0] == 200
         code = (

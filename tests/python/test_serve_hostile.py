@@ -327,6 +327,9 @@ def test_methods_and_paths(server: Server) -> None:
     assert server.call("/v2/models/simple", b"", method="DELETE")[0] == 405
     status, answer = server.get("/nothing")
     assert (status, "no path" in answer["error"]) == (404, True)
+    text = server.get("/metrics")[1].decode()
+    for status in (404, 405):
+        assert f'quaver_errors_total{{protocol="http",status="{status}"}}' in text
 
 
 def test_no_http(server: Server) -> None:

@@ -61,6 +61,7 @@ class App:
         if not self._tokens.open and scope["path"] not in _OPEN:
             given = dict(scope["headers"]).get(b"authorization", b"")
             if not self._tokens.accept(given):
+                self._service.stats.error("http", "401")
                 refused = _error(ServeError(401, "a valid token is needed: Authorization: Bearer"))
                 refused.headers["www-authenticate"] = "Bearer"
                 await refused(scope, receive, send)
@@ -90,7 +91,7 @@ class App:
             return Response(openapi, media_type="application/json")
 
         routes += [Route("/metrics", get_metrics), Route("/openapi.json", get_openapi)]
-        return Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
+        return Starlette(routes=routes, exception_handlers={HTTPException: self._http_error})
 
     def _endpoint(self, row: Row) -> Callable[[Request], Awaitable[Response]]:
         call = getattr(self._calls, row.call, None)
@@ -109,6 +110,16 @@ class App:
             return Response(orjson.dumps(record), status, media_type="application/json")
 
         return endpoint
+
+    async def _http_error(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        self._service.stats.error("http", str(error.status_code))
+        messages = {
+            404: f"there is no path {request.url.path!r}",
+            405: f"{request.url.path!r} does not know the method {request.method}",
+        }
+        body = rest_error(bad_request(messages.get(error.status_code, error.detail)))
+        return Response(body, error.status_code, error.headers, "application/json")
 
     async def _body(self, request: Request) -> dict[str, Any]:
         if request.method != "POST":
@@ -142,13 +153,3 @@ def _text(part: bytes) -> str:
 def _error(error: ServeError) -> Response:
     closing = {"connection": "close"} if error.status == 413 else None
     return Response(rest_error(error), error.status, closing, "application/json")
-
-
-async def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    messages = {
-        404: f"there is no path {request.url.path!r}",
-        405: f"{request.url.path!r} does not know the method {request.method}",
-    }
-    body = rest_error(bad_request(messages.get(error.status_code, error.detail)))
-    return Response(body, error.status_code, error.headers, "application/json")

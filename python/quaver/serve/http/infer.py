@@ -7,6 +7,8 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
+import orjson
+
 from quaver.serve import logs
 from quaver.serve.batching.job import Outcome
 from quaver.serve.errors import ServeError
@@ -212,8 +214,6 @@ async def _respond(
 
 def rest_error(error: ServeError) -> bytes:
     """An error's body."""
-    import orjson  # noqa: PLC0415 -- errors alone need it here
-
     return orjson.dumps({"error": str(error)})
 
 
