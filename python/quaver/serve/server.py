@@ -113,15 +113,12 @@ class Server:
             timeout_keep_alive=settings.keep_alive,
         )
         config.load()
-        Connection.header_time = settings.header_time
-        Connection.body_time = settings.body_time
-        Connection.max_connections = settings.max_connections
-        Connection.max_body = settings.max_body
-        Connection.room = room
         state = self._http_state = ServerState()
 
         def connection() -> Reader:
-            return Reader(Connection(config=config, server_state=state, app_state={}))
+            return Reader(
+                Connection(settings, room, config=config, server_state=state, app_state={})
+            )
 
         try:
             self._http = await asyncio.get_running_loop().create_server(

@@ -11,6 +11,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from quaver.serve.http.long_bodies import LEAST, LongBody, Room
+from quaver.serve.settings import Settings
 
 _MOST_HEADERS = 1 << 16
 _IDLE, _HEADERS, _BODY = range(3)
@@ -99,13 +100,17 @@ class Joined:
 
 
 class Connection(HttpToolsProtocol):
-    """One client's connection."""
+    """One client's connection.
 
-    header_time = 10.0
-    body_time = 60.0
-    max_connections = 16384
-    max_body = 1 << 26
-    room: Room
+    Parameters
+    ----------
+    settings
+        The server's; its limits are kept.
+    room
+        For all bodies together.
+    uvicorn
+        What uvicorn's own class takes.
+    """
 
     long: LongBody | None = None
     """The long body that is under way; an application finds it in its scope, as `long_body`."""
@@ -116,14 +121,19 @@ class Connection(HttpToolsProtocol):
     _unread = 0
     _reading: asyncio.TimerHandle | None = None
 
+    def __init__(self, settings: Settings, room: Room, **uvicorn: Any) -> None:
+        super().__init__(**uvicorn)
+        self._limits = settings
+        self._room = room
+
     def connection_made(self, transport: Any) -> None:
         """Begin; a client that says nothing is not waited for."""
         super().connection_made(transport)
         self._out = Joined(transport)
-        if len(self.connections) > self.max_connections:
+        if len(self.connections) > self._limits.max_connections:
             self._refuse(503, "too many connections")
         else:
-            self._arm(self.header_time)
+            self._arm(self._limits.header_time)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
@@ -145,7 +155,7 @@ class Connection(HttpToolsProtocol):
 
     def _watch_reading(self) -> None:
         self._unread = self.transport.get_write_buffer_size()
-        self._reading = self.loop.call_later(self.body_time, self._expect_less)
+        self._reading = self.loop.call_later(self._limits.body_time, self._expect_less)
 
     def _expect_less(self) -> None:
         if self.transport.get_write_buffer_size() < self._unread:
@@ -169,7 +179,7 @@ class Connection(HttpToolsProtocol):
             if self._timer is not None:
                 self._disarm()
         elif phase != before or self._timer is None:
-            self._arm(self.header_time if phase == _HEADERS else self.body_time)
+            self._arm(self._limits.header_time if phase == _HEADERS else self._limits.body_time)
         if phase == _HEADERS and self._header_bytes > _MOST_HEADERS:
             self._refuse(431, f"the headers are longer than {_MOST_HEADERS} bytes")
 
@@ -186,7 +196,7 @@ class Connection(HttpToolsProtocol):
         self.cycle.transport = self._out  # type: ignore[assignment]
         size = self._long_size()
         if size:
-            self.long = self.scope["long_body"] = LongBody(size, self.room)  # type: ignore[typeddict-unknown-key]
+            self.long = self.scope["long_body"] = LongBody(size, self._room)  # type: ignore[typeddict-unknown-key]
 
     def _long_size(self) -> int:
         """The length of a body that is to be read as a whole; 0 for one that is not."""
@@ -196,7 +206,7 @@ class Connection(HttpToolsProtocol):
                 size = int(value)
             elif name in (b"transfer-encoding", b"upgrade", b"expect"):
                 return 0
-        return size if LEAST <= size <= self.max_body and not self.pipeline else 0
+        return size if LEAST <= size <= self._limits.max_body and not self.pipeline else 0
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body: as it is, where the last one was taken, without a copy."""
@@ -249,7 +259,7 @@ class Connection(HttpToolsProtocol):
         if self._phase == _BODY:
             self.transport.close()  # whoever waits for the body learns that the client is gone
         else:
-            self._refuse(408, f"the headers did not come within {self.header_time:g} s")
+            self._refuse(408, f"the headers did not come within {self._limits.header_time:g} s")
 
     def _refuse(self, status: int, message: str) -> None:
         if self.transport.is_closing():
