@@ -23,4 +23,6 @@ def test_acquire_and_release() -> None:
     for (way, threads), nanoseconds in times.items():
         ratio = times["slot", threads] / nanoseconds
         record("slot", way, str(threads), f"{nanoseconds:.1f}", f"{ratio:.2f}")
-    assert times["slot", 1] < 10
+    alone = {way: nanoseconds for (way, threads), nanoseconds in times.items() if threads == 1}
+    assert alone["slot"] < 1.5 * alone.pop("additions")  # the least that counting can cost
+    assert min(alone, key=alone.__getitem__) == "slot"

@@ -2,6 +2,7 @@
 // number of threads, all measured in turn, on stdout: "WAY THREADS NANOSECONDS", the median of many rounds.
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <iostream>
 #include <iterator>
 #include <memory>
@@ -30,6 +31,7 @@ struct Shared {
   std::shared_mutex shared_mutex;
   std::atomic<std::shared_ptr<Value>> atomic{value};
   HotSwap<Value> slot{value};
+  std::atomic<std::uint64_t> counter{0};
 };
 
 // A mutex can't be held for the length of a run, so a copy of the pointer leaves it; the shared mutex can.
@@ -45,6 +47,12 @@ void take_shared_mutex(Shared& s) {
   use(*s.value);
 }
 void take_atomic(Shared& s) { use(*s.atomic.load()); }
+// No way to take anything: what two atomic additions cost here, and less no counted way can.
+void take_additions(Shared& s) {
+  s.counter.fetch_add(1, std::memory_order_acquire);
+  use(*s.value);
+  s.counter.fetch_sub(1, std::memory_order_release);
+}
 
 // Seconds that each of `threads` takes for one use, all at it together.
 template <void (*take)(Shared&)>
@@ -78,6 +86,7 @@ struct Way {
 
 const Way kWays[] = {
     {"slot", &seconds_each<take_slot>},
+    {"additions", &seconds_each<take_additions>},
     {"mutex", &seconds_each<take_mutex>},
     {"shared_mutex", &seconds_each<take_shared_mutex>},
     {"atomic_shared_ptr", &seconds_each<take_atomic>},
