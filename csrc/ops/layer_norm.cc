@@ -44,7 +44,7 @@ class LayerNormStep final : public RowStep {
     if (context.has_input(4)) factor_ = context.in(4);
     if (context.has_input(3)) residual_ = Operand(context, 3);
     for (std::size_t i = 0; i < context.node.outputs.size(); ++i) take_output(context, i);
-    scratch = align_up(n * sizeof(float));
+    scratch = align_up(kernels::kNormRows * n * sizeof(float));
     names(kernel_);
     const auto elements = static_cast<std::size_t>(count(context.input(0).shape));
     split(n == 0 ? 0 : elements / n, elements * 12);

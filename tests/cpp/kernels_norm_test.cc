@@ -8,7 +8,7 @@ namespace {
 using testing::Fenced;
 
 constexpr std::size_t kSizes[] = {1, 2, 7, 15, 16, 17, 31, 33, 63, 64, 65, 127, 128, 129, 384};
-constexpr std::size_t kRows = 3;
+constexpr std::size_t kRows = kNormRows + 3;
 
 // Operands, as bytes or as floats, that end where memory does.
 struct Case {
@@ -19,7 +19,7 @@ struct Case {
         bytes(testing::random_bytes(random, kRows * n)),
         gamma(testing::random_floats(random, n)),
         beta(testing::random_floats(random, n)),
-        scratch(n) {
+        scratch(kNormRows * n) {
     args.rows = kRows, args.n = n, args.epsilon = 1e-5F;
     args.gamma = gamma.data(), args.beta = beta.data(), args.scratch = scratch.data();
     args.mul = 31.7F;

@@ -21,6 +21,8 @@
 
 namespace quaver::kernels {
 
+inline constexpr std::size_t kNormRows = 4;  // that are normalized side by side
+
 // An operand [rows][n], dense: fp32, or bytes of one scale.
 struct NormOperand {
   const float* f32 = nullptr;
@@ -38,7 +40,7 @@ struct LayerNormArgs {
   const float* factor = nullptr;  // [n]
   float mul = 1, lo = -255, hi = 255;
   std::int32_t zero = 0;
-  float* scratch = nullptr;  // [n]
+  float* scratch = nullptr;  // [kNormRows][n]
   float* c = nullptr;        // [rows][n], dense
   std::uint8_t* b = nullptr;
 };
