@@ -269,7 +269,8 @@ def test_fused(case: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["INT4", "UINT4", "INT8"])
-def test_weights_in_blocks(kind: str) -> None:
+@pytest.mark.parametrize("shared", [False, True])
+def test_weights_in_blocks(kind: str, *, shared: bool) -> None:
     """A scale for each block of the weights, as weight-only exporters write it."""
     elem_type = getattr(onnx.TensorProto, kind)
     low, high = {"INT4": (-8, 8), "UINT4": (0, 16), "INT8": (-128, 128)}[kind]
@@ -283,13 +284,20 @@ def test_weights_in_blocks(kind: str) -> None:
         helper.make_node("DequantizeLinear", ["w", "s", "z"], ["d"], axis=0, block_size=16),
         helper.make_node("MatMul", ["x", "d"], ["y"]),
     ]
+    outputs = ["y"]
+    if shared:  # by what takes reals
+        nodes.append(helper.make_node("ReduceMax", ["d"], ["most"], keepdims=0))
+        outputs.append("most")
     x = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [3, 32])
-    y = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [3, 6])
-    graph = helper.make_graph(nodes, "net", [x], [y], tensors)
+    made = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in outputs]
+    graph = helper.make_graph(nodes, "net", [x], made, tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
     feeds = {"x": normal(3, 32)}
-    got = quaver.load(model, fallback=None)(feeds["x"])
-    np.testing.assert_allclose(got, peer(model, feeds)[0], rtol=1e-4, atol=1e-4)
+    loaded = quaver.load(model, fallback=None)
+    for got, want in zip(loaded.run(feeds).values(), peer(model, feeds), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+    kernels = [node["kernel"] for node in report(loaded)["nodes"] if node["op"] != "ReduceMax"]
+    assert kernels[0].startswith("gemm" if kind == "INT8" else "nibble")
 
 
 @pytest.mark.parametrize("kind", ["INT4", "UINT4", "UINT8", "bytes"])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from quaver.convert.builder import Array
 from quaver.convert.onnx.dtypes import dtype_code
+from quaver.convert.onnx.few_bits import Blocks
 from quaver.convert.onnx.node import MICROSOFT, Node, handler
 
 _BITS = (2, 4, 8)
@@ -105,6 +104,49 @@ def _packed_product(node: Node, packed: Array, n: int, k: int, block: int) -> No
     )
 
 
+def deferred(node: Node, array: Array, axis: int, block: int) -> bool:
+    """Leave a matrix of four bits to the products that take it; whether they can."""
+    scales = node.stored(1, "its scales")
+    fits = array.ndim == 2 and axis % 2 == 0 and block >= 16 and block & (block - 1) == 0
+    if array.dtype.name not in ("int4", "uint4") or not fits or scales.dtype != np.float32:
+        return False
+    whole = np.int8 if array.dtype.name == "int4" else np.uint8
+    zeros = np.zeros(scales.shape, whole)
+    if node.has(2):
+        zeros = node.stored(2, "its zero points").astype(whole)
+    blocks = Blocks(array.astype(whole), zeros, scales, block)
+    expected = [-(-array.shape[0] // block), array.shape[1]]
+    if list(scales.shape) != expected or zeros.shape != scales.shape:
+        return False
+
+    def bind() -> None:
+        node.result("Identity", node.add_constant("reals", blocks.reals(0)))
+
+    node.scope.defer(node.outputs[0], bind, blocks)
+    return True
+
+
+def product_of_blocks(node: Node, blocks: Blocks) -> None:
+    """X · W of weights [K, N] that stay four bits wide."""
+    (k, n), block = blocks.numbers.shape, blocks.block
+    middle = 8 if blocks.numbers.dtype == np.int8 else 0
+    zeros = (blocks.zeros.T.astype(np.int16) + middle).astype(np.uint8)
+    numbers = (blocks.numbers.T.astype(np.int16) + middle).astype(np.uint8)
+    numbers = np.pad(numbers, ((0, 0), (0, zeros.shape[1] * block - k))).reshape(n, -1, block)
+    node.result(
+        "MatMulIntegerToFloat",
+        node.input(0),
+        node.add_constant("weights", numbers[..., ::2] | numbers[..., 1::2] << 4),
+        None,
+        node.add_constant("scales", np.ascontiguousarray(blocks.scales.T)),
+        None,
+        node.add_constant("zeros", np.ascontiguousarray(zeros)),
+        K=k,
+        block_size=block,
+        bytes=0,
+    )
+
+
 @handler("GatherBlockQuantized", domain=MICROSOFT)
 def gather_block_quantized(node: Node) -> None:
     """Rows of a table of a few bits with a scale for each block of a row."""
@@ -121,7 +163,7 @@ def gather_block_quantized(node: Node) -> None:
         given = node.stored(3, "its zero points")
         given = unpacked(given, bits) if packed else given.astype(whole)
         zeros = np.moveaxis(np.moveaxis(given, along, -1)[..., : scales.shape[along]], -1, along)
-    table = _Blocks(numbers, zeros, scales.astype(np.float32), block)
+    table = Blocks(numbers, zeros, scales.astype(np.float32), block)
     last = numbers.ndim - 1
     if axis == 0 and along % numbers.ndim == last > 0 and numbers.shape[last] % block == 0:
         y = _gathered(node, table, bits)
@@ -133,24 +175,7 @@ def gather_block_quantized(node: Node) -> None:
     node.pass_on(y)
 
 
-class _Blocks(NamedTuple):
-    """Numbers, and a zero point and a scale for each block of them along an axis."""
-
-    numbers: Array
-    zeros: Array
-    scales: Array
-    block: int
-
-    def reals(self, axis: int) -> Array:
-        size = range(self.numbers.shape[axis])
-        zeros, scales = (
-            np.take(np.repeat(a, self.block, axis=axis), size, axis=axis).astype(np.float32)
-            for a in (self.zeros, self.scales)
-        )
-        return np.asarray((self.numbers.astype(np.float32) - zeros) * scales, np.float32)
-
-
-def _gathered(node: Node, table: _Blocks, bits: int) -> int:
+def _gathered(node: Node, table: Blocks, bits: int) -> int:
     """Rows of bytes, each of which is then looked up as the numbers that it holds."""
     numbers, zeros, scales, block = table
     shifts, mask = np.arange(0, 8, bits, dtype=np.uint8), np.uint8((1 << bits) - 1)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from quaver.convert.onnx.blocks import product_of_blocks
 from quaver.convert.onnx.node import Node, handler
 
 
 @handler("MatMul")
 def matmul(node: Node) -> None:
-    """NumPy's matmul."""
+    """NumPy's matmul; of float32 with weights of few bits, which stay so."""
+    blocks = node.scope.blocks(node.input_names[1]) if node.has(1) else None
+    if blocks is not None and node.scope.dtype(node.input_names[0]) == "float32":
+        product_of_blocks(node, blocks)
+        return
     node.result("MatMul", node.input(0), node.input(1))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from quaver.convert.builder import Attributes
-from quaver.convert.onnx.blocks import dequantized_in_blocks
+from quaver.convert.onnx.blocks import deferred, dequantized_in_blocks
 from quaver.convert.onnx.dtypes import dtype_code, dtype_name
 from quaver.convert.onnx.node import MICROSOFT, Node, handler
 
@@ -48,8 +48,10 @@ def dequantize_linear(node: Node) -> None:
     if (stored := node.scope.stored(node.input_names[0])) is not None and (
         node.integer("block_size") or stored.dtype.name not in (*_QUANTIZED, "int32")
     ):
-        axis = node.integer("axis", 1)
-        reals = dequantized_in_blocks(node, stored, axis, node.integer("block_size"))
+        axis, block = node.integer("axis", 1), node.integer("block_size")
+        if deferred(node, stored, axis, block):
+            return
+        reals = dequantized_in_blocks(node, stored, axis, block)
         node.result("Identity", node.add_constant("reals", reals))
         return
     expect_zero_point(node, 2, *_QUANTIZED, "int32")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from onnx import GraphProto, ModelProto, TensorProto, numpy_helper
 
 from quaver.convert.builder import Array, Builder, Shape
 from quaver.convert.onnx.dtypes import dtype_name, known_dtype
 from quaver.convert.onnx.external import array_of
+from quaver.convert.onnx.few_bits import Blocks
 from quaver.convert.onnx.shapes import infer
 from quaver.convert.onnx.source import opset_of
 from quaver.errors import ModelError
@@ -30,6 +33,8 @@ class Scope:
         self._initializers = {t.name: t for t in model.graph.initializer}
         self._values: dict[str, int] = {}
         self._arrays: dict[str, Array] = {}
+        self._deferred: dict[str, Callable[[], None]] = {}
+        self._blocks: dict[str, Blocks] = {}
         self._dtypes: dict[str, str] = {}
         self._shaped_like: dict[str, str] = {}
         self._inferred: tuple[dict[str, Shape], dict[str, str]] | None = None
@@ -63,6 +68,15 @@ class Scope:
         """Remember what the computed tensor `name` always holds."""
         self._arrays[name] = array
 
+    def defer(self, name: str, bind: Callable[[], None], blocks: Blocks) -> None:
+        """Let `bind` bind a tensor once it is asked for; a product may take its blocks instead."""
+        self._deferred[name] = bind
+        self._blocks[name] = blocks
+
+    def blocks(self, name: str) -> Blocks | None:
+        """Return what a deferred tensor is made of."""
+        return self._blocks.get(name)
+
     def note_shape_of(self, name: str, like: str) -> None:
         """Remember that the computed tensor `name` has the shape of another."""
         self._shaped_like[name] = like
@@ -73,6 +87,8 @@ class Scope:
 
     def value(self, name: str, user: str) -> int:
         """Return the builder's value of a tensor."""
+        if name in self._deferred:
+            self._deferred.pop(name)()
         if name not in self._values:
             array = self.array(name)
             if array is None and name in self._initializers:
