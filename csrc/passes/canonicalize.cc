@@ -34,7 +34,7 @@ bool does_nothing(const Graph& graph, const Node& node) {
   switch (node.op) {
     case Op::Identity: return true;
     case Op::Cast: return x.dtype == y.dtype;
-    case Op::Expand:
+    case Op::Expand: return x.static_shape() && y.static_shape() && x.shape == y.shape;
     case Op::Reshape: return same_shape(x, y);
     case Op::Transpose: {
       const Perm perm = perm_of(graph, node);
