@@ -43,7 +43,7 @@ std::unique_ptr<Step> lower(LowerContext& context, const ConvGeometry& g) {
 std::unique_ptr<Step> lower_Conv(LowerContext& context) {
   const ConvGeometry geometry = conv_geometry(context, false);
   const bool quantized = is_quantized(context);
-  if (geometry.depthwise()) {
+  if (geometry.depthwise() && (!quantized || context.output().dtype == DType::u8)) {
     if (auto step = lower_depthwise(context, geometry, quantized)) return step;
   }
   if (quantized) {

@@ -26,6 +26,7 @@ class PatchStep final : public Step {
         x_(made.x),
         y_(made.y),
         residual_(made.residual),
+        y_element_(made.y_element),
         zero_(made.pad[0]),
         bytes_(align_up(g.taps() * g.c, 4)) {
     const std::size_t packed_bytes = U8Gemm::packed_bytes(g.o, 1, bytes_);
@@ -39,7 +40,8 @@ class PatchStep final : public Step {
     args_.w = reinterpret_cast<const std::int8_t*>(weights_->data());
     args_.bias = bias_.data();
     args_.scale = scale_.data();
-    args_.c_stride = args_.r_stride = g.o;
+    args_.c_stride = g.o * y_element_;
+    args_.r_stride = g.o;
     scratch = kPatches * bytes_ + kMove;
     units = g.images * g.oh;
     info.kernel = kernel_->name;
@@ -48,7 +50,14 @@ class PatchStep final : public Step {
   }
 
   bool absorb_table(std::span<const std::uint8_t> table, IsaSet isa, ValueId out) override {
+    if (y_element_ != 1) return false;
     y_ = tail_.add(table, isa, out);
+    return true;
+  }
+
+  bool absorb_function(const RealFunction& function, ValueId out) override {
+    if (args_.output != kernels::Output::f32 || !reals_.add(function)) return false;
+    y_ = out;
     return true;
   }
 
@@ -62,10 +71,12 @@ class PatchStep final : public Step {
         call.m = std::min(kPatches, g_.ow - column);
         gather(image, unit % g_.oh, column, call.m, patches);
         const std::size_t place = (unit * g_.ow + column) * g_.o;
-        call.c = context.as<std::uint8_t>(y_) + place;
+        std::byte* const to = context.as<std::byte>(y_) + place * y_element_;
+        call.c = to;
         if (residual_ != kNone) call.r = context.as<std::uint8_t>(residual_) + place;
         kernel_->run(call);
         tail_.run(context, place, call.m, g_.o, g_.o);
+        reals_.run(to, call.m, g_.o, call.c_stride);
       }
     }
   }
@@ -147,10 +158,12 @@ class PatchStep final : public Step {
   std::vector<std::int32_t> bias_;
   std::vector<float> scale_;
   ValueId x_, y_, residual_;
+  std::size_t y_element_;
   std::uint8_t zero_;
   std::size_t bytes_;  // of a patch: whole quads
   PackedBlock weights_;
   TableTail tail_;
+  RealTail reals_;
 };
 
 }  // namespace

@@ -7,8 +7,10 @@ namespace quaver {
 bool is_quantized(const LowerContext& context) {
   const DType x = context.input(0).dtype, w = context.input(1).dtype, y = context.output().dtype;
   if (x == DType::f32 && w == DType::f32 && y == DType::f32) return false;
-  const bool bytes = y == DType::u8 || (y == DType::f32 && context.node.op == Op::MatMul);
-  if (x == DType::u8 && (w == DType::s8 || w == DType::u8) && bytes) return true;
+  const bool sums =
+      context.node.op == Op::MatMul || (context.node.op == Op::Conv && context.node.attrs.i("group", 1) == 1);
+  if (x == DType::u8 && (w == DType::s8 || w == DType::u8) && (y == DType::u8 || (y == DType::f32 && sums)))
+    return true;
   context.fail("no kernel takes ", name_of(x), " activations and ", name_of(w), " weights to ", name_of(y));
 }
 
@@ -36,15 +38,16 @@ void set_values(const LowerContext& context, const ConvGeometry& g, GemmStep<Fam
 
 std::vector<const std::int8_t*> prepare(const LowerContext& context, const ConvGeometry& g, GemmStep<U8Gemm>& step,
                                         WeightPlanes& weights) {
+  step.y_element = size_of(context.output().dtype);
   set_values(context, g, step);
   weights = weight_planes(context, context.input(1), g.o);
   const std::int32_t zero = context.zero_point(context.input(0));
   const auto bias = context.has_input(2) ? context.constant<std::int32_t>(2) : std::span<const std::int32_t>{};
   step.bias = pad_groups<std::int32_t>(fold_bias(weights, zero, bias), g.group, g.width());
-  step.scale = pad_groups<float>(
-      requantize_scales(weights, context.scale(context.input(0)), context.scale(context.output())), g.group, g.width());
+  const float y_scale = set_epilogue_u8_or_f32(context, step.args);
+  step.scale =
+      pad_groups<float>(requantize_scales(weights, context.scale(context.input(0)), y_scale), g.group, g.width());
   step.pad.assign(g.depth(), static_cast<std::uint8_t>(zero));
-  set_epilogue_u8(context, step.args);
   step.kernel = &kernels::pick_gemm_u8(context.isa, g.pixels(), g.width(), g.depth());
   return weights.planes;
 }

@@ -190,6 +190,11 @@ bool constant_source(Editor& edit, ValueId id) {
   return dequantize ? edit.value(dequantize->inputs[0]).constant() : edit.value(id).constant();
 }
 
+// Whether the sums of a node's bytes may become floats.
+bool leaves_sums(const Node& node) {
+  return node.op == Op::MatMul || (node.op == Op::Conv && node.attrs.i("group", 1) == 1);
+}
+
 std::string lower_weighted(Editor& edit, NodeId id, const SameShape& same_shape) {
   const Source x = quantized_source(edit, edit.node(id).inputs[0]);
   if (x.stored == kNone) return x.why;
@@ -204,8 +209,7 @@ std::string lower_weighted(Editor& edit, NodeId id, const SameShape& same_shape)
     if (bias.stored == kNone) return bias.why;
   }
   const Sink sink = sink_of(edit, id, same_shape);
-  // A product may leave its sums as floats.
-  if (sink.quantize == kNone && edit.node(id).op != Op::MatMul) return sink.why;
+  if (sink.quantize == kNone && !leaves_sums(edit.node(id))) return sink.why;
   if (sink.quantize != kNone) absorb(edit, id, sink);
   use_stored(edit, id, 0, x.stored);
   use_stored(edit, id, 1, add_weight(edit.graph, weight.stored, weight.quant));

@@ -16,6 +16,7 @@ struct Net : Build {
   ValueId x = qdq(input("x", DType::f32, {1, 4, 4, 2}), 0.5F, 10);
 
   ValueId weight(float scale = 0.25F) { return dequantize(counting<std::int8_t>("w", {2, 1, 1, 2}), scale, 0); }
+  ValueId weight_of_each() { return dequantize(counting<std::int8_t>("w", {2, 1, 1, 1}), 0.25F, 0); }
   ValueId per_channel(std::int64_t axis) {
     const ValueId scales = constant<float>("scales", {2}, {0.25F, 0.5F});
     return node(Op::DequantizeLinear, {counting<std::int8_t>("w", {2, 1, 1, 2}), scales}, attr("axis", axis));
@@ -87,6 +88,17 @@ TEST(lower_qdq_residual_without_a_rounding_in_between) {
   CHECK_EQ(conv.attrs.f("lo", -1), 0.0);
 }
 
+TEST(lower_qdq_leaves_sums_of_a_convolution) {
+  Net b;
+  const ValueId y = b.node(Op::Conv, {b.x, b.weight(), b.constant<float>("bias", {2}, {1, -1})});
+  b.output(b.qdq(b.node(Op::Sigmoid, {y}), 1, 0));
+  CHECK_EQ(lowered(b.graph), "QuantizeLinear Conv Sigmoid QuantizeLinear DequantizeLinear");
+  const Node& conv = only(b.graph, Op::Conv);
+  CHECK_EQ(b.graph.value(conv.inputs[0]).dtype, DType::u8);
+  CHECK_EQ(b.graph.value(conv.outputs[0]).dtype, DType::f32);
+  CHECK(!b.graph.value(conv.outputs[0]).quant);
+}
+
 TEST(lower_qdq_says_why_not) {
   {
     Net b;
@@ -96,7 +108,7 @@ TEST(lower_qdq_says_why_not) {
   }
   {
     Net b;
-    const ValueId y = b.node(Op::Conv, {b.x, b.weight()});
+    const ValueId y = b.node(Op::Conv, {b.x, b.weight_of_each()}, b.attr("group", 2));
     b.output(b.qdq(y, 1, 0));
     b.output(b.qdq(b.node(Op::Sigmoid, {y}), 1, 0));
     lowered(b.graph);
@@ -104,7 +116,7 @@ TEST(lower_qdq_says_why_not) {
   }
   {
     Net b;
-    b.output(b.node(Op::Conv, {b.x, b.weight()}));
+    b.output(b.node(Op::Conv, {b.x, b.weight_of_each()}, b.attr("group", 2)));
     lowered(b.graph);
     CHECK(says(b, "is a float output of the model"));
   }

@@ -13,6 +13,7 @@ from onnx.reference import ReferenceEvaluator
 import quaver
 from conftest import ISAS
 from models import Case, float_model, quantized_model
+from quaver import inspect
 
 SIZES = st.integers(1, 9)
 
@@ -58,6 +59,23 @@ def test_int8_convolution(isa: str, case: Case, signed: bool) -> None:
     scale = next(to_array(c) for c in model.graph.initializer if c.name == "y0_s")
     got = quaver.load(model, threads=1, isa=isa)(case.feeds["x"])
     assert (np.abs(got - want) / scale).max(initial=0) < 1.01
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@settings(max_examples=60)
+@given(case=convolutions())
+def test_int8_convolution_that_leaves_its_sums(isa: str, case: Case) -> None:
+    """What a function in float takes is rounded no more: its bytes and weights alone are."""
+    wanted = ReferenceEvaluator(float_model(case)).run(None, case.feeds)[0]
+    model = quantized_model(case, wanted, weight="w", bias="b", act=[("Sigmoid", {})])
+    made = next(node for node in model.graph.node if node.op_type == "Sigmoid").output[0]
+    del model.graph.node[-2:]
+    model.graph.output[0].name = made
+    want = ReferenceEvaluator(model).run(None, case.feeds)[0]
+    loaded = quaver.load(model, threads=1, isa=isa)
+    np.testing.assert_allclose(loaded(case.feeds["x"]), want, rtol=1e-4, atol=1e-5)
+    convolution = next(n for n in inspect.report(loaded)["nodes"] if n["op"] == "Conv")
+    assert convolution["int8"] == (case.attrs["group"] == 1)
 
 
 def _widened(model: onnx.ModelProto, channels: int) -> onnx.ModelProto:
