@@ -69,9 +69,9 @@ def quantize(
     mixed
         Look for the few tensors and weights that bring most noise to the outputs: they get the
         range that brings least (with "auto"), are tried in float where their share of the noise
-        is four times that of the time and of the weights, and stay so if the noise falls by half
-        of that share; a tenth more of the time at most. With `smooth`, functions whose outliers
-        move into weights are in float too.
+        is twice that of the time and of the weights, and stay so if the noise falls by half of
+        that; a quarter more of the time at most. With `smooth`, functions whose outliers move
+        into weights are in float too.
     gptq
         Round the weights among them so that each makes up for the errors of others.
     keep_float

@@ -64,7 +64,8 @@ class Job:
         self._net = prepare(model)
         self._original = self._net.proto()
         self._placement = self._whole = place(self._net, options.keep_float)
-        if not any(name in self._net.producer for name in self._placement.tensors):
+        made = (*self._placement.tensors, *self._placement.sums)
+        if not any(name in self._net.producer for name in made):
             raise ModelError(
                 "there is nothing to quantize: no operator of the model has an int8 form"
             )

@@ -9,8 +9,8 @@ Where found tensors are functions of a product's sums, read by products alone, t
 computed in float and outliers among their channels move into weights. Each tensor found gets the
 range, of those of all methods, of the least noise in the outputs of the whole; then others stand
 out. At last parts return to float, one after the other: always the one that takes most noise away
-for its time, as long as its share of the noise is more than four times its share of the time and of
-the weights, and all together stay within a tenth of the network's time. That needs no notion of how
+for its time, as long as its share of the noise is more than twice its share of the time and of the
+weights, and all together stay within a quarter of the network's time. That needs no notion of how
 much noise a task can bear: where noise is spread evenly nothing is gained by float, and nothing
 returns.
 Time is an estimate (`cost`).
@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import onnx
 
 from quaver import progress
-from quaver.quantize import cost, gptq
+from quaver.quantize import cost, gptq, smooth
 from quaver.quantize.answers import audible
 from quaver.quantize.data import Feed
 from quaver.quantize.engine import Runner, runner
@@ -39,9 +39,9 @@ from quaver.quantize.ranges import Range, affine
 
 _AUDIBLE = 1 / 16  # of the noise: what a part must bring to be looked at
 _QUIET = 1e-6  # noise over power below which nothing is done
-_WORTH = 4.0  # a part's share of the noise over its share of the time, or of the weights
+_WORTH = 2.0  # a part's share of the noise over its share of the time, or of the weights
 _FREE = 1e-3  # of the time: less is not told apart
-_MOST_TIME = 0.1  # of the network's, for all that returns to float
+_MOST_TIME = 0.25  # of the network's, for all that returns to float
 
 
 class Part(NamedTuple):
@@ -137,9 +137,9 @@ class Mixer:
         return kept
 
     def _function(self, part: Part) -> frozenset[str]:
-        """The nodes from a product's sums to a tensor that only products of matrices read."""
+        """The nodes from a product's sums to a tensor that only products with weights read."""
         users = self._net.users.get(part.name, [])
-        products = [u for u in users if leaves_sums(self._net, u) and weight_of(self._net, u)]
+        products = [user for user in users if smooth.input_axis(self._net, user) is not None]
         found: set[str] = set()
         if self._members.get(part.name) == [part.name] and users and products == users:
             self._above(part.name, found)

@@ -49,7 +49,7 @@ def targets(net: Net, makers: Collection[str] = ()) -> list[Target]:
     apart = set(makers)
     found: dict[str, Target] = {}
     for node in net.nodes:
-        axis = _input_axis(net, node)
+        axis = input_axis(net, node)
         if axis is None or node.name in apart:
             continue
         tensor, first = node.input[0], node
@@ -106,14 +106,14 @@ def smooth(net: Net, found: list[Target], statistics: Statistics) -> list[dict[s
     return report
 
 
-def _input_axis(net: Net, node: onnx.NodeProto) -> int | None:
+def input_axis(net: Net, node: onnx.NodeProto) -> int | None:
     """The channels of what a product with a weight of its own reads; None of others."""
     name = weight_of(net, node)
     shape = net.shape(node.input[0])
     if name is None or shape is None or net.sole_user(name) is not node:
         return None
     if node.op_type == "Conv":
-        return 1 if attribute(node, "group", 1) == 1 else None
+        return 1 if attribute(node, "group", 1) in (1, shape[1]) else None
     if node.op_type == "Gemm" and attribute(node, "transA", 0):
         return None
     return None if node.op_type == "ConvTranspose" else len(shape) - 1
@@ -157,14 +157,18 @@ def _factors(net: Net, target: Target, reach: Array) -> Array | None:
     weight = np.maximum(np.max(columns, axis=0), 1e-8)
     used = reach > 0
     factor = np.ones_like(reach)
-    factor[used] = np.sqrt(reach[used] / weight[used])
+    if all(attribute(taker.node, "group", 1) > 1 for taker in target.takers):
+        factor[used] = reach[used]  # weights of one channel each have scales of their own
+    else:
+        factor[used] = np.sqrt(reach[used] / weight[used])
     factor[used] /= np.exp(np.log(factor[used]).mean())
     return np.asarray(np.clip(factor, 1 / _LIMIT, _LIMIT))
 
 
 def _weight_axis(node: onnx.NodeProto, rank: int) -> int:
+    """Where a weight's inputs are; those of a depthwise convolution are its outputs."""
     if node.op_type == "Conv":
-        return 1
+        return 1 if attribute(node, "group", 1) == 1 else 0
     if node.op_type == "Gemm":
         return 1 if attribute(node, "transB", 0) else 0
     return rank - 2
