@@ -7,6 +7,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
@@ -38,6 +42,17 @@ std::uint64_t saved_state() {
   return static_cast<std::uint64_t>(high) << 32 | low;
 }
 
+// Linux gives the tiles' 8 kB of registers only to a process that asks (Documentation/arch/x86/xstate.rst); refused,
+// AMX is not there.
+bool may_use_tiles() {
+#if defined(__linux__)
+  constexpr int kRequestPermission = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
 IsaSet detect() {
   const Leaf one(1, 0), seven(7, 0), seven_one(7, 1);
   const std::uint64_t saved = saved_state();
@@ -52,6 +67,10 @@ IsaSet detect() {
     add(Isa::avx512vnni);
     if (all(seven.c, bit_AVX512VBMI)) add(Isa::avx512vbmi);
     if (set.has(Isa::avx512vbmi) && all(seven_one.a, kAvx512Bf16)) add(Isa::avx512bf16);
+    constexpr unsigned kAmxTile = 1U << 24, kAmxInt8 = 1U << 25;
+    constexpr std::uint64_t kTileState = 3U << 17;
+    const bool tiles = all(seven.d, kAmxTile | kAmxInt8) && (saved & kTileState) == kTileState;
+    if (set.has(Isa::avx512bf16) && tiles && may_use_tiles()) add(Isa::amx);
   }
   return set;
 }

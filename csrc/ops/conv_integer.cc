@@ -17,7 +17,7 @@ std::unique_ptr<Step> lower_ConvInteger(LowerContext& context) {
   step->images = g.images;
   step->x_image = g.h * g.w * g.c;
   step->y_image = g.pixels() * g.o * step->y_element;
-  step->kernel = &kernels::pick_gemm_u8(context.isa, g.pixels(), g.width(), g.depth());
+  step->kernel = &kernels::pick_gemm_u8(context.isa, g.pixels(), g.width(), g.depth(), g.taps());
   step->offsets = conv_offsets(g, weights.planes.size());
   for (std::size_t group = 0; group < g.group; ++group) {
     GemmPart part;

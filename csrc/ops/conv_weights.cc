@@ -48,7 +48,7 @@ std::vector<const std::int8_t*> prepare(const LowerContext& context, const ConvG
   step.scale =
       pad_groups<float>(requantize_scales(weights, context.scale(context.input(0)), y_scale), g.group, g.width());
   step.pad.assign(g.depth(), static_cast<std::uint8_t>(zero));
-  step.kernel = &kernels::pick_gemm_u8(context.isa, g.pixels(), g.width(), g.depth());
+  step.kernel = &kernels::pick_gemm_u8(context.isa, g.pixels(), g.width(), g.depth(), g.taps());
   return weights.planes;
 }
 

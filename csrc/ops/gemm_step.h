@@ -264,15 +264,19 @@ class GemmStep final : public Step {
 
   // A unit's weights stay in L2 while its rows pass; units enough for threads to share, of about the same size.
   void cut(std::size_t index) {
-    constexpr std::size_t kWeightBytes = 256 << 10, kRows = 56, kColumns = 64, kFewColumns = 48, kEnough = 4;
+    constexpr std::size_t kColumns = 64, kFewColumns = 48, kEnough = 4;
+    // Kernels of large tiles bring a unit's rows into another form first: more of both, so that it is done seldom.
+    const bool large = kernel->mr > 16;
+    const std::size_t weight_bytes = std::size_t{large ? 1024U : 256U} << 10, few_rows = large ? 128 : 56;
     const GemmPart& part = parts[index];
     if (images == 0 || part.m == 0 || part.n == 0) return;  // a request may have no rows
     const auto shares = [](std::size_t whole, std::size_t most) { return (whole + most - 1) / most; };
     // Rows of windows overlap: the more a unit has of them, the less is rounded twice.
-    const std::size_t most_rows = kRounds && part.taps > 1 ? std::clamp(part.m / kEnough, kRows, 4 * kRows) : kRows;
+    const std::size_t most_rows =
+        kRounds && part.taps > 1 ? std::clamp(part.m / kEnough, few_rows, 4 * few_rows) : few_rows;
     const std::size_t rows = align_up(shares(part.m, shares(part.m, most_rows)), kernel->mr);
     const std::size_t column_bytes = part.taps * args.k * sizeof(typename Family::Packed);
-    const std::size_t most_columns = rows == kernel->mr ? part.n : std::max(kWeightBytes / column_bytes, kColumns);
+    const std::size_t most_columns = rows == kernel->mr ? part.n : std::max(weight_bytes / column_bytes, kColumns);
     const std::size_t row_units = images * shares(part.m, rows) * parts.size();
     const std::size_t column_units =
         std::max(shares(part.n, most_columns), std::min(shares(kEnough, row_units), shares(part.n, kFewColumns)));

@@ -97,11 +97,15 @@ def _innermost_loops(function: list[Instruction]) -> list[list[Instruction]]:
     return [[i for i in function if first <= i.address <= last] for first, last in inner]
 
 
-def _loops(path: Path) -> list[list[Instruction]]:
+def _disassembled(path: Path) -> list[list[Instruction]]:
     listing = subprocess.run(
         ["objdump", "-d", "--no-show-raw-insn", path], capture_output=True, text=True, check=True
     ).stdout
-    return [loop for function in _functions(listing) for loop in _innermost_loops(function)]
+    return _functions(listing)
+
+
+def _loops(path: Path) -> list[list[Instruction]]:
+    return [loop for function in _disassembled(path) for loop in _innermost_loops(function)]
 
 
 def _dots(loop: list[Instruction], dot: str) -> int:
@@ -157,6 +161,23 @@ def test_held_weights_stay_in_registers() -> None:
     in_registers = [_dots(loop, "vpdpbusd") for loop in loops if not _stored_on_stack(loop)]
     for quads in range(1, most_quads + 1):
         assert in_registers.count(4 * quads) >= 4, f"{quads} quads"
+
+
+def test_amx_tiles_serve_twice() -> None:
+    """A step along k loads two tiles of rows and two of weights for four products."""
+    source = "x86_amx.cc.o"
+    if source not in OBJECTS:
+        pytest.skip("built for another architecture")
+    order = [
+        i.text.split()[0]
+        for function in _disassembled(OBJECTS[source])
+        for i in function
+        if i.text.startswith(("tileloadd", "tdpbusd", "tilestored"))
+    ]
+    steps = " ".join(order)
+    pair = "tileloadd tileloadd tdpbusd tileloadd tdpbusd tileloadd tdpbusd tdpbusd"
+    finishes = 4
+    assert steps.count(pair) == 2 * finishes, "a step and what is left of k"
 
 
 #: Four pixels of a 3x3 window over one vector of channels, where a column takes two instructions

@@ -10,9 +10,7 @@ namespace {
 constexpr const GemmU8Kernel* kKernels[] = {
     &gemm_u8_scalar,
 #if defined(__x86_64__)
-    &gemm_u8_avx2,
-    &gemm_u8_avxvnni,
-    &gemm_u8_avx512vnni,
+    &gemm_u8_avx2,   &gemm_u8_avxvnni, &gemm_u8_avx512vnni, &gemm_u8_amx,
 #elif defined(__aarch64__)
     &gemm_u8_neondot,
 #endif
@@ -44,6 +42,8 @@ void pack_gemm_u8(GemmU8Layout layout, std::size_t n, std::size_t taps, std::siz
 
 GemmU8List gemm_u8_kernels() { return list_of<GemmU8List>(kKernels); }
 
-const GemmU8Kernel& pick_gemm_u8(IsaSet set, std::size_t, std::size_t, std::size_t) { return pick_best(kKernels, set); }
+const GemmU8Kernel& pick_gemm_u8(IsaSet set, std::size_t m, std::size_t n, std::size_t k, std::size_t taps) {
+  return pick_where(kKernels, set, [=](const GemmU8Kernel& one) { return !one.pays || one.pays(m, n, k, taps); });
+}
 
 }  // namespace quaver::kernels

@@ -71,6 +71,8 @@ struct GemmU8Kernel {
   std::size_t mr;                  // rows per tile: any m is taken, multiples run best
   std::size_t nr;                  // columns per tile, a multiple of layout.nr
   void (*run)(const GemmU8Args&);  // any m, n, k, taps ≥ 1
+  // Whether it is faster than those of lower rank on this shape; null: always.
+  bool (*pays)(std::size_t m, std::size_t n, std::size_t k, std::size_t taps) = nullptr;
 };
 
 // Bytes of packed weights, and the packing itself. `w` is [n][taps][k] (a convolution's [O, kh·kw, C]).
@@ -85,6 +87,6 @@ struct GemmU8List {
 };
 GemmU8List gemm_u8_kernels();
 // The best of `set` for this shape.
-const GemmU8Kernel& pick_gemm_u8(IsaSet set, std::size_t m, std::size_t n, std::size_t k);
+const GemmU8Kernel& pick_gemm_u8(IsaSet set, std::size_t m, std::size_t n, std::size_t k, std::size_t taps = 1);
 
 }  // namespace quaver::kernels

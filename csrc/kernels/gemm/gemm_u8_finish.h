@@ -62,7 +62,7 @@ struct ToBytes {
 
   // The kGroup-th four vectors of a tile; all its columns exist where kWhole.
   template <int kGroup, bool kWhole = true>
-  [[gnu::always_inline]] void group(const Tile& t) const {
+  [[gnu::always_inline]] void group(const auto& t) const {
     constexpr int kAt = 4 * kGroup, kLast = Tile::kVectors - 1;
     constexpr auto kNext = [](int at) { return at < kLast ? at : kLast; };
     Packed bytes = V::pack(round<kNext(kAt), kWhole>(t), round<kNext(kAt + 1), kWhole>(t),
@@ -84,13 +84,13 @@ struct ToBytes {
   }
 
   // Of vector v's columns, those that there are.
-  std::size_t count(const Tile& t, int v) const {
+  std::size_t count(const auto& t, int v) const {
     const std::size_t first = t.j + v * V::kLanes;
     return g.n <= first ? 0 : g.n - first < V::kLanes ? g.n - first : V::kLanes;
   }
 
   template <int kAt, bool kWhole>
-  [[gnu::always_inline]] typename V::I round(const Tile& t) const {
+  [[gnu::always_inline]] typename V::I round(const auto& t) const {
     constexpr int kRow = kAt / N, v = kAt % N;
     const std::size_t j = t.j + v * V::kLanes;
     typename V::F y = V::mul(V::to_float(V::load(t.at + kAt * V::kLanes)), V::load(g.scale + j));
@@ -104,7 +104,7 @@ struct ToBytes {
   }
 
   template <int kAt, int kWhich, bool kWhole>
-  [[gnu::always_inline]] void store(const Tile& t, Packed bytes) const {
+  [[gnu::always_inline]] void store(const auto& t, Packed bytes) const {
     constexpr int kCount = N < 4 ? N : 4;  // neighbours in memory
     if constexpr (kAt + kWhich < Tile::kVectors && kWhich < 4) {
       constexpr int kRow = (kAt + kWhich) / N, v = (kAt + kWhich) % N;
@@ -130,7 +130,7 @@ struct ToReals {
   explicit ToReals(const GemmU8Args& args) : g(args) {}
 
   template <int kGroup>
-  [[gnu::always_inline]] void group(const Tile& t) const {
+  [[gnu::always_inline]] void group(const auto& t) const {
 #pragma GCC unroll 4
     for (int at = 4 * kGroup; at < 4 * kGroup + 4 && at < Tile::kVectors; ++at) {
       const std::size_t j = t.j + at % N * V::kLanes;

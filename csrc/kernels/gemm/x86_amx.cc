@@ -1,0 +1,313 @@
+// The u8 product on tiles (Intel SDM vol. 1, chapter 18): 16 rows × 16 columns × 64 values along k an instruction.
+//
+// A block of at most 32 rows meets pairs of panels: two tiles of rows and two of weights give four of sums, and each
+// that is loaded serves twice. A tile of weights is 16 quads of a panel as they lie. A product's rows are loaded from
+// where they lie, too; those of a convolution are first laid end to end.
+//
+// What is left of k below a tile's 64 bytes is taken by a tile that begins earlier, with zeros for the activations that
+// have been multiplied already.
+#include "kernels/gemm/gemm_u8_finish.h"
+#include "kernels/gemm/rows.h"
+#include "kernels/gemm/variants.h"
+#include "kernels/gemm/zmm.h"
+
+namespace quaver::kernels {
+namespace {
+
+extern "C" char* getenv(const char*);
+bool getenv_skip = getenv("SKIP") != nullptr;
+constexpr std::size_t kTileRows = 16, kTileQuads = 16, kTileBytes = 64;
+constexpr std::size_t kPanel = 16, kPanelQuad = 64;
+constexpr std::size_t kBlockRows = 2 * kTileRows;
+constexpr std::size_t kPairSums = kBlockRows * 2 * kPanel;
+
+// Written out: the intrinsics take names, not constants, and do not say that they read memory.
+template <int kTile>
+inline void load(const void* from, std::size_t stride) {
+  asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(stride), "i"(kTile) : "memory");
+}
+template <int kTile>
+inline void store(void* to, std::size_t stride) {
+  asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(stride), "i"(kTile) : "memory");
+}
+template <int kSums, int kRows, int kWeights>
+inline void dot() {
+  asm volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSums), "i"(kRows), "i"(kWeights));
+}
+
+// Tiles 0 to 3 hold sums, 4 and 5 rows, 6 and 7 weights.
+class Tiles {
+ public:
+  void configure(std::size_t upper, std::size_t lower, std::size_t quads) {
+    if (upper == rows_[0] && lower == rows_[2]) return;
+    for (int t = 0; t < 8; ++t) {
+      rows_[t] = static_cast<std::uint8_t>(t >= 6 ? quads : t == 2 || t == 3 || t == 5 ? lower : upper);
+      row_bytes_[t] = static_cast<std::uint16_t>(t == 4 || t == 5 ? 4 * quads : kTileBytes);
+    }
+    asm volatile("ldtilecfg %0" ::"m"(*this));
+  }
+
+  // Tiles in use make a switch of threads save them, too.
+  static void release() { asm volatile("tilerelease"); }
+
+ private:
+  std::uint8_t palette_ = 1, start_row_ = 0, reserved_[14] = {};
+  std::uint16_t row_bytes_[16] = {};
+  std::uint8_t rows_[16] = {};
+};
+static_assert(sizeof(Tiles) == 64);
+
+// What meets at once: a block's rows, a strip's columns, a part of k.
+struct Part {
+  static constexpr std::size_t kQuads = 128;    // whose rows, laid, stay in the first-level cache beside two panels
+  static constexpr std::size_t kColumns = 512;  // whose sums may have to wait for the next part
+
+  std::size_t j = 0, j_end = 0, i = 0, rows = 0, first = 0, count = 0;  // columns, rows, quads
+};
+
+inline __m512i load_part(const std::uint8_t* p, __mmask64 bytes) { return _mm512_maskz_loadu_epi8(bytes, p); }
+
+constexpr std::size_t kLaidStride = Part::kQuads * 4 + 2 * kTileBytes;
+
+// Lays a part's rows end to end, each tap's k padded with zeros.
+void lay(const GemmU8Args& g, const Part& part, std::uint8_t* to) {
+  const std::size_t tap_quads = ceil_div(g.k, 4);
+  std::size_t t = part.first / tap_quads, q = part.first - t * tap_quads;
+  for (std::size_t left = part.count; left > 0; q = 0, ++t) {
+    const std::size_t run = least(tap_quads - q, left), bytes = least(4 * run, g.k - 4 * q), whole = bytes / 64 * 64;
+    const __mmask64 rest = ~(~std::uint64_t{0} << bytes % 64);
+    for (std::size_t r = 0; r < part.rows; ++r) {
+      const std::uint8_t* from = row_of<std::uint8_t>(g, part.i + r, t) + 4 * q;
+      std::uint8_t* row = to + r * kLaidStride;
+      for (std::size_t p = 0; p < whole; p += 64) _mm512_storeu_si512(row + p, _mm512_loadu_si512(from + p));
+      // What this writes past the run, the next tap or nobody reads.
+      if (rest) _mm512_storeu_si512(row + whole, load_part(from + whole, rest));
+    }
+    to += 4 * run;
+    left -= run;
+  }
+}
+
+// While tiles are multiplied, the sums before them become what is stored.
+template <Finish kFinish>
+class Product {
+ public:
+  explicit Product(const GemmU8Args& args)
+      : g_(args),
+        quads_(g_.taps * ceil_div(g_.k, 4)),
+        step_(quads_ * kPanelQuad),
+        // As many rows in each block: a tile's time is that of its rows.
+        block_rows_(ceil_div(g_.m, ceil_div(g_.m, kBlockRows))),
+        lays_(g_.offsets || (quads_ < kTileQuads && g_.k % 4)),
+        part_quads_(even_part(quads_)),
+        pairs_(g_) {}
+
+  void run() {
+    for (part_ = part_at(0, 0, 0); part_.rows > 0; part_ = after(part_)) {
+      find_rows();
+      sum_all();
+    }
+    finish_rest();
+    tiles_.release();
+  }
+
+ private:
+  struct Waiting {
+    const std::int32_t* at;
+    std::size_t i, j;
+  };
+
+  // Parts of about the same size, of whole tiles but for the last, which may have half a tile more.
+  static std::size_t even_part(std::size_t quads) {
+    const std::size_t even = ceil_div(quads, ceil_div(quads, Part::kQuads));
+    return ceil_div(even, kTileQuads) * kTileQuads;
+  }
+
+  Part part_at(std::size_t j, std::size_t i, std::size_t first) const {
+    const std::size_t left = quads_ - first;
+    // A few quads more are no part of their own.
+    const std::size_t count = left <= part_quads_ + kTileQuads / 2 ? left : part_quads_;
+    return {j, least(g_.n, j + Part::kColumns), i, least(block_rows_, g_.m - i), first, count};
+  }
+
+  // The next one, of no rows after the last.
+  Part after(const Part& part) const {
+    if (part.first + part.count < quads_) return part_at(part.j, part.i, part.first + part.count);
+    if (part.i + part.rows < g_.m) return part_at(part.j, part.i + part.rows, 0);
+    return part.j_end < g_.n ? part_at(part.j_end, 0, 0) : Part{};
+  }
+
+  void find_rows() {
+    upper_ = part_.rows > kTileRows ? (part_.rows + 1) / 2 : part_.rows;
+    tiles_.configure(upper_, part_.rows > upper_ ? part_.rows - upper_ : 1, least(quads_, kTileQuads));
+    if (lays_) lay(g_, part_, laid_);
+    at_ = lays_ ? laid_ : g_.a + part_.i * g_.a_stride + 4 * part_.first;
+    stride_ = lays_ ? kLaidStride : g_.a_stride;
+    // Of the last quad, bytes that are not there.
+    const std::size_t end = 4 * (part_.first + part_.count), past = !lays_ && end > g_.k ? end - g_.k : 0;
+    const std::size_t rest = part_.count % kTileQuads;
+    tail_ = quads_ < kTileQuads ? 0 : rest ? rest : past ? kTileQuads : 0;
+    if (tail_ == 0) return;
+    const __mmask64 bytes = (~std::uint64_t{0} << (kTileBytes - 4 * tail_)) & (~std::uint64_t{0} >> past);
+    for (std::size_t r = 0; r < part_.rows; ++r) {
+      const std::uint8_t* row_end = at_ + r * stride_ + 4 * part_.count;
+      _mm512_store_si512(tails_ + r * kTileBytes, load_part(row_end - kTileBytes, bytes));
+    }
+  }
+
+  void sum_all() {
+    const bool two = part_.rows > upper_;
+    steps_ = quads_ < kTileQuads ? 1 : (part_.count - tail_) / kTileQuads;
+    std::int32_t* sums = sums_;
+    for (std::size_t j = part_.j; j < part_.j_end; j += 2 * kPanel, sums += kPairSums) {
+      if (g_.n - j > kPanel) {
+        two ? sum<2, 2>(j, sums) : sum<1, 2>(j, sums);
+      } else {
+        two ? sum<2, 1>(j, sums) : sum<1, 1>(j, sums);
+      }
+    }
+  }
+
+  // Tiles of R × N.
+  template <int R, int N>
+  void sum(std::size_t j, std::int32_t* sums) {
+    const std::int8_t* w = g_.w + j / kPanel * step_ + part_.first * kPanelQuad;
+    begin<R, N>(j, sums);
+    const std::uint8_t* a = at_;
+    const std::size_t lower = upper_ * stride_;
+    const std::size_t share = steps_ ? ceil_div(ceil_div(waiting_rows_, 2), steps_) : 0;
+    for (std::size_t s = 0; s < steps_; ++s, a += kTileBytes, w += kTileQuads * kPanelQuad) {
+      multiply<R, N>(a, stride_, lower, w);
+      if (part_.i == 0) prefetch<N>(w + 2 * step_);
+      for (std::size_t some = 0; some < share && waiting_rows_ > 0; ++some) finish_some();
+    }
+    if (tail_ > 0) {
+      w -= (kTileQuads - tail_) * kPanelQuad;
+      multiply<R, N>(tails_, kTileBytes, upper_ * kTileBytes, w);
+    }
+    finish_rest();
+    if (part_.first + part_.count < quads_) return keep<R, N>(sums);
+    keep<R, N>(waiting_);
+    waiting_at_ = waiting_, waiting_row_ = part_.i, waiting_column_ = j, waiting_rows_ = part_.rows, narrow_ = N == 1;
+  }
+
+  template <int R, int N>
+  void begin(std::size_t j, const std::int32_t* sums) const {
+    const bool start = part_.first == 0;
+    const std::int32_t* upper = start ? g_.bias + j : sums;
+    const std::int32_t* lower = start ? upper : sums + upper_ * N * kPanel;
+    const std::size_t stride = start ? 0 : N * kPanel * 4;
+    load<0>(upper, stride);
+    if constexpr (N > 1) load<1>(upper + kPanel, stride);
+    if constexpr (R > 1) load<2>(lower, stride);
+    if constexpr (R > 1 && N > 1) load<3>(lower + kPanel, stride);
+  }
+
+  template <int R, int N>
+  void keep(std::int32_t* sums) const {
+    constexpr std::size_t kStride = N * kPanel * 4;
+    std::int32_t* lower = sums + upper_ * N * kPanel;
+    store<0>(sums, kStride);
+    if constexpr (N > 1) store<1>(sums + kPanel, kStride);
+    if constexpr (R > 1) store<2>(lower, kStride);
+    if constexpr (R > 1 && N > 1) store<3>(lower + kPanel, kStride);
+  }
+
+  template <int R, int N>
+  void multiply(const std::uint8_t* a, std::size_t stride, std::size_t lower, const std::int8_t* w) const {
+    load<6>(w, kPanelQuad);
+    load<4>(a, stride);
+    dot<0, 4, 6>();
+    if constexpr (N > 1) load<7>(w + step_, kPanelQuad), dot<1, 4, 7>();
+    if constexpr (R > 1) load<5>(a + lower, stride), dot<2, 5, 6>();
+    if constexpr (R > 1 && N > 1) dot<3, 5, 7>();
+  }
+
+  // The first rows find weights where they lay since the last run, far off, and ask for the next pair's.
+  template <int N>
+  void prefetch(const std::int8_t* w) const {
+#pragma GCC unroll 16
+    for (std::size_t q = 0; q < kTileQuads; ++q) {
+      __builtin_prefetch(w + q * kPanelQuad, 0, 2);
+      if constexpr (N > 1) __builtin_prefetch(w + step_ + q * kPanelQuad, 0, 2);
+    }
+  }
+
+  // The next four vectors of the sums that wait, or fewer.
+  [[gnu::always_inline]] void finish_some() {
+    const bool whole = waiting_rows_ >= 2 && g_.n - waiting_column_ >= 2 * kPanel;
+    if (kFinish == Finish::any || narrow_ || !whole) return finish_last();
+    pairs_.template group<0>(Waiting{waiting_at_, waiting_row_, waiting_column_});
+    pass(2);
+  }
+
+  // The same for any rows and columns.
+  [[gnu::noinline]] void finish_last() {
+    const Waiting t{waiting_at_, waiting_row_, waiting_column_};
+    if constexpr (kFinish == Finish::any || kFinish == Finish::reals) {
+      narrow_ ? finish_any<Zmm, 1, 1>(g_, t.at, t.i, t.j) : finish_any<Zmm, 1, 2>(g_, t.at, t.i, t.j);
+      pass(1);
+    } else if (narrow_) {
+      waiting_rows_ >= 4 ? finish_part<4, 1>(t) : finish_part<1, 1>(t);
+    } else {
+      waiting_rows_ >= 2 ? finish_part<2, 2>(t) : finish_part<1, 2>(t);
+    }
+  }
+
+  template <int R, int N>
+  void finish_part(const Waiting& t) {
+    Finisher<Zmm, R, N, kFinish>(g_).template group<0, false>(t);
+    pass(R);
+  }
+
+  void pass(std::size_t rows) {
+    waiting_at_ += rows * (narrow_ ? 1 : 2) * kPanel;
+    waiting_row_ += rows, waiting_rows_ -= rows;
+  }
+
+  void finish_rest() {
+    while (waiting_rows_ > 0) finish_some();
+  }
+
+  const GemmU8Args g_;  // a copy, whose fields no store of bytes can change
+  const std::size_t quads_, step_, block_rows_;
+  const bool lays_;
+  const std::size_t part_quads_;
+  const Finisher<Zmm, 2, 2, kFinish> pairs_;
+  Tiles tiles_;
+
+  Part part_;
+  const std::uint8_t* at_;             // its rows,
+  std::size_t stride_, upper_, tail_;  // bytes between them, how many are in the upper tile; quads of the last tile
+  std::size_t steps_;                  // whole tiles along k
+
+  // The sums that wait to be stored.
+  const std::int32_t* waiting_at_;
+  std::size_t waiting_row_, waiting_column_, waiting_rows_ = 0;
+  bool narrow_;
+
+  alignas(64) std::int32_t waiting_[kPairSums];
+  alignas(64) std::uint8_t tails_[kBlockRows * kTileBytes];
+  alignas(64) std::uint8_t laid_[kBlockRows * kLaidStride];
+  alignas(64) std::int32_t sums_[Part::kColumns / (2 * kPanel) * kPairSums];
+};
+
+void gemm_u8(const GemmU8Args& g) {
+  switch (finish_of(g)) {
+    case Finish::plain: return Product<Finish::plain>(g).run();
+    case Finish::added: return Product<Finish::added>(g).run();
+    case Finish::reals: return Product<Finish::reals>(g).run();
+    case Finish::any: return Product<Finish::any>(g).run();
+  }
+}
+
+// A tile is 64 values along k. To lay a tap's row takes the time of about as many products as here by dot instructions.
+bool pays(std::size_t m, std::size_t n, std::size_t k, std::size_t taps) {
+  return m >= 4 && k * taps >= 64 && (taps == 1 || k * n >= 1024);
+}
+
+}  // namespace
+
+const GemmU8Kernel gemm_u8_amx = {"gemm_u8_amx_32x32", Isa::amx, {}, 32, 32, gemm_u8, pays};
+
+}  // namespace quaver::kernels
