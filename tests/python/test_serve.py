@@ -274,9 +274,10 @@ def test_models_may_compute_in_bf16(tmp_path: Path) -> None:
             assert parameters["float_precision"]["string_value"] == name
             for number, source in ((1, model), (2, new)):
                 local = quaver.load(source, threads=1, float_precision=name)
-                path = f"/v2/models/{name}/versions/{number}/infer"
+                path = f"/v2/models/{name}/versions/{number}"
+                server.wait_until(lambda ready=f"{path}/ready": server.get(ready)[0] == 200)
                 headers = {"Inference-Header-Content-Length": "0"}
-                status, body = server.post(path, x.tobytes(), **headers)
+                status, body = server.post(f"{path}/infer", x.tobytes(), **headers)
                 assert status == 200
                 assert body.endswith(local(x).tobytes())
                 answers.append(body[-32:])
