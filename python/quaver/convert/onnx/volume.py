@@ -16,12 +16,7 @@ def conv_volume(node: Node) -> None:
     """Convolve [N, C, D, H, W] with weights [O, C / group, KD, KH, KW]."""
     channels, *sides = _known(node, 0, 1)
     columns, _, *kernel = _known(node, 1, 0)
-    if len(sides) != 3 or len(kernel) != 3:
-        raise node.invalid(f"{len(sides)} spatial axes of x, {len(kernel)} of the weights")
-    strides, dilations = (per_axis(node, n, 3) or [1, 1, 1] for n in ("strides", "dilations"))
-    if min(*strides, *dilations) < 1:
-        raise node.invalid(f"strides {strides} and dilations {dilations} must be positive")
-    spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    strides, dilations, spans = _window(node, sides, kernel)
     before, after = _padding(node, sides, spans, strides)
     sizes = [
         (side + b + a - span) // stride + 1
@@ -62,14 +57,9 @@ def conv_transpose_volume(node: Node) -> None:
     channels, *sides = _known(node, 0, 1)
     _, width, *kernel = _known(node, 1, 0)
     group = node.integer("group", 1)
-    if len(sides) != 3 or len(kernel) != 3:
-        raise node.invalid(f"{len(sides)} spatial axes of x, {len(kernel)} of the weights")
+    strides, dilations, spans = _window(node, sides, kernel)
     if group < 1 or channels % group:
         raise node.invalid(f"{channels} channels in {group} groups")
-    strides, dilations = (per_axis(node, n, 3) or [1, 1, 1] for n in ("strides", "dilations"))
-    if min(*strides, *dilations) < 1:
-        raise node.invalid(f"strides {strides} and dilations {dilations} must be positive")
-    spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
     fronts, sizes = _transposed_sizes(node, sides, spans, strides)
     stride, depth, columns = strides[0], sides[0], group * width
     length = -(-sizes[0] // stride)
@@ -156,6 +146,19 @@ def _known(node: Node, index: int, first: int) -> list[int]:
     if shape is None or len(known) != len(shape) - first:
         raise node.unsupported("the sizes of its three spatial axes must be known")
     return known
+
+
+def _window(
+    node: Node, sides: list[int], kernel: list[int]
+) -> tuple[list[int], list[int], list[int]]:
+    """Strides, dilations and how far the window reaches, for each axis."""
+    if len(sides) != 3 or len(kernel) != 3:
+        raise node.invalid(f"{len(sides)} spatial axes of x, {len(kernel)} of the weights")
+    strides, dilations = (per_axis(node, n, 3) or [1, 1, 1] for n in ("strides", "dilations"))
+    if min(*strides, *dilations) < 1:
+        raise node.invalid(f"strides {strides} and dilations {dilations} must be positive")
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    return strides, dilations, spans
 
 
 def _padding(
