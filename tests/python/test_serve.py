@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import gzip
+import http.client
 import json
 import shutil
 import socket
@@ -416,6 +417,34 @@ def test_requests_are_gathered_and_bits_stay(busy: Server) -> None:
     assert after["inference_count"] - before["inference_count"] == 24
     assert runs < 20
     assert {batch["batch_size"] for batch in after["batch_stats"]} <= {1, 2, 4, 8}
+
+
+def test_a_client_alone_waits_for_no_worker(tmp_path: Path) -> None:
+    put(tmp_path, "one", 1, compiled(one_input(1)))
+    tensor = {"name": "x", "shape": [1, 8], "datatype": "FP32", "data": [0] * 8}
+    body = json.dumps({"inputs": [tensor]})
+    with Server(tmp_path, "--linger", "0") as server:
+        clients = [http.client.HTTPConnection("127.0.0.1", server.http) for _ in range(2)]
+
+        def waited(client: http.client.HTTPConnection) -> int:
+            before = queued()
+            client.request("POST", "/v2/models/one/infer", body)
+            answer = client.getresponse()
+            assert answer.status == 200, answer.read()
+            answer.read()
+            return queued() - before
+
+        def queued() -> int:
+            (row,) = server.get("/v2/models/one/stats")[1]["model_stats"]
+            return int(row["inference_stats"]["queue"]["ns"])
+
+        for client in (*clients, *clients):
+            assert waited(client) > 0
+        server.wait_until(lambda: waited(clients[0]) == 0)
+        for client in (clients[1], *clients):
+            assert waited(client) > 0
+        for client in clients:
+            client.close()
 
 
 def test_late_requests_cost_nothing(busy: Server) -> None:

@@ -17,6 +17,7 @@ from quaver.serve.batching.lanes import Lanes
 from quaver.serve.batching.scheduler import Scheduler
 from quaver.serve.batching.sizes import batch_sizes, choices
 from quaver.serve.batching.timing import Costs
+from quaver.serve.callers import Callers
 from quaver.serve.errors import ServeError
 from quaver.serve.models import policy
 from quaver.serve.models.served import ServedModel
@@ -200,6 +201,35 @@ def test_requests_are_gathered_where_it_pays(per_run: int, per_row: int) -> None
         task = lanes.next(lane, jobs, per_run + per_row * len(jobs))
     assert sum(runs) == 80
     assert runs.count(1) < 10 if per_run else runs.count(1) > 60
+
+
+@pytest.mark.parametrize(
+    ("seconds", "alone", "here"),
+    [(0, False, True), (0.001, False, False), (0.001, True, True), (0.02, True, False)],
+)
+def test_where_a_run_is_done(seconds: float, alone: bool, here: bool) -> None:
+    async def main() -> Any:
+        scheduler, fake = Scheduler(1), Fake("model", [], seconds)
+        for _ in range(5):
+            await fake.ask(scheduler)
+        outcome = scheduler.run_now(fake.model, Job(fake, [ROW]), alone)
+        scheduler.stop()
+        return outcome
+
+    assert (run(main()) is not None) == here
+
+
+def test_one_client_or_several() -> None:
+    callers = Callers()
+    assert not callers.only_one(0)
+    for at in range(0, 10**9, 10**7):
+        callers.came(("host", 1), at)
+    assert callers.only_one(10**9)
+    callers.came(("host", 2), 10**9)
+    assert not callers.only_one(10**9 + 10**6)
+    assert callers.only_one(2 * 10**9)
+    callers.came(None, 2 * 10**9)  # may stand for more than one
+    assert not callers.only_one(4 * 10**9)
 
 
 def test_late_requests_hold_up_no_other_model() -> None:

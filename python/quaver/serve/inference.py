@@ -127,7 +127,7 @@ class Inference:
         """
         if known.timed or not self._service.has_room:
             return None
-        runs = self._service.scheduler.brief(model.name, known.shapes)
+        runs = self._service.scheduler.brief(model.name, known.shapes, self._service.alone)
         if runs is None:
             return None
         ready = _now()
@@ -182,7 +182,7 @@ class Inference:
         try:
             outcome = None
             if deadline is None or asyncio.get_running_loop().time() < deadline:
-                outcome = self._service.scheduler.run_now(model, job)
+                outcome = self._service.scheduler.run_now(model, job, self._service.alone)
             if outcome is None:
                 job.deadline = deadline
                 waiting = self._service.scheduler.run(model, job)

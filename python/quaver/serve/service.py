@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from typing import Any
 
 import quaver
 from quaver.serve import describe
 from quaver.serve.batching.scheduler import Scheduler
+from quaver.serve.callers import Callers
 from quaver.serve.errors import ServeError, bad_request
 from quaver.serve.inference import Inference
 from quaver.serve.models.repository import Repository
@@ -17,6 +19,8 @@ from quaver.serve.protocol.request import Parameters
 from quaver.serve.settings import Settings
 from quaver.serve.shared_memory import Regions
 from quaver.serve.stats import Stats
+
+_now = time.perf_counter_ns
 
 EXTENSIONS = (
     "binary_tensor_data", "classification", "logging", "model_configuration", "model_repository",
@@ -44,6 +48,7 @@ class Service:
         self.tracing = Tracing()
         self.active = 0
         """Requests to run a model that are under way."""
+        self.callers = Callers()
         self.draining = False
         self.inference = Inference(self)
 
@@ -137,6 +142,11 @@ class Service:
     def has_room(self) -> bool:
         """Whether `enter` would let a request in."""
         return not self.draining and self.active < self.settings.max_requests
+
+    @property
+    def alone(self) -> bool:
+        """Whether nobody asks but the client of the request that is looked at."""
+        return self.active <= 1 and self.callers.only_one(_now())
 
     def leave(self) -> None:
         """Count a request out."""

@@ -4,7 +4,8 @@ A worker that is free takes the model that had least of the workers' time, by it
 requests the most urgent and those that can run with it. So nothing waits while a worker is free,
 and company is what came while all were busy. A worker that has run takes on by itself: it does not
 wait for the loop's thread, which only learns the outcome. A run that is shorter than the way to a
-worker is done at once, on the loop's own thread.
+worker is done at once, on the loop's own thread; a longer one too where nobody else asks, for the
+way there and back is felt.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ from quaver.serve.errors import ServeError
 from quaver.serve.models.served import ServedModel
 
 _now = time.perf_counter_ns
+#: Nanoseconds until a thread that is told wakes up and answers.
+_HOP = 150_000
+#: Nanoseconds for which whoever comes meanwhile may be kept waiting: as Python's own threads do.
+_HELD = 5_000_000
 
 
 class Scheduler:
@@ -59,20 +64,30 @@ class Scheduler:
         for _ in self._threads:
             self._tasks.put(None)
 
-    def brief(self, model: str, shapes: Any) -> Runs | None:
+    def brief(self, model: str, shapes: Any, alone: bool) -> Runs | None:
         """The runs of a model on such shapes, if they may be done at once, on this thread.
 
         They are known to be short, and nobody waits for the model; who runs one, records it.
+
+        Parameters
+        ----------
+        model
+            Its name.
+        shapes
+            Those of its inputs.
+        alone
+            Whether nobody else asks anything of the server.
         """
         timing = self._timings.get(model)
         if timing is None:
             return None
         runs = timing.of(shapes)
-        return runs if runs.brief and self._lanes.is_empty(model) else None
+        short = runs.within(_HELD if alone else _HOP)
+        return runs if short and self._lanes.is_empty(model) else None
 
-    def run_now(self, model: ServedModel, job: Job) -> Outcome | None:
-        """Run a short request on this thread; None if it is not known to be short."""
-        runs = self.brief(model.name, job.shapes)
+    def run_now(self, model: ServedModel, job: Job, alone: bool) -> Outcome | None:
+        """Run a request on this thread, as `brief` says; None if it may not."""
+        runs = self.brief(model.name, job.shapes, alone)
         if runs is None:
             return None
         job.enqueued = _now()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-#: A thread is told, wakes up, and answers: about this many nanoseconds.
-_HOP = 150_000
 _TRIALS = 3
 _CLEARLY = 15 / 16
 _DRIFT = 17 / 16
@@ -20,13 +18,12 @@ class Runs:
     __slots__ = ("best", "count")
 
     def __init__(self) -> None:
-        self.best = _HOP
+        self.best = 0
         self.count = 0
 
-    @property
-    def brief(self) -> bool:
-        """Whether they are known to be short."""
-        return self.best < _HOP and self.count >= _TRIALS
+    def within(self, nanoseconds: int) -> bool:
+        """Whether they are known to take no more."""
+        return self.best < nanoseconds and self.count >= _TRIALS
 
     def record(self, nanoseconds: int) -> None:
         """Learn from a run. What happens besides only makes one longer, so the best counts."""

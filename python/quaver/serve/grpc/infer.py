@@ -48,6 +48,7 @@ class Infer:
 
     def now(self, data: bytes, seen: Seen, started: int) -> bytes | None:
         """As calling it, where the request is known and its run short; otherwise None."""
+        self._service.callers.came(None, started)
         model, known, end = seen
         if model is None or known is None:
             return None

@@ -45,6 +45,7 @@ class Infer:
     ) -> None:
         """Answer a request."""
         started = _now()
+        self._service.callers.came(scope["client"], started)
         given = {name: value for name, value in scope["headers"] if name in _WANTED}
         held = 0
         entered = False
