@@ -41,6 +41,9 @@ class ServeError(Error):
         super().__init__(message if len(message) <= _LONGEST else f"{message[:_LONGEST]} …")
         self.status = status
 
+    def __reduce__(self) -> tuple[type[ServeError], tuple[int, str]]:
+        return ServeError, (self.status, str(self))
+
     @property
     def grpc_status(self) -> str:
         """The name of gRPC's status."""

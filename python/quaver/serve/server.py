@@ -159,6 +159,7 @@ class Server:
         await asyncio.gather(self._stop_http(), self._stop_grpc())
         service.repository.stop()
         service.scheduler.stop()
+        service.aside.stop()
         logs.event("info", "stopped", lost=lost, seconds=round(time.monotonic() - start, 3))
 
     async def _stop_http(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import quaver
 from quaver.serve import describe
+from quaver.serve.aside import Aside
 from quaver.serve.batching.scheduler import Scheduler
 from quaver.serve.callers import Callers
 from quaver.serve.errors import ServeError, bad_request
@@ -49,6 +50,7 @@ class Service:
         self.active = 0
         """Requests to run a model that are under way."""
         self.callers = Callers()
+        self.aside = Aside()
         self.draining = False
         self.inference = Inference(self)
 

@@ -86,7 +86,9 @@ class Settings(BaseSettings):
         default=0.5, description="seconds that a file must lie unchanged before it is loaded"
     )
     max_body: PositiveInt = Field(
-        default=64 << 20, description="bytes of a request's body, and of a tensor in shared memory"
+        default=64 << 20,
+        description="bytes of the body of a request to run a model, and of a tensor in shared "
+        "memory; others' bodies may have 1 MiB",
     )
     max_buffered: PositiveInt = Field(
         default=1 << 30, description="bytes of all requests' bodies together"

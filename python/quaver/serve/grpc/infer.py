@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
-from google.protobuf.message import DecodeError
-
-from quaver.serve.errors import bad_request
+from quaver.serve.aside import LONG
 from quaver.serve.models.served import ServedModel
 from quaver.serve.protocol import grpc_tensors
 from quaver.serve.protocol.known import LONGEST, Known, remember
-from quaver.serve.protocol.proto import messages
 from quaver.serve.protocol.request import InferRequest
 from quaver.serve.service import Service
 
@@ -36,7 +33,6 @@ class Infer:
         self._repository = service.repository
         self._bytes_in = service.stats.bytes_in
         self._bytes_out = service.stats.bytes_out
-        self._message = messages()["ModelInferRequest"].FromString
 
     def look_up(self, data: bytes) -> Seen:
         """What is known of a message."""
@@ -104,7 +100,7 @@ class Infer:
                 deadline=deadline,
             )
             return known.answer(number, outputs)[0]
-        request = self._parsed(data)
+        request = await self._parsed(data, end)
         table = model.wire["grpc"] if model is not None else {}
         response = await self._inference.infer(request, started, deadline)
         if model is not None and model.name == request.model and 0 < end <= LONGEST:
@@ -113,9 +109,7 @@ class Infer:
                 remember(table, data[:end], known)
         return grpc_tensors.render(response)
 
-    def _parsed(self, data: bytes) -> InferRequest:
-        try:
-            message = self._message(data)
-        except DecodeError as error:
-            raise bad_request(f"the message is no ModelInferRequest: {error}") from error
-        return grpc_tensors.parse(message)
+    async def _parsed(self, data: bytes, end: int) -> InferRequest:
+        if end or len(data) < LONG:
+            return grpc_tensors.parse(data)
+        return await self._service.aside.call(grpc_tensors.parse, data)

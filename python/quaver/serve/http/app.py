@@ -29,6 +29,7 @@ from quaver.serve.service import Service
 
 _INFER = re.compile(rb"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 _OPEN = ("/v2/health/live", "/v2/health/ready")
+_MOST = 1 << 20  # bytes of a body for what runs no model
 
 Scope = MutableMapping[str, Any]
 
@@ -39,8 +40,9 @@ class App:
     def __init__(self, service: Service, tokens: Tokens, room: Room) -> None:
         self._service = service
         self._tokens = tokens
-        self._bodies = Bodies(service.settings.max_body, room)
-        self._infer = Infer(service, self._bodies)
+        most = service.settings.max_body
+        self._bodies = Bodies(min(most, _MOST), room)
+        self._infer = Infer(service, Bodies(most, room))
         self._calls = Calls(service)
         self._others = self._starlette()
 

@@ -7,9 +7,11 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
+import numpy as np
 import orjson
 
 from quaver.serve import logs
+from quaver.serve.aside import LONG
 from quaver.serve.batching.job import Outcome
 from quaver.serve.errors import ServeError
 from quaver.serve.http.bodies import Bodies, Receive, packed
@@ -17,6 +19,7 @@ from quaver.serve.models.served import ServedModel
 from quaver.serve.protocol import rest
 from quaver.serve.protocol.datatypes import Buffer
 from quaver.serve.protocol.known import LONGEST, Known, remember
+from quaver.serve.protocol.request import InferRequest
 from quaver.serve.service import Service
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -111,13 +114,24 @@ class Infer:
         if length == 0:
             request = rest.parse_raw(name, version, body, model.inputs)
         else:
-            request = rest.parse(name, version, body, length)
+            request = await self._parsed(name, version, body, length)
         response = await self._inference.infer(request, started, guard=_Guard(receive))
         if head:
             known = rest.known_of(request, model.inputs, model.outputs)
             if known is not None:
                 remember(seen, head, known)
+        if rest.text_size(response, request.parameters) >= LONG:
+            return await self._service.aside.call(rest.render, response, request.parameters)
         return rest.render(response, request.parameters)
+
+    async def _parsed(
+        self, name: str, version: str, body: Buffer, length: int | None
+    ) -> InferRequest:
+        if (len(body) if length is None else length) < LONG:
+            return rest.parse(name, version, body, length)
+        # Views cannot be pickled but by PickleBuffer; garbage of that crashes Python.
+        whole = np.frombuffer(body, np.uint8)
+        return await self._service.aside.call(rest.parse, name, version, whole, length)
 
     async def _answer_known(
         self,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from quaver.model import Port
@@ -46,14 +47,18 @@ _RAW_INPUT = 7 << 3 | 2
 _RAW_OUTPUT = 6 << 3 | 2
 
 
-def parse(message: Any) -> InferRequest:
-    """The request in a ModelInferRequest.
+def parse(data: bytes) -> InferRequest:
+    """The request in the bytes of a ModelInferRequest.
 
     Raises
     ------
     ServeError
         400, naming what is wrong.
     """
+    try:
+        message = messages()["ModelInferRequest"].FromString(data)
+    except DecodeError as error:
+        raise bad_request(f"the message is no ModelInferRequest: {error}") from error
     raw = message.raw_input_contents
     inputs, used = [], 0
     for item in message.inputs:

@@ -176,6 +176,16 @@ def _input(item: dict[str, Any], binary: memoryview) -> tuple[Tensor, int]:
     return tensor, 0
 
 
+def text_size(response: InferResponse, parameters: Parameters) -> int:
+    """Bytes of the tensors of an answer that are written as text."""
+    default = flag_of(parameters, "binary_data_output", False)
+    return sum(
+        output.array.nbytes
+        for output in response.outputs
+        if not flag_of(output.wanted.parameters, "binary_data", default)
+    )
+
+
 def render(response: InferResponse, parameters: Parameters) -> tuple[list[Buffer], int | None]:
     """The body of an answer, in parts, and the length of its JSON where bytes follow it."""
     default = flag_of(parameters, "binary_data_output", False)
