@@ -140,7 +140,6 @@ def refuse(*_: object) -> None:
 
 
 def test_what_goes_wrong_aside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aside, "_IDLE", 0.1)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
 
     async def main() -> None:
@@ -154,6 +153,7 @@ def test_what_goes_wrong_aside(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(ServeError, match="memory") as ended:
             await work.call(os._exit, 1)
         assert ended.value.status == 503
+        monkeypatch.setattr(aside, "_IDLE", 0.1)
         second = await work.call(os.getpid)
         assert second != first
         while Path(f"/proc/{second}").exists():  # until it had nothing to do for a time
