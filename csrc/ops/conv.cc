@@ -1,5 +1,6 @@
 // Conv, channels last. Pointwise: a matrix product on the tensor as it lies. Depthwise: its own kernels. Everything
 // else: a product whose rows are found through a table of offsets, so that no patch is ever copied.
+#include "ops/conv_grid.h"
 #include "ops/conv_patches.h"
 #include "ops/conv_weights.h"
 #include "ops/conv_window_rows.h"
@@ -13,6 +14,9 @@ std::unique_ptr<Step> lower(LowerContext& context, const ConvGeometry& g) {
   auto step = std::make_unique<GemmStep<Family>>();
   WeightPlanes weights;
   const auto planes = prepare(context, g, *step, weights);
+  if constexpr (std::is_same_v<Family, U8Gemm>) {
+    if (auto grid = lower_conv_grid(context, g, *step, planes)) return grid;
+  }
   const bool direct = g.pointwise() && planes.size() == 1;
   if (direct) {
     step->images = 1;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "ops/conv_weights.h"
+#include "ops/conv_staged.h"
 
 namespace quaver {
 namespace {
@@ -15,50 +15,23 @@ bool has_patches(const ConvGeometry& g) {
 }
 
 // A unit is one row of output pixels of one image.
-class PatchStep final : public Step {
+class PatchStep final : public StagedConv {
  public:
   PatchStep(LowerContext& context, const ConvGeometry& g, GemmStep<U8Gemm>& made, const std::int8_t* weights)
-      : g_(g),
-        kernel_(made.kernel),
-        args_(made.args),
-        bias_(std::move(made.bias)),
-        scale_(std::move(made.scale)),
-        x_(made.x),
-        y_(made.y),
-        residual_(made.residual),
-        y_element_(made.y_element),
-        zero_(made.pad[0]),
-        bytes_(align_up(g.taps() * g.c, 4)) {
+      : StagedConv(g, made, kernels::pick_gemm_u8(context.isa, std::min(kPatches, g.ow), g.o, patch_bytes(g))),
+        bytes_(patch_bytes(g)),
+        stride_(align_up(bytes_, kLine)) {
     const std::size_t packed_bytes = U8Gemm::packed_bytes(g.o, 1, bytes_);
     weights_ = context.cache.get(weights, "n16k4 patches", packed_bytes, [&](void* out) {
       std::vector<std::int8_t> rows(g.o * bytes_);
       for (std::size_t o = 0; o < g.o; ++o) std::copy_n(weights + o * depth(), depth(), rows.data() + o * bytes_);
       U8Gemm::pack(g.o, 1, bytes_, rows.data(), out);
     });
-    args_.n = g.o;
-    args_.k = args_.a_stride = bytes_;
+    args_.k = bytes_;
+    args_.a_stride = stride_;
     args_.w = reinterpret_cast<const std::int8_t*>(weights_->data());
-    args_.bias = bias_.data();
-    args_.scale = scale_.data();
-    args_.c_stride = g.o * y_element_;
-    args_.r_stride = g.o;
-    scratch = kPatches * bytes_ + kMove;
+    scratch = kPatches * stride_ + kMove;
     units = g.images * g.oh;
-    info.kernel = kernel_->name;
-    info.isa = kernel_->isa;
-    info.macs = g.images * g.pixels() * g.o * depth();
-  }
-
-  bool absorb_table(std::span<const std::uint8_t> table, IsaSet isa, ValueId out) override {
-    if (y_element_ != 1) return false;
-    y_ = tail_.add(table, isa, out);
-    return true;
-  }
-
-  bool absorb_function(const RealFunction& function, ValueId out) override {
-    if (args_.output != kernels::Output::f32 || !reals_.add(function)) return false;
-    y_ = out;
-    return true;
   }
 
   void run(const RunContext& context, std::size_t first, std::size_t last) const override {
@@ -70,20 +43,15 @@ class PatchStep final : public Step {
       for (std::size_t column = 0; column < g_.ow; column += call.m) {
         call.m = std::min(kPatches, g_.ow - column);
         gather(image, unit % g_.oh, column, call.m, patches);
-        const std::size_t place = (unit * g_.ow + column) * g_.o;
-        std::byte* const to = context.as<std::byte>(y_) + place * y_element_;
-        call.c = to;
-        if (residual_ != kNone) call.r = context.as<std::uint8_t>(residual_) + place;
-        kernel_->run(call);
-        tail_.run(context, place, call.m, g_.o, g_.o);
-        reals_.run(to, call.m, g_.o, call.c_stride);
+        multiply(call, context, unit * g_.ow + column, 0);
       }
     }
   }
 
  private:
-  static constexpr std::size_t kPatches = 128;
+  static constexpr std::size_t kPatches = 128, kLine = 64;
 
+  static std::size_t patch_bytes(const ConvGeometry& g) { return align_up(g.taps() * g.c, 4); }
   std::size_t depth() const { return g_.taps() * g_.c; }
   std::size_t row_bytes() const { return g_.w * g_.c; }
   std::int64_t left_of(std::size_t column) const {
@@ -95,7 +63,7 @@ class PatchStep final : public Step {
               std::uint8_t* out) const {
     const std::int64_t top = std::int64_t(row) * g_.window.strides[0] - g_.window.pads[0];
     std::size_t done = 0;
-    while (done < count && left_of(column + done) < 0) edge(image, top, column + done, out + done * bytes_), ++done;
+    while (done < count && left_of(column + done) < 0) edge(image, top, column + done, out + done * stride_), ++done;
     std::size_t end = count;
     while (end > done && left_of(column + end - 1) + std::int64_t(g_.kw) > std::int64_t(g_.w)) --end;
     const std::int64_t bottom = top + (std::int64_t(g_.kh) - 1) * g_.window.dilations[0];
@@ -107,11 +75,11 @@ class PatchStep final : public Step {
       const std::size_t most = roomy ? end : std::min(end, before(row_bytes() - moved, column));
       if (done < most) {
         const auto all = g_.kw * g_.c <= kMove ? &PatchStep::whole<1> : &PatchStep::whole<0>;
-        (this->*all)(image, top, column + done, most - done, out + done * bytes_);
+        (this->*all)(image, top, column + done, most - done, out + done * stride_);
         done = most;
       }
     }
-    for (; done < count; ++done) edge(image, top, column + done, out + done * bytes_);
+    for (; done < count; ++done) edge(image, top, column + done, out + done * stride_);
   }
 
   // How many outputs from `column` on begin at or before this byte of a row.
@@ -124,11 +92,11 @@ class PatchStep final : public Step {
   template <std::size_t kMoves>
   void whole(const std::uint8_t* image, std::int64_t top, std::size_t column, std::size_t count,
              std::uint8_t* out) const {
-    const std::size_t run = g_.kw * g_.c, rows = g_.kh, moved = kMoves ? kMoves * kMove : run, bytes = bytes_;
+    const std::size_t run = g_.kw * g_.c, rows = g_.kh, moved = kMoves ? kMoves * kMove : run, stride = stride_;
     const std::size_t down = static_cast<std::size_t>(g_.window.dilations[0]) * row_bytes();
     const std::size_t right = static_cast<std::size_t>(g_.window.strides[1]) * g_.c;
     const std::uint8_t* window = image + top * std::int64_t(row_bytes()) + left_of(column) * std::int64_t(g_.c);
-    for (; count > 0; --count, window += right, out += bytes) {
+    for (; count > 0; --count, window += right, out += stride) {
       const std::uint8_t* from = window;
       std::uint8_t* to = out;
       for (std::size_t ky = 0; ky < rows; ++ky, from += down, to += run) {
@@ -152,18 +120,8 @@ class PatchStep final : public Step {
     }
   }
 
-  ConvGeometry g_;
-  const kernels::GemmU8Kernel* kernel_;
-  kernels::GemmU8Args args_;
-  std::vector<std::int32_t> bias_;
-  std::vector<float> scale_;
-  ValueId x_, y_, residual_;
-  std::size_t y_element_;
-  std::uint8_t zero_;
-  std::size_t bytes_;  // of a patch: whole quads
+  const std::size_t bytes_, stride_;  // of a patch: whole quads; from one to the next: whole lines
   PackedBlock weights_;
-  TableTail tail_;
-  RealTail reals_;
 };
 
 }  // namespace

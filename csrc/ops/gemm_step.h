@@ -133,6 +133,8 @@ class GemmStep final : public Step {
     return true;
   }
 
+  ValueId overwrites() const override { return std::is_same_v<Family, U8Gemm> ? residual : kNone; }
+
   // To be called once everything above is filled in.
   void finish() {
     args.bias = bias.data();

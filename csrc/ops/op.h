@@ -60,6 +60,10 @@ class Step {
   // Whether the step can apply a function to its results, all of them floats, and write `out` instead.
   virtual bool absorb_function(const RealFunction& function, ValueId out);
 
+  // The input whose place in memory the output may take, of as many bytes: no unit reads of it what another one writes,
+  // and each has read what it replaces. kNone: there is none.
+  virtual ValueId overwrites() const;
+
   std::size_t units = 1;    // 1: never split over threads
   std::size_t scratch = 0;  // bytes each worker needs while it runs a share of this step
   StepInfo info;

@@ -179,16 +179,41 @@ void Plan::assign_memory() {
     if (graph_.value(owner[id]).constant()) constant_slots_.push_back({id, owner[id]});
   }
 
+  // By owner: the last stage that reads it, and how often that one does.
+  struct Use {
+    std::size_t stage = 0, times = 0;
+  };
+  std::vector<Use> last_use(graph_.values.size());
+  for (const PlanStep& step : steps_) {
+    for (const ValueId id : graph_.nodes[step.node].inputs) {
+      if (id == kNone) continue;
+      Use& use = last_use[owner[id]];
+      use = {step.stage, use.stage == step.stage ? use.times + 1 : 1};
+    }
+  }
+  for (const Copy& copy : copies_) last_use[owner[copy.value]] = {steps_.size(), 1};
+
   std::vector<Block> blocks;
   std::vector<std::size_t> block_of(graph_.values.size(), none);
+  const auto taken_over = [&](const PlanStep& step) {  // the block that its output takes over
+    const std::vector<ValueId>& outputs = graph_.nodes[step.node].outputs;
+    const ValueId id = step.step->overwrites();
+    if (id == kNone || outputs.size() != 1) return none;
+    const Use& use = last_use[owner[id]];
+    const bool fits = bytes_of(graph_.value(outputs[0])) == bytes_of(graph_.value(owner[id]));
+    return fits && use.stage == step.stage && use.times == 1 ? block_of[owner[id]] : none;
+  };
   for (std::size_t s = 0; s < steps_.size(); ++s) {
     const Node& node = graph_.nodes[steps_[s].node];
     const std::size_t stage = steps_[s].stage;
     for (const ValueId id : node.outputs) {
       if (id == kNone || external[id] != none) continue;
+      const std::size_t size = std::max<std::size_t>(bytes_of(graph_.value(id)), 1);
+      activation_bytes_ += align_up(size);
+      block_of[id] = taken_over(steps_[s]);
+      if (block_of[id] != none) continue;
       block_of[id] = blocks.size();
-      blocks.push_back({std::max<std::size_t>(bytes_of(graph_.value(id)), 1), stage, stage, 0});
-      activation_bytes_ += align_up(blocks.back().size);
+      blocks.push_back({size, stage, stage, 0});
     }
     for (const ValueId id : node.inputs) {
       if (id != kNone && block_of[owner[id]] != none) blocks[block_of[owner[id]]].last = stage;

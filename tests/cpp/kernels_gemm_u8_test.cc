@@ -212,6 +212,37 @@ TEST(kernels_gemm_u8_few_k) {
   }
 }
 
+// Rows that lie on a grid: runs of `width`, `pitch` apart, around tiles of them.
+TEST(kernels_gemm_u8_grid) {
+  for (const GemmU8Kernel* kernel : kernel_case::candidates(gemm_u8_kernels())) {
+    Random random(kernel_case::seed());
+    for (const std::size_t width : {1, 3, 7, 14, 16, 31, 33}) {
+      for (const std::size_t k : {4, 12, 32, 60, 64, 68, 128, 192}) {
+        const std::size_t pitch = width + static_cast<std::size_t>(random.integer(0, 3)), taps = random.coin() ? 9 : 2;
+        const auto m = static_cast<std::size_t>(random.integer(1, 80));
+        const std::size_t farthest = static_cast<std::size_t>(random.integer(0, 40)), gap = random.coin() ? 0 : 4;
+        const auto place = [&](std::size_t i) { return i / width * pitch + i % width; };
+        for (const std::size_t n : {15, 16, 33, 64}) {
+          Problem problem({place(m - 1) + farthest + 1, n, k, taps, true}, gap, random);
+          GemmU8Args& g = problem.args;
+          problem.shape.m = g.m = m;
+          g.width = width, g.pitch = pitch;
+          if (random.coin()) g.row_sum = nullptr;
+          if (random.coin()) g.pre_lo = -3.4e38F, g.pre_hi = 3.4e38F;
+          for (std::size_t t = 0; t < taps; ++t) {
+            const std::size_t shift =
+                t ? static_cast<std::size_t>(random.integer(0, static_cast<int>(farthest))) : farthest;
+            for (std::size_t i = 0; i < m; ++i) {
+              problem.offsets[i * taps + t] = static_cast<std::int32_t>((place(i) + shift) * g.a_stride);
+            }
+          }
+          compare(*kernel, problem, gap);
+        }
+      }
+    }
+  }
+}
+
 TEST(kernels_gemm_u8_extremes_are_exact) {
   constexpr int kValues[][4] = {
       {255, 255, -128, -128}, {255, 255, 127, 127}, {128, 128, -128, -128}, {0, 0, -128, 127}};

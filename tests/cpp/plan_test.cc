@@ -338,5 +338,43 @@ TEST(plan_tables_become_part_of_other_steps) {
   }
 }
 
+// A block of a residual network, whose last convolution adds what the first one gave; or adds it twice.
+Graph residual_block(bool used_again) {
+  Tables made(false);
+  Graph& graph = made.graph;
+  graph.nodes.clear();
+  const ValueId x = graph.inputs[0], a = made.value("block", 0.2F), b = made.value("inner", 0.1F);
+  const ValueId c = made.value("sum", 0.3F), y = made.value("out", 0.3F);
+  Attrs same;
+  same.set("pads", std::vector<std::int64_t>{1, 1, 1, 1});
+  graph.add_node(Op::Conv, "first", {x, made.weight({20, 1, 1, 20})}, {a});
+  graph.add_node(Op::Conv, "inner", {a, made.weight({20, 3, 3, 20})}, {b}, same);
+  graph.add_node(Op::Conv, "sum", {b, made.weight({20, 1, 1, 20}), kNone, a}, {c});
+  graph.add_node(Op::Conv, "out", {c, made.weight({20, 3, 3, 20}), kNone, used_again ? a : c}, {y}, same);
+  graph.outputs = {y};
+  return graph;
+}
+
+TEST(plan_a_sum_takes_the_place_of_what_nobody_else_reads) {
+  const auto id_of = [](const Plan& plan, const char* name) {
+    for (ValueId id = 0; id < plan.graph().values.size(); ++id) {
+      if (plan.graph().value(id).name == name) return id;
+    }
+    return kNone;
+  };
+  std::mt19937 random(3);
+  std::vector<std::uint8_t> x(9 * 7 * 20);
+  for (std::uint8_t& byte : x) byte = static_cast<std::uint8_t>(random());
+  for (const bool used_again : {false, true}) {
+    const Plan plan(residual_block(used_again), detected_isa(), std::make_shared<PackCache>());
+    CHECK_EQ(plan.offset(id_of(plan, "sum")) == plan.offset(id_of(plan, "block")), !used_again);
+    Graph all = residual_block(used_again);
+    all.outputs = {};
+    for (const Node& node : all.nodes) all.outputs.push_back(node.outputs[0]);
+    const Plan apart(all, detected_isa(), std::make_shared<PackCache>());
+    CHECK_EQ(last_output(plan, x), last_output(apart, x));
+  }
+}
+
 }  // namespace
 }  // namespace quaver

@@ -16,6 +16,9 @@
 //
 // a(i, t) is the row of `k` bytes that tap t multiplies: a + i·a_stride for a product (taps = 1, offsets null);
 // for a convolution a + offsets[i·taps + t], or `pad`, a row of k zero-point bytes, where that offset is kPad.
+// Where a convolution's rows lie on a grid, `pitch` says so: with p(i) = i / width · pitch + i % width,
+//   offsets[i · taps + t] = offsets[t] + p(i) · a_stride, none of them kPad.
+// A kernel may then read the rows between as well.
 // Kernels read exactly these k bytes, never past them; packed weights, bias, scale, shift and col_zero are padded with
 // zeros to a multiple of the layout's nr columns. c and r are touched only inside m × n; for Output::u8, c may be r
 // itself.
@@ -37,6 +40,7 @@ struct GemmU8Args {
   const std::uint8_t* a = nullptr;
   std::size_t a_stride = 0;                // bytes
   const std::int32_t* offsets = nullptr;   // [m][taps], bytes from `a`
+  std::size_t width = 0, pitch = 0;        // of a grid
   const std::uint8_t* pad = nullptr;       // [k]
   const std::int8_t* w = nullptr;          // packed by pack_gemm_u8
   const std::int32_t* bias = nullptr;      // [n], never null
@@ -73,6 +77,8 @@ struct GemmU8Kernel {
   void (*run)(const GemmU8Args&);  // any m, n, k, taps ≥ 1
   // Whether it is faster than those of lower rank on this shape; null: always.
   bool (*pays)(std::size_t m, std::size_t n, std::size_t k, std::size_t taps) = nullptr;
+  // Whether it is faster on a grid than on any offsets; null: never.
+  bool (*reads_grid)(std::size_t k) = nullptr;
 };
 
 // Bytes of packed weights, and the packing itself. `w` is [n][taps][k] (a convolution's [O, kh·kw, C]).

@@ -28,8 +28,10 @@ inline Finish finish_of(const GemmU8Args& g) {
   // With these bounds no sum with a residual leaves the integers.
   const bool bounded = g.pre_lo > -1e9F && g.pre_hi < 1e9F && __builtin_fabsf(g.r_scale) < 1e6F;
   if (g.r) return bounded ? Finish::added : Finish::any;
-  // A clamp this wide changes no result.
-  return g.pre_lo > -3.4e38F || g.pre_hi < 3.4e38F ? Finish::any : Finish::plain;
+  // A clamp this wide changes no result, and with these scales no sum leaves the integers.
+  bool plain = g.pre_lo <= -3.4e38F && g.pre_hi >= 3.4e38F;
+  for (std::size_t j = 0; j < g.n; ++j) plain &= __builtin_fabsf(g.scale[j]) < 1.0F;
+  return plain ? Finish::plain : Finish::any;
 }
 
 // A tile of R rows × N vectors whose sums wait in memory, row after row, to become bytes.
@@ -42,9 +44,8 @@ struct Sums {
   std::size_t i, j;  // its first row and column
 };
 
-// Makes bytes of them, four vectors at a time. Rounding keeps order, so `lo` and `hi` may clamp the rounded bytes, all
-// at once; but where a value may be above all integers and so has no conversion, `hi` clamps it before. What is below
-// them saturates.
+// Makes bytes of them, four vectors at a time. No value leaves the integers and rounding keeps order, so `lo` and `hi`
+// may clamp the rounded bytes, all at once.
 template <class V, int R, int N, Finish kFinish>
 struct ToBytes {
   using Tile = Sums<V, R, N>;
@@ -54,11 +55,12 @@ struct ToBytes {
   const GemmU8Args& g;
   Words zero;
   Packed low, high;
-  typename V::F hi;
 
-  explicit ToBytes(const GemmU8Args& args) : g(args), zero(V::splat_words(args.zero)), hi(V::splat(args.hi)) {
-    low = packed(V::splat(args.lo)), high = packed(hi);
+  explicit ToBytes(const GemmU8Args& args) : g(args), zero(V::splat_words(args.zero)) {
+    low = packed(V::splat(args.lo)), high = packed(V::splat(args.hi));
   }
+  // As `same`, on a copy of its arguments.
+  ToBytes(const GemmU8Args& args, const ToBytes& same) : g(args), zero(same.zero), low(same.low), high(same.high) {}
 
   // The kGroup-th four vectors of a tile; all its columns exist where kWhole.
   template <int kGroup, bool kWhole = true>
@@ -67,8 +69,7 @@ struct ToBytes {
     constexpr auto kNext = [](int at) { return at < kLast ? at : kLast; };
     Packed bytes = V::pack(round<kNext(kAt), kWhole>(t), round<kNext(kAt + 1), kWhole>(t),
                            round<kNext(kAt + 2), kWhole>(t), round<kNext(kAt + 3), kWhole>(t), zero);
-    if constexpr (kFinish == Finish::added) bytes = V::min_u8(high, bytes);
-    store<kAt, 0, kWhole>(t, V::max_u8(low, bytes));
+    store<kAt, 0, kWhole>(t, V::max_u8(low, V::min_u8(high, bytes)));
   }
 
   template <bool kWhole, int kGroup = 0>
@@ -100,7 +101,7 @@ struct ToBytes {
       y = V::clamp(y, g.pre_lo, g.pre_hi);
       return V::round(V::add(y, V::mul(V::to_float(V::sub(bytes, V::splat(g.r_zero))), V::splat(g.r_scale))));
     }
-    return V::round(V::min(y, hi));
+    return V::round(y);
   }
 
   template <int kAt, int kWhich, bool kWhole>
@@ -128,6 +129,7 @@ struct ToReals {
   const GemmU8Args& g;
 
   explicit ToReals(const GemmU8Args& args) : g(args) {}
+  ToReals(const GemmU8Args& args, const ToReals&) : g(args) {}
 
   template <int kGroup>
   [[gnu::always_inline]] void group(const auto& t) const {

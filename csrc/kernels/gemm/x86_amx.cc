@@ -2,7 +2,7 @@
 //
 // A block of at most 32 rows meets pairs of panels: two tiles of rows and two of weights give four of sums, and each
 // that is loaded serves twice. A tile of weights is 16 quads of a panel as they lie. A product's rows are loaded from
-// where they lie, too; those of a convolution are first laid end to end.
+// where they lie, too, and so are those on a grid, tap by tap; other rows of a convolution are first laid end to end.
 //
 // What is left of k below a tile's 64 bytes is taken by a tile that begins earlier, with zeros for the activations that
 // have been multiplied already.
@@ -14,8 +14,6 @@
 namespace quaver::kernels {
 namespace {
 
-extern "C" char* getenv(const char*);
-bool getenv_skip = getenv("SKIP") != nullptr;
 constexpr std::size_t kTileRows = 16, kTileQuads = 16, kTileBytes = 64;
 constexpr std::size_t kPanel = 16, kPanelQuad = 64;
 constexpr std::size_t kBlockRows = 2 * kTileRows;
@@ -88,6 +86,9 @@ void lay(const GemmU8Args& g, const Part& part, std::uint8_t* to) {
   }
 }
 
+// Tap by tap in whole tiles, or in one lower than those.
+bool reads_grid(std::size_t k) { return k % kTileBytes == 0 || (k < kTileBytes && k % 4 == 0); }
+
 // While tiles are multiplied, the sums before them become what is stored.
 template <Finish kFinish>
 class Product {
@@ -96,10 +97,14 @@ class Product {
       : g_(args),
         quads_(g_.taps * ceil_div(g_.k, 4)),
         step_(quads_ * kPanelQuad),
-        // As many rows in each block: a tile's time is that of its rows.
-        block_rows_(ceil_div(g_.m, ceil_div(g_.m, kBlockRows))),
-        lays_(g_.offsets || (quads_ < kTileQuads && g_.k % 4)),
-        part_quads_(even_part(quads_)),
+        grid_(g_.pitch > 0 && reads_grid(g_.k)),
+        width_(grid_ ? g_.width : g_.m),
+        pitch_(grid_ ? g_.pitch : g_.m),
+        m_((g_.m - 1) / width_ * pitch_ + (g_.m - 1) % width_ + 1),
+        lays_(!grid_ && (g_.offsets || (quads_ < kTileQuads && g_.k % 4))),
+        tile_quads_(least(grid_ ? g_.k / 4 : quads_, kTileQuads)),
+        part_quads_(grid_ ? quads_ : even_part(quads_)),
+        strip_(grid_ ? 2 * kPanel : Part::kColumns),
         pairs_(g_) {}
 
   void run() {
@@ -127,22 +132,27 @@ class Product {
     const std::size_t left = quads_ - first;
     // A few quads more are no part of their own.
     const std::size_t count = left <= part_quads_ + kTileQuads / 2 ? left : part_quads_;
-    return {j, least(g_.n, j + Part::kColumns), i, least(block_rows_, g_.m - i), first, count};
+    return {j, least(g_.n, j + strip_), i, least(kBlockRows, m_ - i), first, count};
   }
 
   // The next one, of no rows after the last.
   Part after(const Part& part) const {
     if (part.first + part.count < quads_) return part_at(part.j, part.i, part.first + part.count);
-    if (part.i + part.rows < g_.m) return part_at(part.j, part.i + part.rows, 0);
+    if (part.i + part.rows < m_) return part_at(part.j, part.i + part.rows, 0);
     return part.j_end < g_.n ? part_at(part.j_end, 0, 0) : Part{};
   }
 
   void find_rows() {
+    const std::size_t block = part_.i / kBlockRows, blocks = grid_ ? ceil_div(m_, kBlockRows) : 1;
+    fetch_ = least(tile_quads_, tile_quads_ * block / blocks);
+    fetch_end_ = least(tile_quads_, tile_quads_ * (block + 1) / blocks);
     upper_ = part_.rows > kTileRows ? (part_.rows + 1) / 2 : part_.rows;
-    tiles_.configure(upper_, part_.rows > upper_ ? part_.rows - upper_ : 1, least(quads_, kTileQuads));
+    tiles_.configure(upper_, part_.rows > upper_ ? part_.rows - upper_ : 1, tile_quads_);
     if (lays_) lay(g_, part_, laid_);
     at_ = lays_ ? laid_ : g_.a + part_.i * g_.a_stride + 4 * part_.first;
     stride_ = lays_ ? kLaidStride : g_.a_stride;
+    tail_ = 0;
+    if (grid_) return;
     // Of the last quad, bytes that are not there.
     const std::size_t end = 4 * (part_.first + part_.count), past = !lays_ && end > g_.k ? end - g_.k : 0;
     const std::size_t rest = part_.count % kTileQuads;
@@ -157,7 +167,8 @@ class Product {
 
   void sum_all() {
     const bool two = part_.rows > upper_;
-    steps_ = quads_ < kTileQuads ? 1 : (part_.count - tail_) / kTileQuads;
+    runs_ = grid_ ? g_.taps : 1;
+    steps_ = quads_ < kTileQuads ? 1 : (part_.count - tail_) / tile_quads_ / runs_;
     std::int32_t* sums = sums_;
     for (std::size_t j = part_.j; j < part_.j_end; j += 2 * kPanel, sums += kPairSums) {
       if (g_.n - j > kPanel) {
@@ -173,13 +184,15 @@ class Product {
   void sum(std::size_t j, std::int32_t* sums) {
     const std::int8_t* w = g_.w + j / kPanel * step_ + part_.first * kPanelQuad;
     begin<R, N>(j, sums);
-    const std::uint8_t* a = at_;
-    const std::size_t lower = upper_ * stride_;
-    const std::size_t share = steps_ ? ceil_div(ceil_div(waiting_rows_, 2), steps_) : 0;
-    for (std::size_t s = 0; s < steps_; ++s, a += kTileBytes, w += kTileQuads * kPanelQuad) {
-      multiply<R, N>(a, stride_, lower, w);
-      if (part_.i == 0) prefetch<N>(w + 2 * step_);
-      for (std::size_t some = 0; some < share && waiting_rows_ > 0; ++some) finish_some();
+    const std::size_t lower = upper_ * stride_, steps = runs_ * steps_;
+    const std::size_t share = steps ? ceil_div(ceil_div(waiting_rows_, 2), steps) : 0;
+    for (std::size_t run = 0; run < runs_; ++run) {
+      const std::uint8_t* a = grid_ ? at_ + g_.offsets[run] : at_;
+      for (std::size_t s = 0; s < steps_; ++s, a += kTileBytes, w += tile_quads_ * kPanelQuad) {
+        multiply<R, N>(a, stride_, lower, w);
+        prefetch<N>(w + N * step_);
+        finish(share);
+      }
     }
     if (tail_ > 0) {
       w -= (kTileQuads - tail_) * kPanelQuad;
@@ -188,7 +201,14 @@ class Product {
     finish_rest();
     if (part_.first + part_.count < quads_) return keep<R, N>(sums);
     keep<R, N>(waiting_);
-    waiting_at_ = waiting_, waiting_row_ = part_.i, waiting_column_ = j, waiting_rows_ = part_.rows, narrow_ = N == 1;
+    waiting_at_ = waiting_, waiting_column_ = j, waiting_rows_ = part_.rows, narrow_ = N == 1;
+    waiting_row_ = part_.i / pitch_ * width_, waiting_run_ = part_.i % pitch_;
+    if (waiting_run_ < width_) {
+      waiting_row_ += waiting_run_, waiting_run_ = width_ - waiting_run_;
+    } else {
+      waiting_row_ += width_;
+      skip(pitch_ - waiting_run_);
+    }
   }
 
   template <int R, int N>
@@ -223,22 +243,37 @@ class Product {
     if constexpr (R > 1 && N > 1) dot<3, 5, 7>();
   }
 
-  // The first rows find weights where they lay since the last run, far off, and ask for the next pair's.
+  // Weights lie far off, where the last run has left them: the block's share of the next panels'.
   template <int N>
   void prefetch(const std::int8_t* w) const {
-#pragma GCC unroll 16
-    for (std::size_t q = 0; q < kTileQuads; ++q) {
+    for (std::size_t q = fetch_; q < fetch_end_; ++q) {
       __builtin_prefetch(w + q * kPanelQuad, 0, 2);
       if constexpr (N > 1) __builtin_prefetch(w + step_ + q * kPanelQuad, 0, 2);
     }
   }
 
-  // The next four vectors of the sums that wait, or fewer.
-  [[gnu::always_inline]] void finish_some() {
-    const bool whole = waiting_rows_ >= 2 && g_.n - waiting_column_ >= 2 * kPanel;
-    if (kFinish == Finish::any || narrow_ || !whole) return finish_last();
-    pairs_.template group<0>(Waiting{waiting_at_, waiting_row_, waiting_column_});
-    pass(2);
+  // Of the sums that wait, as many groups of four vectors.
+  [[gnu::always_inline]] void finish(std::size_t groups) {
+    while (groups > 0 && waiting_rows_ > 0) {
+      const bool whole = ready() >= 2 && g_.n - waiting_column_ >= 2 * kPanel;
+      if (kFinish == Finish::any || narrow_ || !whole) {
+        finish_last();
+        --groups;
+        continue;
+      }
+      const std::size_t pairs = least(groups, ready() / 2);
+      finish_pairs(pairs);
+      pass(2 * pairs);
+      groups -= pairs;
+    }
+  }
+
+  // Not inline, and on copies, which no store of bytes can change: its constants and addresses keep the registers.
+  [[gnu::noinline]] void finish_pairs(std::size_t pairs) const {
+    const GemmU8Args g = g_;
+    const Finisher<Zmm, 2, 2, kFinish> finisher(g, pairs_);
+    Waiting t{waiting_at_, waiting_row_, waiting_column_};
+    for (std::size_t pair = 0; pair < pairs; ++pair, t.at += 4 * kPanel, t.i += 2) finisher.template group<0>(t);
   }
 
   // The same for any rows and columns.
@@ -248,9 +283,9 @@ class Product {
       narrow_ ? finish_any<Zmm, 1, 1>(g_, t.at, t.i, t.j) : finish_any<Zmm, 1, 2>(g_, t.at, t.i, t.j);
       pass(1);
     } else if (narrow_) {
-      waiting_rows_ >= 4 ? finish_part<4, 1>(t) : finish_part<1, 1>(t);
+      ready() >= 4 ? finish_part<4, 1>(t) : finish_part<1, 1>(t);
     } else {
-      waiting_rows_ >= 2 ? finish_part<2, 2>(t) : finish_part<1, 2>(t);
+      ready() >= 2 ? finish_part<2, 2>(t) : finish_part<1, 2>(t);
     }
   }
 
@@ -262,28 +297,42 @@ class Product {
 
   void pass(std::size_t rows) {
     waiting_at_ += rows * (narrow_ ? 1 : 2) * kPanel;
-    waiting_row_ += rows, waiting_rows_ -= rows;
+    waiting_row_ += rows, waiting_rows_ -= rows, waiting_run_ -= rows;
+    if (waiting_run_ == 0) skip(pitch_ - width_);
   }
 
-  void finish_rest() {
-    while (waiting_rows_ > 0) finish_some();
+  // What lies between two runs of a grid.
+  void skip(std::size_t rows) {
+    rows = least(rows, waiting_rows_);
+    waiting_at_ += rows * (narrow_ ? 1 : 2) * kPanel;
+    waiting_rows_ -= rows, waiting_run_ = width_;
   }
+
+  std::size_t ready() const { return least(waiting_rows_, waiting_run_); }
+
+  void finish_rest() { finish(SIZE_MAX); }
 
   const GemmU8Args g_;  // a copy, whose fields no store of bytes can change
-  const std::size_t quads_, step_, block_rows_;
+  const std::size_t quads_, step_;
+  const bool grid_;
+  const std::size_t width_, pitch_;  // of a product one run
+  const std::size_t m_;              // rows multiplied, those between a grid's runs among them
   const bool lays_;
-  const std::size_t part_quads_;
+  const std::size_t tile_quads_, part_quads_, strip_;
   const Finisher<Zmm, 2, 2, kFinish> pairs_;
   Tiles tiles_;
 
   Part part_;
   const std::uint8_t* at_;             // its rows,
   std::size_t stride_, upper_, tail_;  // bytes between them, how many are in the upper tile; quads of the last tile
-  std::size_t steps_;                  // whole tiles along k
+  std::size_t runs_, steps_;           // whole tiles along k: so many times so many that lie in a row
+
+  std::size_t fetch_, fetch_end_;  // quads of each tile of the next weights
 
   // The sums that wait to be stored.
   const std::int32_t* waiting_at_;
   std::size_t waiting_row_, waiting_column_, waiting_rows_ = 0;
+  std::size_t waiting_run_;  // rows before the next to be skipped
   bool narrow_;
 
   alignas(64) std::int32_t waiting_[kPairSums];
@@ -308,6 +357,6 @@ bool pays(std::size_t m, std::size_t n, std::size_t k, std::size_t taps) {
 
 }  // namespace
 
-const GemmU8Kernel gemm_u8_amx = {"gemm_u8_amx_32x32", Isa::amx, {}, 32, 32, gemm_u8, pays};
+const GemmU8Kernel gemm_u8_amx = {"gemm_u8_amx_32x32", Isa::amx, {}, 32, 32, gemm_u8, pays, reads_grid};
 
 }  // namespace quaver::kernels
