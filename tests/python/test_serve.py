@@ -194,6 +194,15 @@ def test_openapi_document(server: Server) -> None:
     assert len(names) == len(set(names))
 
 
+def test_answers_without_a_body(server: Server) -> None:
+    client = http.client.HTTPConnection("127.0.0.1", server.http, timeout=20)
+    for path in ("/v2", "/v2/health/ready", "/metrics"):
+        client.request("HEAD", path)
+        answer = client.getresponse()
+        assert (answer.status, answer.read()) == (200, b"")
+    client.close()
+
+
 def test_request_ids_in_logs(server: Server) -> None:
     server.post("/v2/logging", {"log_verbose_level": 1})
     body = {"inputs": []}

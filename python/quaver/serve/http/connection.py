@@ -91,11 +91,15 @@ class Joined:
             return
         self._transport.write(data)
 
-    def close(self) -> None:
-        """Write what waits, and end."""
+    def flush(self) -> None:
+        """Write what waits: an answer may have no body."""
         head, self._head = self._head, b""
         if head:
             self._transport.write(head)
+
+    def close(self) -> None:
+        """Write what waits, and end."""
+        self.flush()
         self._transport.close()
 
 
@@ -240,6 +244,11 @@ class Connection(HttpToolsProtocol):
         self._phase = _IDLE
         self.long = None
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """End an answer."""
+        self._out.flush()
+        super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP."""
