@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,7 +30,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
             return dict(file)
     except OSError as error:
         raise FileError(f"cannot read '{path}': {error.strerror or error}") from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise CorruptFileError(f"'{path}': no .npz file: {error}") from error
 
 

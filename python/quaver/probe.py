@@ -90,7 +90,7 @@ class Probe:
             if kind not in parts:
                 raise CorruptFileError(f"'{path}': no probe: it has an array {key!r}")
             parts[kind][name] = array
-        if "" not in parts["exact"]:
+        if "" not in parts["exact"] or parts["exact"][""].size != 1:
             raise CorruptFileError(f"'{path}': no probe: it does not say whether it is exact")
         return cls(parts["input"], parts["output"], exact=bool(parts["exact"][""]))
 

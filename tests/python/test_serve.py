@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import gzip
 import http.client
+import io
 import json
 import shutil
 import socket
@@ -380,6 +381,37 @@ def test_half_written_file_is_not_loaded(tmp_path: Path) -> None:
                 time.sleep(0.1)
         server.wait_until(lambda: server.version() == 2)
         assert not server.event("refused")
+
+
+def bad_probes() -> Iterator[bytes]:
+    zeros, file = np.zeros(10_000, np.int32), io.BytesIO()
+    np.savez_compressed(file, **{"input:INPUT0": zeros, "exact": np.array(True)})
+    yield b"no probe"
+    yield file.getvalue()
+    data = bytearray(file.getvalue())
+    at = data.index(b"INPUT0.npy") + 30
+    data[at : at + 8] = bytes([255] * 8)
+    yield bytes(data)
+    file = io.BytesIO()
+    np.savez(file, exact=np.array([True, False]))
+    yield file.getvalue()
+
+
+def test_bad_probes_do_not_end_the_watching(tmp_path: Path) -> None:
+    put(tmp_path, "simple", 1, compiled(simple(1)))
+    with Server(tmp_path, "--linger", "0", "--settle", "0.1") as server:
+        for number, probe in enumerate(bad_probes(), 2):
+            hidden = tmp_path / "simple" / f".{number}"
+            hidden.mkdir()
+            (hidden / "probe.npz").write_bytes(probe)
+            put(tmp_path, "simple", number, compiled(simple(number)))
+            server.wait_until(lambda key=f"simple/{number}": key in server.index(), 20)
+            server.wait_until(
+                lambda key=f"simple/{number}": server.index()[key][0] == "UNAVAILABLE", 20
+            )
+        put(tmp_path, "simple", 9, compiled(simple(9)))
+        server.wait_until(lambda: server.version() == 9, 20)
+        assert not server.event("loader")
 
 
 def test_not_ready_while_a_model_cannot_answer(tmp_path: Path) -> None:

@@ -286,8 +286,8 @@ class Repository:
         except _Unfinished:
             model.pending.add(number)
             return
-        except (Error, MemoryError, OSError) as error:
-            reason = str(error) or type(error).__name__
+        except Exception as error:  # whatever is wrong with a version, others come after it
+            reason = str(error) if isinstance(error, Error) else f"{type(error).__name__}: {error}"
             model.failures[number] = Failure(source.stamp, reason)
             outcome, level, more = "failed", "error", {"error": reason}
         seconds = time.perf_counter() - start

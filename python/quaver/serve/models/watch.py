@@ -28,7 +28,8 @@ async def watch(repository: Repository, settings: Settings) -> None:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(changed.wait(), timeout)
             changed.clear()
-            pending = await asyncio.wrap_future(repository.refresh())
+            with contextlib.suppress(Exception):  # which the loader has logged
+                pending = await asyncio.wrap_future(repository.refresh())
     finally:
         notifier.cancel()
 
