@@ -263,6 +263,23 @@ def test_header_length_out_of_range(server: Server, length: str) -> None:
     assert "Inference-Header-Content-Length" in answer["error"]
 
 
+def test_strings_that_the_model_does_not_take_are_not_read(server: Server) -> None:
+    """Each of so many would be an object."""
+    count = 200_000
+    tensor = {"name": "INPUT0", "shape": [count], "datatype": "BYTES"}
+    head = json.dumps({"inputs": [tensor | {"parameters": {"binary_data_size": 4 * count}}, OTHER]})
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    bodies = [head.encode() + bytes(4 * count), head.encode() + b"\xff" * (4 * count)]
+    for body in bodies:
+        status, answer = server.post("/v2/models/simple/infer", body, **headers)
+        assert (status, "expected INT32" in answer["error"]) == (400, True), answer
+    request = grpc_request()
+    request.inputs[0].datatype = "BYTES"
+    request.raw_input_contents[0] = b"\xff" * 64
+    status, details = grpc_ask(server, request.SerializeToString())
+    assert (status, "expected INT32" in details) == ("INVALID_ARGUMENT", True), details
+
+
 @pytest.mark.parametrize("change", [-1, 1, -128, 4096])
 def test_truncated_or_longer_binary(server: Server, change: int) -> None:
     body, headers = binary(*_zeros())

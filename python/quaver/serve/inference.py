@@ -239,8 +239,10 @@ class Inference:
             )
         array = tensor.array
         if array is None:
-            self._service.expect_shared_memory()
-            data = self._service.regions.read(tensor.parameters)
+            data = tensor.data
+            if data is None:
+                self._service.expect_shared_memory()
+                data = self._service.regions.read(tensor.parameters)
             array = array_from(port.name, data, dtype_of(tensor.datatype), tensor.shape)
         return texts(port.name, array) if port.dtype == object else array
 

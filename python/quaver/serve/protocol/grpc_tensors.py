@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from quaver.model import Port
 from quaver.serve.errors import bad_request
 from quaver.serve.protocol.datatypes import (
-    array_from,
     buffer_of,
     checked_shape,
     datatype_of,
@@ -63,18 +62,18 @@ def parse(data: bytes) -> InferRequest:
     inputs, used = [], 0
     for item in message.inputs:
         parameters = parameters_of(item.parameters)
-        array = None
         shape = checked_shape(item.name, list(item.shape))
         dtype = dtype_of(item.datatype)
+        tensor = Tensor(item.name, item.datatype, shape, None, parameters)
         if _IN_SHARED_MEMORY not in parameters:
             if raw:
                 if used == len(raw):
                     raise bad_request(f"'raw_input_contents' has {len(raw)} items, too few")
-                array = array_from(item.name, raw[used], dtype, shape)
+                tensor.take(raw[used], dtype)
                 used += 1
             else:
-                array = _from_contents(item, dtype, shape)
-        inputs.append(Tensor(item.name, item.datatype, shape, array, parameters))
+                tensor.array = _from_contents(item, dtype, shape)
+        inputs.append(tensor)
     if used != len(raw):
         raise bad_request(f"'raw_input_contents' has {len(raw)} items, the inputs take {used}")
     outputs = [Wanted(item.name, parameters_of(item.parameters)) for item in message.outputs]

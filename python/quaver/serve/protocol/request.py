@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from quaver.serve.errors import bad_request, shown
+from quaver.serve.protocol.datatypes import Buffer, array_from
 
 Parameters = Mapping[str, Any]
 _NONE: Parameters = {}
@@ -16,13 +18,28 @@ _NONE: Parameters = {}
 
 @dataclass(slots=True)
 class Tensor:
-    """A tensor of a request: its contents, or the shared memory that has them."""
+    """A tensor of a request: its contents, its bytes, or the shared memory that has them."""
 
     name: str
     datatype: str
     shape: tuple[int, ...]
     array: NDArray[Any] | None
     parameters: Parameters = field(default_factory=dict)
+    data: Buffer | None = None
+    """Of strings, which are told apart only where the model takes them."""
+
+    def take(self, data: Buffer, dtype: np.dtype[Any]) -> None:
+        """Take its contents as bytes.
+
+        Raises
+        ------
+        ServeError
+            400, if they are too many or too few.
+        """
+        if dtype.kind == "O":
+            self.data = data
+        else:
+            self.array = array_from(self.name, data, dtype, self.shape)
 
 
 @dataclass(slots=True)

@@ -168,7 +168,7 @@ def _input(item: dict[str, Any], binary: memoryview) -> tuple[Tensor, int]:
             raise bad_request(
                 f"input {name!r}: 'binary_data_size' is {size}, the body has {len(binary)} left"
             )
-        tensor.array = array_from(name, binary[:size], dtype, shape)
+        tensor.take(binary[:size], dtype)
         return tensor, size
     if "data" not in item:
         raise bad_request(f"input {name!r} has no 'data'")
