@@ -15,7 +15,7 @@ std::unique_ptr<Step> lower(LowerContext& context, const ConvGeometry& g) {
   WeightPlanes weights;
   const auto planes = prepare(context, g, *step, weights);
   if constexpr (std::is_same_v<Family, U8Gemm>) {
-    if (auto grid = lower_conv_grid(context, g, *step, planes)) return grid;
+    if (auto grid = lower_conv_grid(context, g, *step, planes, false)) return grid;
   }
   const bool direct = g.pointwise() && planes.size() == 1;
   if (direct) {

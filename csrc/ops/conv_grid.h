@@ -1,6 +1,7 @@
 // A convolution whose rows are brought onto a grid: each unit copies the pixels that its windows meet, padding written
 // out, so that a tap's rows lie a pixel apart and a kernel of large tiles reads them in place. Where windows are more
-// than a pixel apart, each phase of the image makes a plane of its own.
+// than a pixel apart, each phase of the image makes a plane of its own; but where pixels have few channels, a window's
+// row is one tap, and rows lie a window's step apart.
 #pragma once
 
 #include <memory>
@@ -10,8 +11,8 @@
 
 namespace quaver {
 
-// Null where the step's kernel would not gain by it.
+// Null where the kernel picked for it would not gain. `whole_rows`: of windows; their pixels lie side by side.
 std::unique_ptr<Step> lower_conv_grid(LowerContext& context, const ConvGeometry& geometry, GemmStep<U8Gemm>& made,
-                                      const std::vector<const std::int8_t*>& planes);
+                                      const std::vector<const std::int8_t*>& planes, bool whole_rows);
 
 }  // namespace quaver

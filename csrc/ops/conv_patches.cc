@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ops/conv_grid.h"
 #include "ops/conv_staged.h"
 
 namespace quaver {
@@ -133,6 +134,7 @@ std::unique_ptr<Step> lower_conv_patches(LowerContext& context, const ConvGeomet
   const auto planes = prepare(context, g, made, weights);
   // The cache knows weights by address, and more than one plane is made on the way.
   if (planes.size() != 1 || !weights.owned.empty()) return nullptr;
+  if (auto grid = lower_conv_grid(context, g, made, planes, true)) return grid;
   return std::make_unique<PatchStep>(context, g, made, planes[0]);
 }
 

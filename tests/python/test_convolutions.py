@@ -121,6 +121,32 @@ def test_few_channels(channels: int, kernel: tuple[int, int], signed: bool, isa:
             assert np.abs(got - wanted).max() < 4 * scale + 0.05 * np.abs(wanted).max()
 
 
+@pytest.mark.parametrize("isa", [isa for isa in ISAS if isa != "scalar"])
+@pytest.mark.parametrize("channels", [3, 12, 18, 32, 60, 64, 128])
+@pytest.mark.parametrize("kernel", [(3, 3), (1, 5), (2, 2), (7, 7)])
+def test_convolution_is_the_same_on_every_isa(
+    kernel: tuple[int, int], channels: int, isa: str
+) -> None:
+    """Enough channels for kernels of large tiles, which read a copy of the windows' pixels."""
+    random = np.random.default_rng(channels)
+    for stride, pads, dilation, size in [
+        (1, (kernel[0] // 2, kernel[1] // 2) * 2, 1, (9, 14)),
+        (2, (0, kernel[1] - 1, kernel[0] - 1, 0), 1, (23, 16)),
+        (2, tuple(k - 1 for k in kernel * 2), 2, (13, 17)),
+        (3, (0, 0, 0, 0), 1, (7, 47)),
+    ]:
+        x = random.standard_normal((2, channels, *size)).astype(np.float32)
+        w = random.standard_normal((72, channels, *kernel)).astype(np.float32)
+        attrs = {"strides": [stride] * 2, "pads": list(pads), "dilations": [dilation] * 2}
+        case = Case("conv", "Conv", {"x": x}, {"w": w, "b": None}, attrs)
+        wanted = ReferenceEvaluator(float_model(case)).run(None, case.feeds)[0]
+        model = quantized_model(case, wanted, weight="w", bias=None)
+        want = quaver.load(model, threads=1, isa="scalar")(x)
+        np.testing.assert_array_equal(quaver.load(model, threads=2, isa=isa)(x), want)
+        scale = next(to_array(c) for c in model.graph.initializer if c.name == "y0_s")
+        assert np.abs(want - wanted).max() < 4 * scale + 0.05 * np.abs(wanted).max()
+
+
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("kernel", [3, 5])
 @pytest.mark.parametrize("stride", [1, 2])
