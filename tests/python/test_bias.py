@@ -8,7 +8,6 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import quaver
-from quaver.quantize.answers import audible
 from quaver.quantize.channels import Channels
 from quaver.quantize.ranges import affine
 
@@ -80,45 +79,3 @@ def test_the_error_of_channels() -> None:
     assert error[0] == pytest.approx(np.rint(0.26 / step) * step - 0.26, abs=1e-6)
     assert abs(error[2]) <= step / 2
     assert abs(error[1]) <= step / 2
-
-
-@pytest.mark.parametrize(
-    ("tail", "heard"),
-    [
-        (["Softmax"], "s"),
-        (["Reshape", "Softmax"], "t0"),
-        (["Sigmoid"], "y"),
-        (["Exp", "ReduceSum"], "s"),
-        ([], "y"),
-    ],
-)
-def test_noise_is_heard_before_a_softmax(tail: list[str], heard: str) -> None:
-    """However it is spelled; a sigmoid says what it says."""
-    nodes = [
-        helper.make_node("MatMul", ["x", "w"], ["p"]),
-        helper.make_node("Add", ["p", "b"], ["s"] if tail else ["y"]),
-    ]
-    if tail == ["Exp", "ReduceSum"]:
-        nodes += [
-            helper.make_node("Exp", ["s"], ["e"]),
-            helper.make_node("ReduceSum", ["e"], ["n"]),
-            helper.make_node("Div", ["e", "n"], ["y"]),
-        ]
-    else:
-        names = ["s", *(f"t{i}" for i in range(len(tail) - 1)), "y"]
-        for op, one, other in zip(tail, names, names[1:], strict=False):
-            inputs = [one, "shape"] if op == "Reshape" else [one]
-            nodes.append(helper.make_node(op, inputs, [other]))
-    constants = {
-        "w": np.eye(4, dtype=np.float32),
-        "b": np.zeros(4, np.float32),
-        "shape": np.array([-1, 4]),
-    }
-    stored = [numpy_helper.from_array(array, name) for name, array in constants.items()]
-    ports = [
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2, 4])] for name in ("x", "y")
-    ]
-    graph = helper.make_graph(nodes, "g", *ports, stored)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    assert [port.name for port in audible(model).graph.output] == [heard]
-    assert [port.name for port in model.graph.output] == ["y"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -13,6 +14,10 @@ import quaver
 from models import model_of
 from quaver import inspect
 from quaver.quantize import Result, cost
+from quaver.quantize.answers import Answers
+from quaver.quantize.calibrate import calibrate
+from quaver.quantize.levels import Levels
+from quaver.quantize.mixed import Heard, Mixer
 from quaver.quantize.placement import place
 from quaver.quantize.prepare import prepare
 
@@ -23,14 +28,19 @@ def _node(op: str, inputs: str, output: str) -> onnx.NodeProto:
     return helper.make_node(op, inputs.split(), [output], f"{op}_{output}")
 
 
-def _chain(outlier: float) -> onnx.ModelProto:
-    """Products and Relus; some channels of one are as much larger as the next makes them small."""
+def _chain(outlier: float, *, gated: bool = False) -> onnx.ModelProto:
+    """Products and Relus; some channels of one are as much larger as the next makes them small.
+
+    Gated, they meet another tensor before the next product.
+    """
     rng = np.random.default_rng(0)
     nodes, constants, x = [], {}, "x"
     for i in range(_LAYERS):
         constants[f"w{i}"] = rng.standard_normal((_WIDTH, _WIDTH)).astype(np.float32) / 6
         nodes += [_node("MatMul", f"{x} w{i}", f"p{i}"), _node("Relu", f"p{i}", f"r{i}")]
         x = f"r{i}"
+        if gated and i == 5:
+            nodes.append(_node("Mul", "r5 r4", x := "m5"))
     constants["w5"][:, 7:10] *= outlier
     constants["w6"][7:10] /= outlier
     nodes.append(_node("MatMul", f"{x} w0", "y"))
@@ -71,13 +81,86 @@ def test_outliers_of_a_function_move_into_weights() -> None:
 
 
 def test_a_tensor_returns_to_float() -> None:
-    """Without smoothing what makes and reads the outliers leaves int8, and no more."""
-    made = _made(3000.0, smooth=False)
+    """What makes and reads the outliers leaves int8, and no more."""
+    made = quaver.quantize(_chain(3000.0, gated=True), _inputs(24), measure=False, smooth=False)
     tried = [item for found in made.report["mixed"] for item in found["returned"]]
     assert [item["part"] for item in tried if item["kept"]] == ["r5"]
     assert 0 < tried[0]["time"] < 0.1
-    assert tried[0]["noise"] < made.report["mixed"][0]["total"] / 4
-    assert set(made.report["nodes"]["float"]) == {"Relu_r5", "MatMul_p6", "Relu_r6"}
+    assert set(made.report["nodes"]["float"]) == {"Relu_r5", "Mul_m5"}
+
+
+def test_two_bytes_of_what_a_product_reads() -> None:
+    """The product runs twice in int8, and its input is rounded to a 255th of a step."""
+    made = _made(3000.0, smooth=False)
+    assert not any(found["returned"] for found in made.report["mixed"])
+    tried = [item for found in made.report["mixed"] for item in found["doubled"]]
+    assert [(item["part"], item["nodes"]) for item in tried if item["kept"]] == [
+        ("r5", ["MatMul_p6"])
+    ]
+    assert tried[0]["noise"] < made.report["mixed"][0]["total"] / 2
+    assert _noise(made, 3000.0) < _noise(_made(3000.0, mixed=False, smooth=False), 3000.0) / 2
+    onnx.checker.check_model(made.model, full_check=True)
+    plan = inspect.report(quaver.load(made.model))["nodes"]
+    assert [n["int8"] for n in plan if n["node"] in ("MatMul_p6", "MatMul_p6/fine")] == [True] * 2
+
+
+def test_two_bytes_of_what_makes_bytes() -> None:
+    """A product of two bytes may give one; what it reads is all but exact."""
+    nodes = [_node("Conv", "x w", "c"), _node("Sigmoid", "c", "y")]
+    x = 100 * np.random.default_rng(0).standard_normal((1, 4, 6, 6)).astype(np.float32)
+    w = np.random.default_rng(1).standard_normal((4, 4, 1, 1)).astype(np.float32) / 100
+    net = prepare(model_of([*nodes, _node("Conv", "y w", "z")], {"x": x}, ["z"], {"w": w}))
+    levels = Levels(net, engine="quaver", correct_bias=True, search_weights=True)
+    placement = place(net, doubled={"Conv_c"})
+    levels.observe(placement, calibrate(net, placement.tensors, [{"x": x}], total=1))
+    levels.use(placement, "minmax")
+    assert "c" in placement.tensors
+
+    def error(doubled: frozenset[str]) -> float:
+        stored = replace(placement, tensors=["x"], doubled=doubled)
+        made = levels.write(stored, ())
+        onnx.checker.check_model(made, full_check=True)
+        return Answers(net.proto(), [{"x": x}], "quaver").noise(made)
+
+    whole = levels.write(placement, placement.nodes)
+    onnx.checker.check_model(whole, full_check=True)
+    assert Answers(net.proto(), [{"x": x}], "quaver").noise(whole) < 1e-3
+    assert error(placement.doubled) < error(frozenset()) / 1000
+
+
+def test_what_did_not_change_is_heard_once() -> None:
+    """The same parts are found as by listening anew, with fewer measurements."""
+    net = prepare(_chain(30.0))
+    feeds = [{"x": x[None]} for x in _inputs(8)]
+    levels = Levels(net, engine="quaver", correct_bias=True, search_weights=True)
+    placement = place(net)
+    levels.observe(placement, calibrate(net, placement.tensors, feeds, total=len(feeds)))
+    levels.use(placement, "minmax")
+    answers = _Counting(net.proto(), feeds, "quaver")
+
+    def listen(before: list[Heard]) -> tuple[Mixer, int]:
+        made, start = (
+            Mixer(net, placement, levels, feeds, answers=answers, others=answers),
+            answers.count,
+        )
+        made.listen(before)
+        return made, answers.count - start
+
+    first, _ = listen([])
+    levels.take(placement, "r20", levels.choices(placement, "r20")[-1])
+    again, few = listen(first.heard)
+    anew, many = listen([])
+    assert again.found == anew.found
+    assert again.total == anew.total
+    assert few < many
+
+
+class _Counting(Answers):
+    count = 0
+
+    def noise(self, model: onnx.ModelProto) -> float:
+        self.count += 1
+        return super().noise(model)
 
 
 def test_noise_spread_evenly_leaves_all_in_int8() -> None:

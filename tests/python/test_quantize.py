@@ -207,7 +207,9 @@ def test_repairs_are_switches(result: Result) -> None:
 
 
 def test_nodes_kept_in_float() -> None:
-    made = quaver.quantize(_vision(), _images(8), keep_float=["Conv_c3"], measure=False)
+    made = quaver.quantize(
+        _vision(), _images(8), keep_float=["Conv_c3"], measure=False, mixed=False
+    )
     assert made.report["nodes"]["float"] == {
         "Conv_c3": "asked for",
         "Sigmoid_s2": "only operators in float read its result",

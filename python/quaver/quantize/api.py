@@ -68,10 +68,11 @@ def quantize(
         Choose each weight scale by its squared error, not by the largest weight.
     mixed
         Look for the few tensors and weights that bring most noise to the outputs: they get the
-        range that brings least (with "auto"), are tried in float where their share of the noise
-        is twice that of the time and of the weights, and stay so if the noise falls by half of
-        that; a quarter more of the time at most. With `smooth`, functions whose outliers move
-        into weights are in float too.
+        range that brings least (with "auto"), or two bytes where products read them, are tried in
+        float where their share of the noise is twice that of the time and of the weights, and stay
+        so if the noise falls by half of that; a quarter more of the time at most, but for two bytes
+        of what brings most of the noise. With `smooth`, functions whose outliers move into weights
+        are in float too.
     gptq
         Round the weights among them so that each makes up for the errors of others.
     keep_float

@@ -27,6 +27,8 @@ def biases(
     weights: Collection[str],
     inputs: Mapping[str, Affine],
     channels: Mapping[str, Channels],
+    *,
+    doubled: Collection[str] = (),
 ) -> tuple[dict[str, Array], dict[str, float]]:
     """Give the biases of products, corrected for what is in bytes.
 
@@ -42,6 +44,8 @@ def biases(
         The tensors that are, and how.
     channels
         Of tensors; biases of what reads others are not corrected.
+    doubled
+        The nodes for which rounding leaves nothing of what they read.
 
     Returns
     -------
@@ -58,7 +62,8 @@ def biases(
         if adder is None or read not in channels or not (name in weights or read in inputs):
             continue
         seen = channels[read]
-        error = seen.error(inputs[read]) if read in inputs else np.zeros_like(seen.mean)
+        rounded = read in inputs and name not in doubled
+        error = seen.error(inputs[read]) if rounded else np.zeros_like(seen.mean)
         added = shift(net, node, weight if name in weights else None, seen.mean, error)
         if added is not None:
             corrected[name] = float(np.abs(added).max())

@@ -41,6 +41,9 @@ def estimate(net: Net, placement: Placement, elements: dict[str, int]) -> float:
         if weight_of(net, node) is not None:
             rates = _OWN_MAC if attribute(node, "group", 1) > 1 else _MAC
             total += rates[int8] * macs(net, node, elements)
+            if node.name in placement.doubled:
+                total += rates[int8] * macs(net, node, elements) + _ELEMENT[False] * made
+                total += (_ELEMENT[False] + 2 * _CONVERSION) * elements.get(node.input[0], 0)
         else:
             total += (_MOVE if is_move(node) else _ELEMENT)[int8] * made
         if not int8:

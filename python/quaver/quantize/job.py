@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -15,22 +15,23 @@ from onnx import helper
 from quaver.errors import AccuracyError, ModelError
 from quaver.model import Port
 from quaver.quantize import cost, equalize, measure, smooth
+from quaver.quantize.answers import Answers
 from quaver.quantize.calibrate import Statistics, calibrate
 from quaver.quantize.data import Apart, Data, Feed, Samples, keep, take_apart
 from quaver.quantize.engine import runner
 from quaver.quantize.levels import FUNCTIONS, Levels, members
 from quaver.quantize.metrics import Judge, Labels, Metric
-from quaver.quantize.mixed import Mixer
+from quaver.quantize.mixed import Heard, Mixer
 from quaver.quantize.pictures import Pictures
 from quaver.quantize.placement import Placement, place
 from quaver.quantize.prepare import Source, prepare
-from quaver.quantize.promise import Part, Search, outputs, relative_noise
+from quaver.quantize.promise import Part, Search, outputs
 
 _MEASURED = 16  # samples for the errors in the report
 _TRIED = 8  # samples to choose a method by
 _ROUNDS = 4  # of looking for what costs most
 _LEAST_MIXED, _MOST_MIXED = 4, 32  # samples for that
-_MIXED_NS = 1e8  # of estimated time, for all of them
+_MIXED_NS = 5e7  # of estimated time, for all of them
 NOISY = "in bytes it costs the network's answers more than its time is worth"
 _BARS = 128  # of a histogram in the report
 
@@ -85,6 +86,7 @@ class Job:
         self._promise: dict[str, Any] | None = None
         self._mixed: list[dict[str, Any]] = []
         self._returned: frozenset[str] = frozenset()
+        self._doubled: frozenset[str] = frozenset()
         self._slow: frozenset[str] = frozenset()
 
     def run(self) -> onnx.ModelProto:
@@ -184,14 +186,17 @@ class Job:
 
     def _place(self, kept: frozenset[str]) -> Placement:
         """Decide what is quantized, and say of what the caller did not name why it stays."""
-        placement = place(self._net, kept)
+        placement = place(self._net, kept, self._doubled)
         for name in kept & placement.floats.keys() - self._options.keep_float:
             slow = "slower in int8 on this machine" if name in self._slow else "for the promise"
             placement.floats[name] = NOISY if name in self._returned else slow
         return placement
 
-    def _build(self, kept: frozenset[str]) -> onnx.ModelProto:
-        """The model with these nodes in float."""
+    def _build(
+        self, kept: frozenset[str], doubled: frozenset[str] | None = None
+    ) -> onnx.ModelProto:
+        """The model with these nodes in float, and products that read two bytes."""
+        self._doubled = self._doubled if doubled is None else doubled
         self._go_by(kept)
         placed = replace(self._placement, group=self._whole.group)
         return self._levels.write(placed, placed.nodes)
@@ -216,11 +221,10 @@ class Job:
             return
         methods = ("auto", "minmax", *(FUNCTIONS if self._whole.functions else ()))
         feeds = self._kept[:_TRIED]
-        exact = outputs(runner(self._original, self._options.engine), feeds)
+        answers = Answers(self._original, feeds, self._options.engine)
         for method in methods:
             self._levels.use(self._whole, method)
-            made = outputs(runner(self._build(self._options.keep_float), "quaver"), feeds)
-            self._tried[method] = relative_noise(exact, made)
+            self._tried[method] = answers.noise(self._build(self._options.keep_float))
         best = min(methods, key=self._tried.__getitem__)
         if best != methods[-1]:
             self._levels.use(self._whole, best)
@@ -230,27 +234,37 @@ class Job:
         asked = kept = self._options.keep_float
         sizes = cost.sizes(self._net, self._kept[0], "quaver")
         fit = int(_MIXED_NS / max(1.0, cost.estimate(self._net, self._whole, sizes)))
-        feeds = self._kept[: max(_LEAST_MIXED, min(_MOST_MIXED, fit))]
+        count = max(_LEAST_MIXED, min(_MOST_MIXED, fit))
+        feeds, rest = self._kept[:count], self._kept[count : 3 * count]
+        answers = Answers(self._original, feeds, self._options.engine)
+        others = Answers(self._original, rest or feeds, self._options.engine)
 
-        def listening() -> Mixer:
-            mixer = Mixer(self._net, self._whole, self._levels, feeds, self._options.engine)
-            mixer.listen()
+        def listening(before: Sequence[Heard] = ()) -> Mixer:
+            mixer = Mixer(
+                self._net, self._whole, self._levels, feeds, answers=answers, others=others
+            )
+            mixer.listen(before)
             return mixer
 
         mixer = listening()
         for _ in range(_ROUNDS):
-            before, auto = mixer.total, self._options.method == "auto"
+            before = mixer.total
             functions = mixer.functions(self._try_place) if self._options.smooth else frozenset()
             if functions - kept:
                 kept |= functions
                 kept |= self._smooth_floats(functions)
                 self._settle_on(kept)
-            elif not (auto and mixer.refit()):
+                self._mixed.append(mixer.report())
+                mixer = listening(mixer.heard)
+            if self._options.method == "auto" and mixer.refit():
+                self._mixed.append(mixer.report())
+                mixer = listening(mixer.heard)
+            if mixer.total > before / 2:
                 break
-            self._mixed.append(mixer.report())
-            mixer = listening()
-            if mixer.total > before / 2 and not functions:
-                break
+        kept, self._doubled = mixer.double(self._try_place, self._build, kept)
+        self._settle_on(kept)
+        self._mixed.append(mixer.report())
+        mixer = listening(mixer.heard)
         if self._options.gptq:
             mixer.compensate(self._options.engine)
         kept = mixer.relieve(self._try_place, self._build, kept, asked)
@@ -259,8 +273,9 @@ class Job:
         self._returned = kept - asked
         return self._returned
 
-    def _try_place(self, kept: frozenset[str]) -> Placement:
-        return place(self._net, kept | self._options.keep_float)
+    def _try_place(self, kept: frozenset[str], doubled: frozenset[str] | None = None) -> Placement:
+        doubled = self._doubled if doubled is None else doubled
+        return place(self._net, kept | self._options.keep_float, doubled)
 
     def _settle_on(self, kept: frozenset[str]) -> None:
         """With these nodes in float all else goes on."""

@@ -107,16 +107,28 @@ class Levels:
         affines
             Of the tensors, in place of those that were chosen.
         """
-        numbers = self.affines if affines is None else affines
+        numbers = self._widened(placement, self.affines if affines is None else affines)
         made, self.corrected = bias.biases(
             self._net,
             self.products,
             weights,
             {name: numbers[name] for name in placement.tensors},
             self.statistics.channels if self._correct_bias else {},
+            doubled=placement.doubled,
         )
         chosen = {name: w for name, w in self.products.weights.items() if name in weights}
         return qdq.write(self._net, placement, numbers, chosen, made)
+
+    def _widened(self, placement: Placement, numbers: Mapping[str, Affine]) -> Mapping[str, Affine]:
+        """Nothing is cut of what is stored in two bytes."""
+        doubled = [n.input[0] for n in self._net.nodes if n.name in placement.doubled]
+        groups = {placement.group[name] for name in doubled if name in placement.group}
+        changed = dict(numbers)
+        for group, names in members(placement).items():
+            if group in groups:
+                seen = self.histogram(names)
+                changed |= dict.fromkeys(names, affine(seen.lo, seen.hi))
+        return changed
 
     def choices(self, placement: Placement, group: str) -> list[Range]:
         """What each method says of a group, and cuts; nothing of constants, which lose little."""

@@ -1,4 +1,4 @@
-"""What costs a network's answers most: it gets another range, or stays in float.
+"""What costs a network's answers most: it gets another range, a second byte, or stays in float.
 
 The noise that parts bring to the outputs adds up, where a part is a tensor in bytes or a weight. Of
 hundreds a few bring nearly all of it, in most networks: activations with outliers. They are found
@@ -7,12 +7,15 @@ the others are halved and measured again.
 
 Where found tensors are functions of a product's sums, read by products alone, the functions are
 computed in float and outliers among their channels move into weights. Each tensor found gets the
-range, of those of all methods, of the least noise in the outputs of the whole; then others stand
-out. At last parts return to float, one after the other: always the one that takes most noise away
-for its time, as long as its share of the noise is more than twice its share of the time and of the
-weights, and all together stay within a quarter of the network's time. That needs no notion of how
-much noise a task can bear: where noise is spread evenly nothing is gained by float, and nothing
-returns.
+range, of those of all methods, of the least noise in the answers of the whole; then others stand
+out. What products read may be stored in two bytes, the second for what the rounding to the first
+left: the product runs twice in int8, which takes less than once in float. At last parts return to
+float, one after the other: always the one that takes most noise away for its time, as long as its
+share of the noise is more than twice its share of the time and of the weights. Second bytes stay
+within a quarter of the network's time, but for those of what brings most of the noise, and so does
+float. That needs no notion of how much noise a task can bear: where noise is spread evenly nothing
+is gained by float, and nothing returns. Few samples choose, others have to confirm: a range that
+suits a few photographs need not suit the next.
 Time is an estimate (`cost`).
 """
 
@@ -27,14 +30,12 @@ import onnx
 
 from quaver import progress
 from quaver.quantize import cost, gptq, smooth
-from quaver.quantize.answers import audible
+from quaver.quantize.answers import Answers
 from quaver.quantize.data import Feed
-from quaver.quantize.engine import Runner, runner
 from quaver.quantize.levels import Levels, members
 from quaver.quantize.net import Net
-from quaver.quantize.operators import weight_of
+from quaver.quantize.operators import is_move, weight_of
 from quaver.quantize.placement import Placement, leaves_sums
-from quaver.quantize.promise import outputs, relative_noise
 from quaver.quantize.ranges import Range, affine
 
 _AUDIBLE = 1 / 16  # of the noise: what a part must bring to be looked at
@@ -42,6 +43,8 @@ _QUIET = 1e-6  # noise over power below which nothing is done
 _WORTH = 2.0  # a part's share of the noise over its share of the time, or of the weights
 _FREE = 1e-3  # of the time: less is not told apart
 _MOST_TIME = 0.25  # of the network's, for all that returns to float
+_CONFIRMED = 3  # of the best ranges are tried on other samples
+_MOST_NOISE = 0.5  # a part with more of it may take more time
 
 
 class Part(NamedTuple):
@@ -51,9 +54,18 @@ class Part(NamedTuple):
     is_weight: bool
 
 
+class Heard(NamedTuple):
+    """Parts that were measured together."""
+
+    parts: list[Part]
+    states: list[int]
+    """What their bytes are, as hashes."""
+    noise: float
+
+
 @dataclass
 class Return:
-    """A part that was tried in float."""
+    """A part that was tried in float, or in two bytes."""
 
     part: str
     nodes: list[str]
@@ -73,8 +85,10 @@ class Mixer:
         The network in int8; ranges are changed in `levels`.
     feeds
         A few samples.
-    engine
-        What runs the float model.
+    answers
+        Of the float model to them.
+    others
+        Its answers to other samples, which must lose noise too by what is done.
     """
 
     def __init__(
@@ -83,34 +97,83 @@ class Mixer:
         placement: Placement,
         levels: Levels,
         feeds: Sequence[Feed],
-        engine: str,
+        *,
+        answers: Answers,
+        others: Answers,
     ) -> None:
         self._net, self._placement, self._levels = net, placement, levels
-        self._feeds = feeds
-        self._exact = outputs(runner(audible(net.proto()), engine), feeds)
+        self._feeds, self._answers, self._others = feeds, answers, others
         self._stored = set(placement.tensors)
         self._members = _only(members(placement), self._stored)
         self._reads = {node.name: list(node.input) for node in net.nodes}
         self._order = {node.name: i for i, node in enumerate(net.nodes)}
         self.total = 0.0
         """The noise of all parts."""
+        self._elsewhere = 0.0  # the noise of all parts on the other samples
+        self.heard: list[Heard] = []
+        """All parts, in groups."""
         self.found: dict[Part, float] = {}
         """The parts that bring most noise, and how much."""
         self.refitted: dict[str, dict[str, Any]] = {}
         self.compensated: dict[str, list[float]] = {}
         """The noise of weights as they were, and rounded with regard to their inputs."""
         self.returned: list[Return] = []
+        self.doubled: list[Return] = []
         self.moved: frozenset[str] = frozenset()
         """Nodes in float for outliers in what they make to move into weights."""
 
-    def listen(self) -> None:
-        """Find the parts that bring most noise."""
+    def listen(self, before: Sequence[Heard] = ()) -> None:
+        """Find the parts that bring most noise.
+
+        Parameters
+        ----------
+        before
+            What was heard of the network before it was changed: what did not change is not
+            measured again.
+        """
         parts = self._parts()
         self.total = self._noise(parts)
-        settled = self._settle(parts, self.total * _AUDIBLE, self.total)
-        for part, noise in progress.track(settled, len(parts), "measuring noise"):
-            if noise is not None:
-                self.found[part] = noise
+        least = self.total * _AUDIBLE
+        settled = (
+            (part, group)
+            for rough in self._groups(parts, before)
+            for group in self._settle(rough.parts, least, rough.noise)
+            for part in group.parts
+        )
+        for part, group in progress.track(settled, len(parts), "measuring noise"):
+            if part == group.parts[0]:
+                self.heard.append(group)
+                if group.noise >= least:
+                    self.found[part] = group.noise
+
+    def _groups(self, parts: Sequence[Part], before: Sequence[Heard]) -> Iterator[Heard]:
+        """All parts in groups as they were heard before; with their noise."""
+        left = set(parts)
+        for group in before:
+            kept = [part for part in group.parts if part in left]
+            left.difference_update(kept)
+            states = self._states(kept)
+            if states == group.states:
+                yield group
+            elif kept:
+                yield Heard(kept, states, self._noise(kept))
+        new = [part for part in parts if part in left]
+        if new:
+            yield Heard(new, self._states(new), self._noise(new) if before else self.total)
+
+    def _states(self, parts: Sequence[Part]) -> list[int]:
+        weights, affines = self._levels.products.weights, self._levels.affines
+        return [
+            hash(weights[part.name].bytes.tobytes())
+            if part.is_weight
+            else hash(
+                (
+                    tuple((name, *affines[name]) for name in self._members[part.name]),
+                    self._wide(part)[1] & self._placement.doubled,
+                )
+            )
+            for part in parts
+        ]
 
     def functions(self, place: Callable[[frozenset[str]], Placement]) -> frozenset[str]:
         """What makes found tensors that products read, and could be in float for little time.
@@ -154,42 +217,122 @@ class Mixer:
         tensors = [part for part in self.found if not part.is_weight]
         tensors.sort(key=lambda part: -self.found[part])
         parts = self._parts()
+        self._elsewhere = self._noise(parts, None, self._others)
         for part in progress.track(tensors, len(tensors), "fitting ranges"):
-            best, least = None, self.total
             before = self._levels.ranges.get(part.name)
-            for chosen in self._levels.choices(self._placement, part.name):
-                noise = self._noise(parts, {part.name: chosen})
-                if noise < least:
-                    best, least = chosen, noise
-            if best is None or before is None:
-                continue
-            self._levels.take(self._placement, part.name, best)
-            self.refitted[part.name] = {
-                "method": [before.method, best.method],
-                "noise": [self.total, least],
-            }
-            self.total = least
+            choices = self._levels.choices(self._placement, part.name) if before else []
+            tried = [(self._noise(parts, {part.name: c}), c) for c in choices]
+            better = sorted((t for t in tried if t[0] < self.total), key=lambda t: t[0])
+            for noise, chosen in better[:_CONFIRMED]:
+                elsewhere = self._noise(parts, {part.name: chosen}, self._others)
+                if before and elsewhere < self._elsewhere:
+                    self._levels.take(self._placement, part.name, chosen)
+                    self.refitted[part.name] = {
+                        "method": [before.method, chosen.method],
+                        "noise": [self.total, noise],
+                    }
+                    self.total, self._elsewhere = noise, elsewhere
+                    break
         if self.refitted:
             self._levels.weigh(self._placement)
         return bool(self.refitted)
+
+    def double(
+        self,
+        place: Callable[[frozenset[str], frozenset[str]], Placement],
+        build: Callable[[frozenset[str], frozenset[str]], onnx.ModelProto],
+        kept: frozenset[str],
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        """Store tensors that products read in two bytes, as far as that pays.
+
+        Parameters
+        ----------
+        place, build
+            The placement and the model with nodes in float, and products that read two bytes.
+        kept
+            Nodes that are in float already.
+
+        Returns
+        -------
+        kept, doubled
+            The nodes in float, and the products.
+        """
+        elements, doubled = self._elements, self._placement.doubled
+        whole = now = cost.estimate(self._net, self._placement, elements)
+        if not self.total > _QUIET:
+            return kept, doubled
+        noise = first = self._others.noise(build(kept, doubled))
+        for part in sorted(self.found, key=lambda part: -self.found[part]):
+            floats, readers = self._wide(part)
+            gone = {part.name, *(name for n in floats for name in self._reads[n])}
+            heard = sum(brought for p, brought in self.found.items() if p.name in gone)
+            if part.is_weight or not readers - doubled or not noise > _QUIET:
+                continue
+            trial = kept | floats, doubled | readers
+            time = cost.estimate(self._net, place(*trial), elements)
+            share = max((time - now) / whole, _FREE)
+            gain = heard / self.total * first / noise
+            if gain < _WORTH / 2 * share or (
+                time > whole * (1 + _MOST_TIME) and gain < _MOST_NOISE
+            ):
+                continue
+            after = self._others.noise(build(*trial))
+            pays = (noise - after) / noise >= _WORTH / 2 * share
+            self.doubled.append(
+                Return(part.name, sorted(readers - doubled), after, (time - now) / whole, pays)
+            )
+            if pays:
+                (kept, doubled), noise, now = trial, after, time
+        return kept, doubled
+
+    def _wide(self, part: Part) -> tuple[frozenset[str], frozenset[str]]:
+        """What must be in float for a tensor to be stored in two bytes, and who reads it then."""
+        floats: set[str] = set()
+        readers: set[str] = set()
+        for name in () if part.is_weight else self._members[part.name]:
+            products = {
+                user.name
+                for user in self._net.users.get(name, [])
+                if weight_of(self._net, user) and user.input[0] == name
+                if leaves_sums(self._net, user) and user.name in self._placement.nodes
+            }
+            if products:
+                readers |= products
+                self._free(name, floats)
+        made = floats & set(self._levels.products.weights)
+        return frozenset(floats), frozenset() if made else frozenset(readers)
+
+    def _free(self, name: str, found: set[str]) -> None:
+        """The nodes in int8 from sums, or from what is in float, to a tensor."""
+        maker = self._net.producer.get(name)
+        if maker is None or maker.name not in self._placement.nodes:
+            return
+        if is_move(maker):
+            found.add(maker.name)
+            self._free(maker.input[0], found)
+        elif not leaves_sums(self._net, maker):
+            self._above(name, found)
 
     def compensate(self, engine: str) -> None:
         """Round weights among what was found so that each makes up for the errors of others."""
         levels = self._levels
         noisy = [levels.products.nodes[part.name] for part in self.found if part.is_weight]
         inputs = {name: levels.affines[name] for name in self._placement.tensors}
+        elsewhere = self._noise(self._parts(), None, self._others) if noisy else 0.0
         for name, hessian in gptq.hessians(self._net, noisy, self._feeds, inputs, engine).items():
             node, old = levels.products.nodes[name], levels.products.weights[name]
             part, exact = Part(name, True), self._net.weights[levels.products.nodes[name].input[1]]
             levels.round(name, gptq.round_weight(node, exact, old, hessian))
             before, after = self.found[part], self._noise([part])
             self.compensated[name] = [before, after]
-            whole = self._noise(self._parts())
-            if after < before and whole <= self.total:
-                self.found[part], self.total = after, whole
+            whole = self._noise(self._parts(), None, self._others)
+            if after < before and whole <= elsewhere:
+                self.found[part], elsewhere = after, whole
             else:
                 self.compensated[name] = [before, before]
                 levels.round(name, old)
+        if self.compensated:
+            self.total = self._noise(self._parts())
 
     def relieve(
         self,
@@ -214,10 +357,12 @@ class Mixer:
         frozenset of str
             The nodes in float.
         """
+        if not self.total > _QUIET:
+            return kept
         elements = self._elements
         whole = cost.estimate(self._net, place(always), elements)
         now = cost.estimate(self._net, place(kept), elements)
-        noise = self._measured(build(kept))
+        noise = first = self._others.noise(build(kept))
         waiting = {part: self._around(part) for part in self.found}
         while noise > _QUIET:
             offers = []
@@ -227,13 +372,14 @@ class Mixer:
                 time = cost.estimate(self._net, place(kept | names), elements)
                 share = max((time - now) / whole, self._weights(names - kept), _FREE)
                 if time <= whole * (1 + _MOST_TIME):
-                    offers.append((self.found[part] / noise / share, part, time, share))
+                    gain = self.found[part] / self.total * first / noise
+                    offers.append((gain / share, part, time, share))
             best = max(offers, default=None)
             if best is None or best[0] < _WORTH:
                 break
             _, part, time, share = best
             names = waiting.pop(part)
-            after = self._measured(build(kept | names))
+            after = self._others.noise(build(kept | names))
             pays = (noise - after) / noise >= _WORTH / 2 * share
             self.returned.append(
                 Return(part.name, sorted(names - kept), after, (time - now) / whole, pays)
@@ -260,6 +406,7 @@ class Mixer:
             "refitted": self.refitted,
             "moved": sorted(self.moved),
             "compensated": self.compensated,
+            "doubled": [asdict(item) for item in self.doubled],
             "returned": [asdict(item) for item in self.returned],
         }
 
@@ -272,20 +419,26 @@ class Mixer:
         at |= {Part(name, True): self._order[name] for name in self._levels.products.weights}
         return sorted(at, key=lambda part: (at[part], part))
 
-    def _settle(
-        self, parts: Sequence[Part], least: float, noise: float
-    ) -> Iterator[tuple[Part, float | None]]:
-        """Each part with its noise, None where that is less than `least`; all bring `noise`."""
+    def _settle(self, parts: list[Part], least: float, noise: float) -> Iterator[Heard]:
+        """Halve parts that bring so much noise together, until they bring less or are single."""
         if noise < least or len(parts) == 1:
-            yield from ((part, noise if noise >= least else None) for part in parts)
+            yield Heard(parts, self._states(parts), noise)
             return
         middle = len(parts) // 2
         for half in (parts[:middle], parts[middle:]):
             yield from self._settle(half, least, self._noise(half))
 
-    def _noise(self, parts: Sequence[Part], ranges: dict[str, Range] | None = None) -> float:
-        """What these parts together bring to the outputs, all others in float."""
+    def _noise(
+        self,
+        parts: Sequence[Part],
+        ranges: dict[str, Range] | None = None,
+        answers: Answers | None = None,
+    ) -> float:
+        """What these parts together bring to the answers, all others in float."""
         groups = {part.name for part in parts if not part.is_weight}
+        # A byte too coarse for what a function flattens shows only where that is in bytes too.
+        made = self._placement.functions
+        groups |= {self._placement.group[made[name]] for name in groups & made.keys()}
         weights = {part.name for part in parts if part.is_weight}
         whole = self._placement
         affines = dict(self._levels.affines)
@@ -293,11 +446,9 @@ class Mixer:
             changed = affine(chosen.lo, chosen.hi)
             affines |= {name: changed for name, own in whole.group.items() if own == group}
         stored = [name for name in whole.tensors if whole.group[name] in groups]
-        return self._measured(self._levels.write(replace(whole, tensors=stored), weights, affines))
-
-    def _measured(self, model: onnx.ModelProto) -> float:
-        run: Runner = runner(audible(model), "quaver")
-        return relative_noise(self._exact, outputs(run, self._feeds))
+        return (answers or self._answers).noise(
+            self._levels.write(replace(whole, tensors=stored), weights, affines)
+        )
 
     def _around(self, part: Part) -> frozenset[str]:
         """The nodes that must be in float for a part to be."""

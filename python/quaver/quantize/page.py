@@ -180,6 +180,7 @@ def _mixed(rounds: Sequence[Mapping[str, Any]]) -> str:
     fitted = {name: item for found in rounds for name, item in found["refitted"].items()}
     moved = [name for found in rounds for name in found["moved"]]
     tried = {item["part"]: item for found in rounds for item in found["returned"]}
+    doubled = {i["part"]: i for found in rounds for i in found["doubled"] if i["kept"]}
     rounded = {
         name: item
         for found in rounds
@@ -194,6 +195,8 @@ def _mixed(rounds: Sequence[Mapping[str, Any]]) -> str:
             done.append(f"range by {fitted[name]['method'][1]}")
         if name in rounded:
             done.append(f"rounded for its inputs, to {rounded[name][1]:.3g}")
+        if name in doubled:
+            done.append(f"in two bytes ({doubled[name]['time']:+.1%} time)")
         if name in tried:
             kept = "in float" if tried[name]["kept"] else "stays in int8: float did not pay"
             done.append(f"{kept} ({tried[name]['time']:+.1%} time)")

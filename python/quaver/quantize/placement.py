@@ -34,11 +34,13 @@ class Placement:
     """Made from bytes as reals, in run order."""
     functions: dict[str, str] = field(default_factory=dict)
     """Of tensors that only one function of single elements reads, what that makes."""
+    doubled: frozenset[str] = frozenset()
+    """Products that read two bytes of each number: one, and what its rounding left."""
     floats: dict[str, str] = field(default_factory=dict)
     """Why a node with float tensors stays in float."""
 
 
-def place(net: Net, keep_float: Collection[str] = ()) -> Placement:
+def place(net: Net, keep_float: Collection[str] = (), doubled: Collection[str] = ()) -> Placement:
     """Decide what is quantized.
 
     Whatever the core computes in int8 is, but for what `regions` names. A tensor between an
@@ -51,6 +53,8 @@ def place(net: Net, keep_float: Collection[str] = ()) -> Placement:
         A prepared model.
     keep_float
         Names of nodes that stay in float.
+    doubled
+        Names of products that read two bytes, as far as they are in int8.
     """
     names = {node.name for node in net.nodes}
     for name in keep_float:
@@ -79,6 +83,7 @@ def place(net: Net, keep_float: Collection[str] = ()) -> Placement:
     placement.tensors = list(stored)
     placement.group = _groups(net, placement)
     placement.functions = _functions(net, placement)
+    placement.doubled = frozenset(doubled) & placement.nodes
     return placement
 
 

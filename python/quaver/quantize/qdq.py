@@ -12,7 +12,7 @@ from quaver.quantize import weights
 from quaver.quantize.net import Array, Net
 from quaver.quantize.operators import data_inputs, weight_of
 from quaver.quantize.placement import Placement
-from quaver.quantize.ranges import Affine
+from quaver.quantize.ranges import Affine, affine
 from quaver.quantize.weights import Weight
 
 OPSET = 13  # the first with scales per channel
@@ -84,10 +84,36 @@ class _Writer:
         for i, name in enumerate(node.output):
             if name in outputs and name in self._net.outputs:
                 new.output[i] = f"{name}/float"
-        self._nodes.append(new)
+        if node.name in self._placement.doubled and node.input[0] in self._stored:
+            self._double(new, node.input[0])
+        else:
+            self._nodes.append(new)
         for i, name in enumerate(node.output):
             if name in outputs:
                 self._store(name, new.output[i])
+
+    def _double(self, product: onnx.NodeProto, read: str) -> None:
+        """Add what a product makes of what the rounding of its input leaves."""
+        name, made = product.name, product.output[0]
+        scale = self._affines[read].scale / 2
+        rest, half = f"{name}/rest", affine(-scale, scale)
+        coarse, fine = onnx.NodeProto(), onnx.NodeProto()
+        coarse.CopyFrom(product)
+        fine.CopyFrom(product)
+        coarse.output[0] = f"{name}/coarse"
+        exact = f"{read}/float" if read in self._net.outputs else read
+        self._nodes += [
+            coarse,
+            helper.make_node("Sub", [exact, self._read[read]], [rest], rest),
+        ]
+        self._convert(rest, rest, self._numbers(rest, half))
+        del fine.input[2:]
+        fine.input[0], fine.output[0] = f"{rest}/dequantized", f"{name}/fine"
+        fine.name = f"{name}/fine"
+        self._nodes += [
+            fine,
+            helper.make_node("Add", [coarse.output[0], fine.output[0]], [made], f"{name}/both"),
+        ]
 
     def _from_int8(self, name: str) -> bool:
         maker = self._net.producer.get(name)
@@ -95,8 +121,10 @@ class _Writer:
 
     def _store(self, name: str, made: str) -> None:
         """QuantizeLinear and DequantizeLinear after what makes a tensor."""
-        read = name if made != name else f"{name}/dequantized"
-        parameters = self._parameters(name)
+        self._read[name] = name if made != name else f"{name}/dequantized"
+        self._convert(name, made, self._parameters(name))
+
+    def _convert(self, name: str, made: str, parameters: list[str]) -> None:
         self._nodes += [
             helper.make_node(
                 "QuantizeLinear", [made, *parameters], [f"{name}/quantized"], f"{name}/quantize"
@@ -104,19 +132,20 @@ class _Writer:
             helper.make_node(
                 "DequantizeLinear",
                 [f"{name}/quantized", *parameters],
-                [read],
+                [name if made != name else f"{name}/dequantized"],
                 f"{name}/dequantize",
             ),
         ]
-        self._read[name] = read
 
     def _parameters(self, name: str) -> list[str]:
         """The constants of a tensor's group."""
-        group = self._placement.group[name]
-        scale, zero = self._affines[name]
-        self._constants[f"{group}/quantized/scale"] = np.array(scale, np.float32)
-        self._constants[f"{group}/quantized/zero"] = np.array(zero, np.uint8)
-        return [f"{group}/quantized/scale", f"{group}/quantized/zero"]
+        return self._numbers(self._placement.group[name], self._affines[name])
+
+    def _numbers(self, name: str, numbers: Affine) -> list[str]:
+        names = [f"{name}/quantized/scale", f"{name}/quantized/zero"]
+        self._constants[names[0]] = np.array(numbers.scale, np.float32)
+        self._constants[names[1]] = np.array(numbers.zero, np.uint8)
+        return names
 
     def _constant(self, name: str) -> str:
         """A constant operand: its bytes are stored."""
