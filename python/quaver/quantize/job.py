@@ -31,7 +31,7 @@ _MEASURED = 16  # samples for the errors in the report
 _TRIED = 8  # samples to choose a method by
 _ROUNDS = 4  # of looking for what costs most
 _LEAST_MIXED, _MOST_MIXED = 4, 32  # samples for that
-_MIXED_NS = 5e7  # of estimated time, for all of them
+_MIXED_NS = 1e8  # of estimated time, for all of them
 NOISY = "in bytes it costs the network's answers more than its time is worth"
 _BARS = 128  # of a histogram in the report
 

@@ -88,7 +88,7 @@ class Mixer:
     answers
         Of the float model to them.
     others
-        Its answers to other samples, which must lose noise too by what is done.
+        Its answers to other samples, which have to confirm what is done.
     """
 
     def __init__(
@@ -261,7 +261,7 @@ class Mixer:
         whole = now = cost.estimate(self._net, self._placement, elements)
         if not self.total > _QUIET:
             return kept, doubled
-        noise = first = self._others.noise(build(kept, doubled))
+        noise = first = self._everywhere(build(kept, doubled))
         for part in sorted(self.found, key=lambda part: -self.found[part]):
             floats, readers = self._wide(part)
             gone = {part.name, *(name for n in floats for name in self._reads[n])}
@@ -271,13 +271,11 @@ class Mixer:
             trial = kept | floats, doubled | readers
             time = cost.estimate(self._net, place(*trial), elements)
             share = max((time - now) / whole, _FREE)
-            gain = heard / self.total * first / noise
-            if gain < _WORTH / 2 * share or (
-                time > whole * (1 + _MOST_TIME) and gain < _MOST_NOISE
-            ):
+            if heard / self.total * first / noise < _WORTH / 8 * share:
                 continue
-            after = self._others.noise(build(*trial))
-            pays = (noise - after) / noise >= _WORTH / 2 * share
+            after = self._everywhere(build(*trial))
+            least = _MOST_NOISE if time > whole * (1 + _MOST_TIME) else 0.0
+            pays = (noise - after) / noise >= max(_WORTH / 2 * share, least)
             self.doubled.append(
                 Return(part.name, sorted(readers - doubled), after, (time - now) / whole, pays)
             )
@@ -318,21 +316,22 @@ class Mixer:
         levels = self._levels
         noisy = [levels.products.nodes[part.name] for part in self.found if part.is_weight]
         inputs = {name: levels.affines[name] for name in self._placement.tensors}
-        elsewhere = self._noise(self._parts(), None, self._others) if noisy else 0.0
+        parts = self._parts()
+        least = self._everywhere(self._written(parts)) if noisy else 0.0
         for name, hessian in gptq.hessians(self._net, noisy, self._feeds, inputs, engine).items():
             node, old = levels.products.nodes[name], levels.products.weights[name]
             part, exact = Part(name, True), self._net.weights[levels.products.nodes[name].input[1]]
             levels.round(name, gptq.round_weight(node, exact, old, hessian))
             before, after = self.found[part], self._noise([part])
             self.compensated[name] = [before, after]
-            whole = self._noise(self._parts(), None, self._others)
-            if after < before and whole <= elsewhere:
-                self.found[part], elsewhere = after, whole
+            whole = self._everywhere(self._written(parts))
+            if after < before and whole <= least:
+                self.found[part], least = after, whole
             else:
                 self.compensated[name] = [before, before]
                 levels.round(name, old)
         if self.compensated:
-            self.total = self._noise(self._parts())
+            self.total = self._noise(parts)
 
     def relieve(
         self,
@@ -362,7 +361,7 @@ class Mixer:
         elements = self._elements
         whole = cost.estimate(self._net, place(always), elements)
         now = cost.estimate(self._net, place(kept), elements)
-        noise = first = self._others.noise(build(kept))
+        noise = first = self._everywhere(build(kept))
         waiting = {part: self._around(part) for part in self.found}
         while noise > _QUIET:
             offers = []
@@ -379,7 +378,7 @@ class Mixer:
                 break
             _, part, time, share = best
             names = waiting.pop(part)
-            after = self._others.noise(build(kept | names))
+            after = self._everywhere(build(kept | names))
             pays = (noise - after) / noise >= _WORTH / 2 * share
             self.returned.append(
                 Return(part.name, sorted(names - kept), after, (time - now) / whole, pays)
@@ -435,6 +434,16 @@ class Mixer:
         answers: Answers | None = None,
     ) -> float:
         """What these parts together bring to the answers, all others in float."""
+        return (answers or self._answers).noise(self._written(parts, ranges))
+
+    def _everywhere(self, model: onnx.ModelProto) -> float:
+        """The noise of a model on all samples."""
+        return (self._answers.noise(model) + self._others.noise(model)) / 2
+
+    def _written(
+        self, parts: Sequence[Part], ranges: dict[str, Range] | None = None
+    ) -> onnx.ModelProto:
+        """The model with these parts in bytes."""
         groups = {part.name for part in parts if not part.is_weight}
         # A byte too coarse for what a function flattens shows only where that is in bytes too.
         made = self._placement.functions
@@ -446,9 +455,7 @@ class Mixer:
             changed = affine(chosen.lo, chosen.hi)
             affines |= {name: changed for name, own in whole.group.items() if own == group}
         stored = [name for name in whole.tensors if whole.group[name] in groups]
-        return (answers or self._answers).noise(
-            self._levels.write(replace(whole, tensors=stored), weights, affines)
-        )
+        return self._levels.write(replace(whole, tensors=stored), weights, affines)
 
     def _around(self, part: Part) -> frozenset[str]:
         """The nodes that must be in float for a part to be."""
