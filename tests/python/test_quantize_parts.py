@@ -386,29 +386,6 @@ def test_smoothing_before_convolutions_of_single_channels() -> None:
     np.testing.assert_allclose(tops, tops[0], rtol=1e-4)
 
 
-def test_smoothing_by_the_constants_of_a_scale_and_shift() -> None:
-    """Numbers that all channels share become one a channel, and no product is put in between."""
-    net = _net(
-        _node("Conv", "x w", "a"),
-        _node("HardSwish", "a", "h"),
-        _node("Mul", "h s", "m"),
-        _node("Add", "m b", "n"),
-        _node("Conv", "n w2", "y"),
-        w=_weight(4, 4, 1, 1) * np.array([1, 20, 1, 1]).reshape(-1, 1, 1, 1),
-        w2=_weight(4, 4, 1, 1, seed=1),
-        s=np.array(1.5),
-        b=np.array([0.2]),
-    )
-    feed = {"x": np.random.default_rng(0).standard_normal((1, 4, 6, 6)).astype(np.float32)}
-    before = runner(net.proto(), "quaver")(feed)["y"]
-    found = targets(net, {"n"})
-    count = len(net.nodes)
-    assert smooth(net, found, calibrate(net, ["n"], [feed], total=1))[0]["largest"] > 2
-    assert len(net.nodes) == count
-    after = runner(net.proto(), "quaver")(feed)["y"]
-    np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-4)
-
-
 def test_range_before_a_function() -> None:
     """What a function flattens needs no steps."""
 

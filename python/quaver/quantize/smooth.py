@@ -199,10 +199,9 @@ def _divide(net: Net, target: Target, factor: Array) -> None:
     if constants and target.tensor not in net.outputs:
         for name in constants:
             own = net.weights[name]
-            shape = (
-                own.shape if own.size == factor.size else _along(factor, rank, target.axis).shape
+            net.weights[name] = (own / factor.astype(own.dtype).reshape(own.shape)).astype(
+                own.dtype
             )
-            net.weights[name] = (own / factor.reshape(shape)).astype(own.dtype)
         return
     made, name = f"{target.tensor}/smoothed", f"{target.tensor}/factor"
     net.weights[name] = _along(1 / factor, rank, target.axis).astype(np.float32)
@@ -217,8 +216,7 @@ def _divide(net: Net, target: Target, factor: Array) -> None:
 def _constants(net: Net, target: Target) -> Iterator[str]:
     """The scale and shift that make a result, where they serve nothing else; else nothing."""
     maker = net.producer[target.tensor]
-    spelled = maker.op_type not in NORMALIZATIONS
-    if not spelled:
+    if maker.op_type in NORMALIZATIONS:
         names = [name for name in maker.input[1:] if name]
     else:
         names = [name for name in maker.input if name in net.weights]
@@ -232,7 +230,7 @@ def _constants(net: Net, target: Target) -> Iterator[str]:
     own = [
         name in net.weights
         and net.sole_user(name) is not None
-        and (net.weights[name].size == channels or (spelled and net.weights[name].size == 1))
+        and net.weights[name].size == channels
         for name in names
     ]
     if len(names) == (1 if maker.op_type == "RMSNormalization" else 2) and all(own):
