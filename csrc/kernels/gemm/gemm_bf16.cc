@@ -43,6 +43,10 @@ void pack_gemm_bf16(std::size_t n, std::size_t taps, std::size_t k, const float*
 
 GemmBf16List gemm_bf16_kernels() { return list_of<GemmBf16List>(kKernels); }
 
-const GemmBf16Kernel& pick_gemm_bf16(IsaSet set) { return pick_best(kKernels, set); }
+// Where there are tiles for bf16, the dot instruction runs at half the rate of two multiply-adds in fp32.
+const GemmBf16Kernel& pick_gemm_bf16(IsaSet set) {
+  const bool slow = set.has(Isa::amx);
+  return pick_where(kKernels, set, [=](const GemmBf16Kernel& one) { return !slow || one.isa != Isa::avx512bf16; });
+}
 
 }  // namespace quaver::kernels
