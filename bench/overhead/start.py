@@ -12,11 +12,12 @@ from quaver import table
 
 MOST_SECONDS = 0.6
 MOST_MEGABYTES = 125
+_ROUNDS = 5
 
 
-def measured(root: Path, rounds: int) -> tuple[str, list[str]]:
+def measured(root: Path) -> tuple[str, list[str]]:
     """A table of the medians; then what bounds are broken."""
-    times, sizes = zip(*[_start(root) for _ in range(rounds)], strict=True)
+    times, sizes = zip(*[_start(root) for _ in range(_ROUNDS)], strict=True)
     seconds, megabytes = statistics.median(times), statistics.median(sizes)
     broken = []
     if seconds > MOST_SECONDS or megabytes > MOST_MEGABYTES:
