@@ -67,9 +67,9 @@ IsaSet detect() {
     add(Isa::avx512vnni);
     if (all(seven.c, bit_AVX512VBMI)) add(Isa::avx512vbmi);
     if (set.has(Isa::avx512vbmi) && all(seven_one.a, kAvx512Bf16)) add(Isa::avx512bf16);
-    constexpr unsigned kAmxTile = 1U << 24, kAmxInt8 = 1U << 25;
+    constexpr unsigned kAmxBf16 = 1U << 22, kAmxTile = 1U << 24, kAmxInt8 = 1U << 25;
     constexpr std::uint64_t kTileState = 3U << 17;
-    const bool tiles = all(seven.d, kAmxTile | kAmxInt8) && (saved & kTileState) == kTileState;
+    const bool tiles = all(seven.d, kAmxBf16 | kAmxTile | kAmxInt8) && (saved & kTileState) == kTileState;
     if (set.has(Isa::avx512bf16) && tiles && may_use_tiles()) add(Isa::amx);
   }
   return set;

@@ -64,20 +64,23 @@ QUAVER_PEAK_LOOP(bf16_avx512, "avx512f,avx512bf16", __m512, _mm512_setzero_ps,
                  _mm512_dpbf16_ps(acc[i], reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b)))
 
 // Four tiles of sums hide the latency of their products, of whole tiles each.
-__attribute__((target("avx512f"))) void u8_amx() {
-  struct alignas(64) {
-    std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
-    std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-    std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-  } config;
-  asm volatile("ldtilecfg %0" ::"m"(config));
-  for (int s = 0; s < kSteps; ++s) {
-    asm volatile(
-        "tdpbusd %tmm6, %tmm4, %tmm0\n\ttdpbusd %tmm7, %tmm4, %tmm1\n\t"
-        "tdpbusd %tmm6, %tmm5, %tmm2\n\ttdpbusd %tmm7, %tmm5, %tmm3");
+#define QUAVER_PEAK_TILES(name, dot)                                                                                \
+  __attribute__((target("avx512f"))) void name() {                                                                  \
+    struct alignas(64) {                                                                                            \
+      std::uint8_t palette = 1, start_row = 0, reserved[14] = {};                                                   \
+      std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};                                               \
+      std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};                                                     \
+    } config;                                                                                                       \
+    asm volatile("ldtilecfg %0" ::"m"(config));                                                                     \
+    for (int s = 0; s < kSteps; ++s) {                                                                              \
+      asm volatile(dot " %tmm6, %tmm4, %tmm0\n\t" dot " %tmm7, %tmm4, %tmm1\n\t" dot " %tmm6, %tmm5, %tmm2\n\t" dot \
+                       " %tmm7, %tmm5, %tmm3");                                                                     \
+    }                                                                                                               \
+    asm volatile("tilerelease");                                                                                    \
   }
-  asm volatile("tilerelease");
-}
+
+QUAVER_PEAK_TILES(u8_amx, "tdpbusd")
+QUAVER_PEAK_TILES(bf16_amx, "tdpbf16ps")
 
 #endif
 
@@ -103,6 +106,7 @@ double measure_f32(Isa isa) {
     case Isa::avx512vnni:
     case Isa::avx512vbmi: return 12.0 * kSteps * 16 * best_rate(&f32_avx512);
     case Isa::avx512bf16: return 12.0 * kSteps * 32 * best_rate(&bf16_avx512);
+    case Isa::amx: return 4.0 * kSteps * 16 * 16 * 32 * best_rate(&bf16_amx);
 #endif
     default: return 0;
   }

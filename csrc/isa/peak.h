@@ -9,7 +9,7 @@
 namespace quaver {
 
 // Multiply-accumulates a second with all operands in registers, with the instructions that the int8 (`u8`) or
-// float kernels of this instruction set use (for avx512bf16 the dot product of bf16); 0 where none is known.
+// float kernels of this instruction set use (for avx512bf16 and amx the dot product of bf16); 0 where none is known.
 double peak_u8(Isa isa);
 double peak_f32(Isa isa);
 

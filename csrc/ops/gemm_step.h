@@ -68,7 +68,7 @@ struct Bf16Gemm {
   using Weight = float;
   using Packed = std::uint16_t;
   using Bias = float;
-  static constexpr const char* kLayout = "bf16n16k2 ";
+  static constexpr const char* kLayout = "bf16n16k32 ";
   static std::size_t packed_bytes(std::size_t n, std::size_t taps, std::size_t k) {
     return kernels::packed_count_bf16(n, taps, k) * sizeof(Packed);
   }
@@ -267,9 +267,11 @@ class GemmStep final : public Step {
   // A unit's weights stay in L2 while its rows pass; units enough for threads to share, of about the same size.
   void cut(std::size_t index) {
     constexpr std::size_t kColumns = 64, kFewColumns = 48, kEnough = 4;
-    // Kernels of large tiles bring a unit's rows into another form first: more of both, so that it is done seldom.
+    // Kernels of large tiles bring a unit's rows into another form first: more of both, so that it is done seldom. Rows
+    // that are rounded for each unit had better all meet their columns in one.
     const bool large = kernel->mr > 16;
-    const std::size_t weight_bytes = std::size_t{large ? 1024U : 256U} << 10, few_rows = large ? 128 : 56;
+    const std::size_t weight_bytes = std::size_t{large ? 1024U : 256U} << 10;
+    const std::size_t few_rows = !large ? 56 : kRounds ? kernel->mr : 128;
     const GemmPart& part = parts[index];
     if (images == 0 || part.m == 0 || part.n == 0) return;  // a request may have no rows
     const auto shares = [](std::size_t whole, std::size_t most) { return (whole + most - 1) / most; };

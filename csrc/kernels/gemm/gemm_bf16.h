@@ -1,15 +1,18 @@
 // Matrix product and convolution of rows and weights in bf16 (the upper halves of floats), summed in fp32.
 //
-//   y      = bias[j]; for t in order, for p = 0, 2, … < k:
-//              y = fma(a(i, t)[p + 1], w[t][p + 1][j], y)
-//              y = fma(a(i, t)[p], w[t][p][j], y)
+//   y      = bias[j]; for t in order, for p = 0, 2, … < k, 16 pairs at a time, zeros after the last:
+//              s0 = 0; for the first 8 pairs: s0 = fma(a(i, t)[p + 1], w[t][p + 1][j], s0)
+//                                             s0 = fma(a(i, t)[p], w[t][p][j], s0)
+//              s1 likewise, of the other 8
+//              y = y + (s0 + s1)
 //   y      = min(max(y, pre_lo), pre_hi) + r[i][j] (where a residual is given)
 //   c[i,j] = min(max(y, lo), hi)
 //
-// This is what vdpbf16ps of AVX-512 BF16 computes: of a pair the odd one first, each step one multiply-add rounded to
-// nearest even as though exponents had no end. Denormals are zeros, of the same sign: those that are read, and those
-// that an operation would give. Where k is odd, a zero is the last pair's odd one. Rows, taps, offsets and padding as
-// in gemm_f32.h; NaN passes through the clamps.
+// Two instructions compute this: vdpbf16ps of AVX-512 BF16 a step of one sum, a pair's odd value first; tdpbf16ps of
+// AMX y's whole line, the sums side by side. Each multiply-add and addition is rounded to nearest even as though
+// exponents had no end. Denormals are zeros, of the same sign: those that are read, and those that an operation would
+// give. Where k is odd, a zero is the last pair's odd one. Rows, taps, offsets and padding as in gemm_f32.h; NaN passes
+// through the clamps.
 #pragma once
 
 #include <cstddef>
@@ -22,9 +25,18 @@ namespace quaver::kernels {
 
 using GemmBf16Args = GemmFloatArgs<std::uint16_t>;
 
-// Panels of 16 columns, and in them pairs along k side by side: w[t][p][j] lies at
-//   (((j / 16) · taps + t) · ceil(k / 2) + p / 2) · 32 + (j % 16) · 2 + p % 2.
-inline constexpr std::size_t kGemmBf16Panel = 16;
+// Panels of 16 columns, whose 16 pairs lie as tdpbf16ps takes them: what s0 and s1 multiply next is side by side. Of
+// the pairs of all taps in order the q-th has its value h at
+//   ((j / 16 · ceil(pairs / 16) + q / 16) · 16 + q % 8 · 2 + 1 − h) · 32 + j % 16 · 2 + q / 8 % 2.
+inline constexpr std::size_t kGemmBf16Panel = 16, kBf16Pairs = 16, kBf16Chain = 8;
+constexpr std::size_t bf16_stretches(std::size_t taps, std::size_t k) {
+  return (taps * ((k + 1) / 2) + kBf16Pairs - 1) / kBf16Pairs;
+}
+// The place of a pair's value in a panel's first column.
+constexpr std::size_t bf16_place(std::size_t pair, std::size_t h) {
+  const std::size_t row = pair / kBf16Pairs * kBf16Pairs + pair % kBf16Chain * 2 + 1 - h;
+  return row * 2 * kGemmBf16Panel + pair / kBf16Chain % 2;
+}
 
 struct GemmBf16Kernel {
   const char* name;

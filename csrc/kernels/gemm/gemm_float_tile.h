@@ -3,12 +3,16 @@
 //
 //   T::V, T::Args, T::Element   vectors (ymm.h …); the kernel's arguments; of rows and weights
 //   T::kDepth                   values along k that a step multiplies
-//   T::kStretch                 of values that one sum takes, or 0 where it takes all
+//   T::kStretch                 of values that one sum takes
+//   T::kChains                  of such sums that are added to one another before they are to those before them: 1 or
+//   2,
+//                               whose weights lie side by side
+//   T::kStep                    elements of a panel's step
 //   T::kRows                    rows of the largest tile
 //   T::vectors(rows)            its vectors of V::kLanes columns
 //   T::Half                     a trait of vectors half as wide for a last few columns, or T itself
-//   T::step<kValues>(acc, rows, w)   acc[r][v] += the products of kValues ≤ kDepth values at rows[r], and zeros after
-//                               them, and those of V::kLanes columns at w[v]
+//   T::step<kValues, kChain>(acc, rows, w)   acc[r][v] += the products of kValues ≤ kDepth values at rows[r], and zeros
+//                               after them, and those of V::kLanes columns at w[v]
 #pragma once
 
 #include "kernels/gemm/gemm_f32.h"
@@ -52,8 +56,9 @@ class Tile {
     typename V::F whole[R][N];
     typename H::V::F half[R][kHalf ? 1 : 0];
   };
+  static constexpr std::size_t kChainElements = T::kStretch / T::kDepth * T::kStep;
   static constexpr std::size_t kWhole = N * V::kLanes, kWidth = kWhole + (kHalf ? H::V::kLanes : 0);
-  static constexpr std::size_t kColumns = 16, kStep = kColumns * T::kDepth;  // of a panel; its elements a step
+  static constexpr std::size_t kColumns = 16;  // of a panel
 
  public:
   // `apart`: elements between panels.
@@ -61,46 +66,58 @@ class Tile {
 
   void run(std::size_t i, std::size_t j) const {
     const Element* w = g_.w + j / kColumns * apart_ + j % kColumns * T::kDepth;
-    Sums acc, before;  // `before`: the bias and the stretches that have ended
-    T::kStretch > 0 ? clear(acc) : begin(acc, j);
+    // `before`: the bias and the stretches that have ended; `other`: the first of two chains, while the second runs.
+    Sums acc, before, other;
+    clear(acc);
     const std::size_t whole = g_.k / T::kDepth * T::kDepth;
     std::size_t left = T::kStretch;
-    bool first = true;
+    bool first = true, second = false;
+    const auto turn = [&]() __attribute__((always_inline)) {
+      if (left > 0) return;
+      left = T::kStretch;
+      if (T::kChains > 1 && !second) {
+        put_away(other, acc);
+        w -= kChainElements;
+      } else {
+        if constexpr (T::kChains > 1) add(acc, other);
+        if (first) begin(before, j);
+        add(acc, before);
+        put_away(before, acc);
+        first = false;
+      }
+      clear(acc);
+      second = T::kChains > 1 && !second;
+    };
     for (std::size_t t = 0; t < g_.taps; ++t) {
       const Element* rows[R];
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) rows[r] = row_of<Element>(g_, i + r, t);
       for (std::size_t p = 0; p < whole;) {
-        std::size_t end = whole;
-        if constexpr (T::kStretch > 0) {
-          if (left == 0) {
-            if (first) begin(before, j);
-            add(acc, before);
-            before = acc;
-            __asm__("" : "+m"(before));  // in memory: the registers are the sums'
-            clear(acc);
-            left = T::kStretch, first = false;
-          }
-          end = least(whole, p + left);
-          left -= end - p;
-        }
+        turn();
+        std::size_t end = least(whole, p + left);
+        left -= end - p;
         __asm__("" : "+r"(end));  // keeps the compiler from writing all of this once more for a k of 1
-        if (R >= 4 && i == 0) {
-          for (; p < end; p += T::kDepth, w += kStep) {
-            ask(w);
-            step<T::kDepth>(acc, rows, p, w);
-          }
+        if (T::kChains > 1 && second) {
+          w = steps<T::kChains - 1>(acc, rows, p, end, w, false);
+        } else {
+          w = steps<0>(acc, rows, p, end, w, R >= 4 && i == 0);
         }
-        for (; p < end; p += T::kDepth, w += kStep) step<T::kDepth>(acc, rows, p, w);
+        p = end;
       }
       if constexpr (T::kDepth > 1) {
-        if (whole < g_.k) step<1>(acc, rows, whole, w), w += kStep;
+        if (whole == g_.k) continue;
+        turn();
+        left -= T::kDepth;
+        second ? step<1, T::kChains - 1>(acc, rows, whole, w) : step<1, 0>(acc, rows, whole, w);
+        w += T::kStep;
       }
     }
-    if constexpr (T::kStretch > 0) {
-      if (first) begin(before, j);
-      add(acc, before);
+    if constexpr (T::kChains > 1) {
+      if (!second || left > 0) add_zeros(acc);
+      if (second) add(acc, other);
     }
+    if (first) begin(before, j);
+    add(acc, before);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       finish<Args, V, N>(g_, acc.whole[r], i + r, j);
@@ -122,6 +139,19 @@ class Tile {
       for (int v = 0; v < N; ++v) acc.whole[r][v] = V::load(bias + v * V::kLanes);
       if constexpr (kHalf) acc.half[r][0] = H::V::load(bias + kWhole);
     }
+  }
+
+  // To memory: the registers are the running sums'.
+  [[gnu::always_inline]] static void put_away(Sums& to, const Sums& acc) {
+    to = acc;
+    __asm__("" : "+m"(to));
+  }
+
+  // What products of zeros make of a sum: 0 of −0.
+  [[gnu::always_inline]] static void add_zeros(Sums& acc) {
+    Sums zeros;
+    clear(zeros);
+    add(acc, zeros);
   }
 
   // acc = before + acc
@@ -150,7 +180,21 @@ class Tile {
     for (int v = 0; v < N; v += kPerPanel) __builtin_prefetch(w + (v + N) / kPerPanel * apart_, 0, 2);
   }
 
-  template <std::size_t kValues>
+  // From p to `end`; gives where the next step's weights lie. `far`: the next tile's are asked for meanwhile.
+  template <int kChain>
+  [[gnu::always_inline]] const Element* steps(Sums& acc, const Element* const (&rows)[R], std::size_t p,
+                                              std::size_t end, const Element* w, bool far) const {
+    if (far) {
+      for (; p < end; p += T::kDepth, w += T::kStep) {
+        ask(w);
+        step<T::kDepth, kChain>(acc, rows, p, w);
+      }
+    }
+    for (; p < end; p += T::kDepth, w += T::kStep) step<T::kDepth, kChain>(acc, rows, p, w);
+    return w;
+  }
+
+  template <std::size_t kValues, int kChain>
   [[gnu::always_inline]] void step(Sums& acc, const Element* const (&rows)[R], std::size_t p, const Element* w) const {
     constexpr int kPerPanel = kColumns / V::kLanes;
     const Element *at[R], *columns[N];
@@ -158,10 +202,10 @@ class Tile {
     for (int r = 0; r < R; ++r) at[r] = rows[r] + p;
 #pragma GCC unroll 16
     for (int v = 0; v < N; ++v) columns[v] = w + v / kPerPanel * apart_ + v % kPerPanel * V::kLanes * T::kDepth;
-    T::template step<kValues>(acc.whole, at, columns);
+    T::template step<kValues, kChain>(acc.whole, at, columns);
     if constexpr (kHalf) {
       const Element* const beside[] = {w + N / kPerPanel * apart_ + N % kPerPanel * V::kLanes * T::kDepth};
-      H::template step<kValues>(acc.half, at, beside);
+      H::template step<kValues, kChain>(acc.half, at, beside);
     }
   }
 
@@ -209,7 +253,8 @@ void block(const typename T::Args& g, std::size_t i, std::size_t rows, std::size
 template <class T>
 void gemm_float(const typename T::Args& g) {
   constexpr std::size_t kRows = T::kRows;
-  const std::size_t depth = g.taps * ceil_div(g.k, T::kDepth) * T::kDepth;
+  constexpr std::size_t kPadded = T::kChains > 1 ? T::kChains * T::kStretch : T::kDepth;
+  const std::size_t depth = ceil_div(g.taps * ceil_div(g.k, T::kDepth) * T::kDepth, kPadded) * kPadded;
   const std::size_t strip = strip_columns(depth * sizeof(typename T::Element), T::vectors(T::kRows) * T::V::kLanes);
   for (std::size_t j = 0; j < g.n; j += strip) {
     for (std::size_t i = 0; i < g.m; i += kRows) {
@@ -223,9 +268,10 @@ struct F32 {
   using V = Vec;
   using Args = GemmF32Args;
   using Element = float;
-  static constexpr std::size_t kDepth = 1, kStretch = kernels::kStretch;
+  static constexpr std::size_t kDepth = 1, kStretch = kernels::kStretch, kStep = 16;
+  static constexpr int kChains = 1;
 
-  template <std::size_t, int R, int N>
+  template <std::size_t, int, int R, int N>
   [[gnu::always_inline]] static void step(typename V::F (&acc)[R][N], const float* const (&rows)[R],
                                           const float* const (&w)[N]) {
     typename V::F b[N];

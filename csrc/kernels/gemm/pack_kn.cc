@@ -30,13 +30,11 @@ void pack_gemm_f32_kn(std::size_t n, std::size_t k, const float* b, std::size_t 
 }
 
 void pack_gemm_bf16_kn(std::size_t n, std::size_t k, const float* b, std::size_t stride, std::uint16_t* out) {
-  for (std::size_t first = 0; first < n; first += kGemmBf16Panel) {
-    for (std::size_t p = 0; p < k; p += 2) {
-      for (std::size_t j = first; j < first + kGemmBf16Panel; ++j, out += 2) {
-        out[0] = j < n ? round_bf16(b[p * stride + j]) : 0;
-        out[1] = j < n && p + 1 < k ? round_bf16(b[(p + 1) * stride + j]) : 0;
-      }
-    }
+  const std::size_t panel = packed_count_bf16(1, 1, k);
+  __builtin_memset(out, 0, packed_count_bf16(n, 1, k) * sizeof *out);
+  for (std::size_t p = 0; p < k; ++p, b += stride) {
+    std::uint16_t* row = out + bf16_place(p / 2, p % 2);
+    for (std::size_t j = 0; j < n; ++j) row[j / kGemmBf16Panel * panel + j % kGemmBf16Panel * 2] = round_bf16(b[j]);
   }
 }
 

@@ -81,15 +81,16 @@ void run_f32(const GemmF32Args& g) {
 }
 
 float accumulate(const GemmBf16Args& g, std::size_t i, std::size_t j) {
-  float y = flushed(g.bias[j]);
-  const std::size_t pairs = ceil_div(g.k, 2);
-  for (std::size_t t = 0; t < g.taps; ++t) {
-    const std::uint16_t* a = row_of<std::uint16_t>(g, i, t);
-    const std::uint16_t* w = g.w + (j / kPanel * g.taps + t) * pairs * 2 * kPanel + j % kPanel * 2;
-    for (std::size_t p = 0; p < g.k; p += 2, w += 2 * kPanel) {
-      y = fma_flushed(p + 1 < g.k ? from_bf16(a[p + 1]) : 0.0F, from_bf16(w[1]), y);
-      y = fma_flushed(from_bf16(a[p]), from_bf16(w[0]), y);
-    }
+  const std::size_t tap_pairs = ceil_div(g.k, 2), pairs = g.taps * tap_pairs;
+  const std::uint16_t* w = g.w + j / kPanel * packed_count_bf16(1, g.taps, g.k) + j % kPanel * 2;
+  float y = flushed(g.bias[j]), s[2] = {};
+  for (std::size_t q = 0; q < bf16_stretches(g.taps, g.k) * kBf16Pairs; ++q) {
+    const std::size_t p = q % tap_pairs * 2;
+    const std::uint16_t* a = q < pairs ? row_of<std::uint16_t>(g, i, q / tap_pairs) : nullptr;
+    float& sum = s[q / kBf16Chain % 2];
+    sum = fma_flushed(a && p + 1 < g.k ? from_bf16(a[p + 1]) : 0.0F, from_bf16(w[bf16_place(q, 1)]), sum);
+    sum = fma_flushed(a ? from_bf16(a[p]) : 0.0F, from_bf16(w[bf16_place(q, 0)]), sum);
+    if (q % kBf16Pairs == kBf16Pairs - 1) y = flushed(y + flushed(s[0] + s[1])), s[0] = s[1] = 0;
   }
   return y;
 }

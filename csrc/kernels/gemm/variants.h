@@ -11,6 +11,6 @@ namespace quaver::kernels {
 extern const GemmU8Kernel gemm_u8_scalar, gemm_u8_avx2, gemm_u8_avxvnni, gemm_u8_avx512vnni, gemm_u8_amx,
     gemm_u8_neondot;
 extern const GemmF32Kernel gemm_f32_scalar, gemm_f32_avx2, gemm_f32_avx512vnni, gemm_f32_neondot;
-extern const GemmBf16Kernel gemm_bf16_scalar, gemm_bf16_avx2, gemm_bf16_avx512vnni, gemm_bf16_avx512bf16;
+extern const GemmBf16Kernel gemm_bf16_scalar, gemm_bf16_avx2, gemm_bf16_avx512vnni, gemm_bf16_avx512bf16, gemm_bf16_amx;
 
 }  // namespace quaver::kernels

@@ -6,54 +6,27 @@
 //
 // What is left of k below a tile's 64 bytes is taken by a tile that begins earlier, with zeros for the activations that
 // have been multiplied already.
+#include "kernels/gemm/amx_tiles.h"
 #include "kernels/gemm/gemm_u8_finish.h"
 #include "kernels/gemm/rows.h"
 #include "kernels/gemm/variants.h"
 #include "kernels/gemm/zmm.h"
+#ifndef QUAVER_EMULATED  // which cannot round to bf16
+#include "kernels/gemm/gemm_bf16_amx.h"
+#endif
 
 namespace quaver::kernels {
 namespace {
 
-constexpr std::size_t kTileRows = 16, kTileQuads = 16, kTileBytes = 64;
+constexpr std::size_t kTileQuads = 16;
 constexpr std::size_t kPanel = 16, kPanelQuad = 64;
 constexpr std::size_t kBlockRows = 2 * kTileRows;
 constexpr std::size_t kPairSums = kBlockRows * 2 * kPanel;
 
-// Written out: the intrinsics take names, not constants, and do not say that they read memory.
-template <int kTile>
-inline void load(const void* from, std::size_t stride) {
-  asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(stride), "i"(kTile) : "memory");
-}
-template <int kTile>
-inline void store(void* to, std::size_t stride) {
-  asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(stride), "i"(kTile) : "memory");
-}
 template <int kSums, int kRows, int kWeights>
 inline void dot() {
   asm volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSums), "i"(kRows), "i"(kWeights));
 }
-
-// Tiles 0 to 3 hold sums, 4 and 5 rows, 6 and 7 weights.
-class Tiles {
- public:
-  void configure(std::size_t upper, std::size_t lower, std::size_t quads) {
-    if (upper == rows_[0] && lower == rows_[2]) return;
-    for (int t = 0; t < 8; ++t) {
-      rows_[t] = static_cast<std::uint8_t>(t >= 6 ? quads : t == 2 || t == 3 || t == 5 ? lower : upper);
-      row_bytes_[t] = static_cast<std::uint16_t>(t == 4 || t == 5 ? 4 * quads : kTileBytes);
-    }
-    asm volatile("ldtilecfg %0" ::"m"(*this));
-  }
-
-  // Tiles in use make a switch of threads save them, too.
-  static void release() { asm volatile("tilerelease"); }
-
- private:
-  std::uint8_t palette_ = 1, start_row_ = 0, reserved_[14] = {};
-  std::uint16_t row_bytes_[16] = {};
-  std::uint8_t rows_[16] = {};
-};
-static_assert(sizeof(Tiles) == 64);
 
 // What meets at once: a block's rows, a strip's columns, a part of k.
 struct Part {
@@ -358,5 +331,8 @@ bool pays(std::size_t m, std::size_t n, std::size_t k, std::size_t taps) {
 }  // namespace
 
 const GemmU8Kernel gemm_u8_amx = {"gemm_u8_amx_32x32", Isa::amx, {}, 32, 32, gemm_u8, pays, reads_grid};
+#ifndef QUAVER_EMULATED
+const GemmBf16Kernel gemm_bf16_amx = {"gemm_bf16_amx_32x32", Isa::amx, 32, 32, gemm_bf16_tiles, round_all};
+#endif
 
 }  // namespace quaver::kernels

@@ -1,3 +1,4 @@
+#include "kernels/gemm/gemm_bf16_round.h"
 #include "kernels/gemm/gemm_bf16_x86.h"
 #include "kernels/gemm/variants.h"
 #include "kernels/gemm/ymm.h"
@@ -6,19 +7,29 @@
 namespace quaver::kernels {
 namespace {
 
-template <class Vec>
-struct Dot {
-  using V = Vec;
-  using Args = GemmBf16Args;
-  using Element = std::uint16_t;
-  static constexpr std::size_t kDepth = 2, kStretch = 0;
+// The pairs of one sum, from a row of odd values of both sums and one of even values.
+template <int kChain>
+inline __m512i pairs_of(__m512i odd, __m512i even) {
+  return kChain ? _mm512_mask_blend_epi16(0x55555555, odd, _mm512_srli_epi32(even, 16))
+                : _mm512_mask_blend_epi16(0xAAAAAAAA, even, _mm512_slli_epi32(odd, 16));
+}
+template <int kChain>
+inline __m256i pairs_of(__m256i odd, __m256i even) {
+  return kChain ? _mm256_blend_epi16(odd, _mm256_srli_epi32(even, 16), 0x55)
+                : _mm256_blend_epi16(even, _mm256_slli_epi32(odd, 16), 0xAA);
+}
 
-  template <std::size_t kValues, int R, int N>
+template <class Vec>
+struct Dot : Bf16Tile<Vec> {
+  using V = Vec;
+  using Tile = Bf16Tile<Vec>;
+
+  template <std::size_t kValues, int kChain, int R, int N>
   [[gnu::always_inline]] static void step(typename V::F (&acc)[R][N], const std::uint16_t* const (&rows)[R],
                                           const std::uint16_t* const (&w)[N]) {
     typename V::I pairs[N];
 #pragma GCC unroll 16
-    for (int v = 0; v < N; ++v) pairs[v] = V::load(reinterpret_cast<const std::int32_t*>(w[v]));
+    for (int v = 0; v < N; ++v) pairs[v] = pairs_of<kChain>(Tile::load(w[v]), Tile::load(w[v] + Tile::kRow));
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       const typename V::I row = V::splat(pair_at<kValues>(rows[r]));
@@ -40,15 +51,6 @@ struct Avx512Bf16 : Dot<Zmm> {
   static constexpr int kRows = 7;
   static constexpr int vectors(int rows) { return rows == 1 ? 8 : rows <= 3 ? 4 : 2; }
 };
-
-void round_all(const float* x, std::size_t n, std::uint16_t* out) {
-  std::size_t i = 0;
-  for (; i + 32 <= n; i += 32) {
-    const __m512bh both = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + i + 16), _mm512_loadu_ps(x + i));
-    _mm512_storeu_si512(out + i, reinterpret_cast<__m512i>(both));
-  }
-  for (; i < n; ++i) out[i] = round_bf16(x[i]);
-}
 
 }  // namespace
 

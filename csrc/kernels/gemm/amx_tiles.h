@@ -1,0 +1,45 @@
+// The registers of AMX: eight tiles of up to 16 rows of 64 bytes. Internal linkage, for kernel files.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace quaver::kernels {
+namespace {
+
+constexpr std::size_t kTileRows = 16, kTileBytes = 64;
+
+// Written out: the intrinsics take names, not constants, and do not say that they read memory.
+template <int kTile>
+inline void load(const void* from, std::size_t stride) {
+  asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(stride), "i"(kTile) : "memory");
+}
+template <int kTile>
+inline void store(void* to, std::size_t stride) {
+  asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(stride), "i"(kTile) : "memory");
+}
+
+// Tiles 0 to 3 hold sums, 4 and 5 rows, 6 and 7 weights, all `quads` of four bytes along k.
+class Tiles {
+ public:
+  void configure(std::size_t upper, std::size_t lower, std::size_t quads) {
+    if (upper == rows_[0] && lower == rows_[2]) return;
+    for (int t = 0; t < 8; ++t) {
+      rows_[t] = static_cast<std::uint8_t>(t >= 6 ? quads : t == 2 || t == 3 || t == 5 ? lower : upper);
+      row_bytes_[t] = static_cast<std::uint16_t>(t == 4 || t == 5 ? 4 * quads : kTileBytes);
+    }
+    asm volatile("ldtilecfg %0" ::"m"(*this));
+  }
+
+  // Tiles in use make a switch of threads save them, too.
+  static void release() { asm volatile("tilerelease"); }
+
+ private:
+  std::uint8_t palette_ = 1, start_row_ = 0, reserved_[14] = {};
+  std::uint16_t row_bytes_[16] = {};
+  std::uint8_t rows_[16] = {};
+};
+static_assert(sizeof(Tiles) == 64);
+
+}  // namespace
+}  // namespace quaver::kernels
