@@ -35,7 +35,8 @@ def _sources() -> list[Path]:
         path for family in FAMILIES for path in (ROOT / "tests/cpp").glob(f"kernels_{family}*")
     ]
     shared = [ROOT / "csrc/isa/cpu.cc", ROOT / "csrc/kernels/prefer.cc", ROOT / "tests/cpp/main.cc"]
-    not_here = re.compile("arm_|x86_avx512bf16")  # SIMDe lacks the latter's dot product
+    # SIMDe lacks the dot product of bf16 and tiles.
+    not_here = re.compile("arm_|x86_avx512bf16|x86_amx")
     return [path for path in kernels + tests if not not_here.match(path.name)] + shared
 
 

@@ -10,7 +10,10 @@ namespace {
 constexpr const GemmU8Kernel* kKernels[] = {
     &gemm_u8_scalar,
 #if defined(__x86_64__)
-    &gemm_u8_avx2,   &gemm_u8_avxvnni, &gemm_u8_avx512vnni, &gemm_u8_amx,
+    &gemm_u8_avx2,   &gemm_u8_avxvnni, &gemm_u8_avx512vnni,
+#ifndef QUAVER_EMULATED  // where no tiles are
+    &gemm_u8_amx,
+#endif
 #elif defined(__aarch64__)
     &gemm_u8_neondot,
 #endif

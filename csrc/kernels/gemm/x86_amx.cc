@@ -7,13 +7,11 @@
 // What is left of k below a tile's 64 bytes is taken by a tile that begins earlier, with zeros for the activations that
 // have been multiplied already.
 #include "kernels/gemm/amx_tiles.h"
+#include "kernels/gemm/gemm_bf16_amx.h"
 #include "kernels/gemm/gemm_u8_finish.h"
 #include "kernels/gemm/rows.h"
 #include "kernels/gemm/variants.h"
 #include "kernels/gemm/zmm.h"
-#ifndef QUAVER_EMULATED  // which cannot round to bf16
-#include "kernels/gemm/gemm_bf16_amx.h"
-#endif
 
 namespace quaver::kernels {
 namespace {
@@ -331,8 +329,6 @@ bool pays(std::size_t m, std::size_t n, std::size_t k, std::size_t taps) {
 }  // namespace
 
 const GemmU8Kernel gemm_u8_amx = {"gemm_u8_amx_32x32", Isa::amx, {}, 32, 32, gemm_u8, pays, reads_grid};
-#ifndef QUAVER_EMULATED
 const GemmBf16Kernel gemm_bf16_amx = {"gemm_bf16_amx_32x32", Isa::amx, 32, 32, gemm_bf16_tiles, round_all};
-#endif
 
 }  // namespace quaver::kernels
