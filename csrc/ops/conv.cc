@@ -17,6 +17,9 @@ std::unique_ptr<Step> lower(LowerContext& context, const ConvGeometry& g) {
   if constexpr (std::is_same_v<Family, U8Gemm>) {
     if (auto grid = lower_conv_grid(context, g, *step, planes, false)) return grid;
   }
+  if constexpr (std::is_same_v<Family, Bf16Gemm>) {
+    if (auto grid = lower_conv_grid(context, g, *step, planes)) return grid;
+  }
   const bool direct = g.pointwise() && planes.size() == 1;
   if (direct) {
     step->images = 1;

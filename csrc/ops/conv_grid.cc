@@ -28,7 +28,7 @@ struct Axis {
 
 // What a kernel sees as taps: a window's pixels, or its rows, whose bytes are filled up to quads.
 struct GridTaps {
-  std::size_t rows, columns, run, k;  // taps of a window; bytes of one, and with those that fill it up
+  std::size_t rows, columns, run, k;  // taps of a window; elements of one, and with those that fill it up
 
   GridTaps(const ConvGeometry& g, bool whole_rows)
       : rows(g.kh), columns(whole_rows ? 1 : g.kw), run(g.kw / columns * g.c), k(align_up(run, 4)) {}
@@ -36,33 +36,44 @@ struct GridTaps {
 };
 
 // A unit is a band of rows of output pixels of one image, and some of the channels.
-class GridStep final : public StagedConv {
+template <class Family>
+class GridStep final : public StagedConv<Family> {
+  using Base = StagedConv<Family>;
+  using Base::args_;
+  using Base::g_;
+  using Base::kernel_;
+  using Base::scratch;
+  using Base::units;
+  using Element = typename Family::Element;
+  using Input = std::conditional_t<std::is_same_v<Family, U8Gemm>, std::uint8_t, float>;
+
  public:
-  GridStep(LowerContext& context, const ConvGeometry& g, GemmStep<U8Gemm>& made, const std::int8_t* weights,
-           const GridTaps& taps, const kernels::GemmU8Kernel& kernel)
-      : StagedConv(g, made, kernel),
+  GridStep(LowerContext& context, const ConvGeometry& g, GemmStep<Family>& made, const typename Family::Weight* weights,
+           const GridTaps& taps, const typename Family::Kernel& kernel)
+      : Base(g, made, kernel),
         taps_(taps),
         down_(g.window, 0, g.kh, false),
         right_(g.window, 1, g.kw, taps.columns < g.kw),
         pitch_(g.ow + right_.extra),
-        cell_(right_.pixels * g.c) {
+        cell_(right_.pixels * g.c * sizeof(Element)) {
     const std::size_t planes = down_.planes * right_.planes, row_bytes = pitch_ * cell_ * planes;
     const std::size_t rows = kBytes / row_bytes, few = (kRows + pitch_ - 1) / pitch_;
     const std::size_t most = std::clamp(rows > down_.extra ? rows - down_.extra : 0, few, std::max(few, g.oh));
     rows_ = even_share(g.oh, most);
     bands_ = (g.oh + rows_ - 1) / rows_;
     plane_ = (rows_ + down_.extra) * pitch_ * cell_;
-    scratch = plane_ * planes + taps_.k;  // the last cells' taps may pass the end
+    scratch = plane_ * planes + taps_.k * sizeof(Element);  // the last cells' taps may pass the end
     set_offsets();
 
-    const std::size_t weight_bytes = g.o * taps_.count() * taps_.k, images_bands = g.images * bands_;
+    const std::size_t weight_bytes = Family::packed_bytes(g.o, taps_.count(), taps_.k),
+                      images_bands = g.images * bands_;
     const std::size_t strips = std::max({std::size_t{1}, (weight_bytes + kWeightBytes - 1) / kWeightBytes,
                                          std::min((kEnough + images_bands - 1) / images_bands, g.o / kPanel)});
     columns_ = align_up((g.o + strips - 1) / strips, kernel.nr);
     units = images_bands * ((g.o + columns_ - 1) / columns_);
 
     // Packing fills up quads as `k` does.
-    weights_ = pack_rows<U8Gemm>(context.cache, context.input(1).data->data(), {weights}, taps_.count(), taps_.run, 0,
+    weights_ = pack_rows<Family>(context.cache, context.input(1).data->data(), {weights}, taps_.count(), taps_.run, 0,
                                  g.o, all_taps(taps_.count()));
     args_.taps = taps_.count();
     args_.k = taps_.k;
@@ -73,22 +84,24 @@ class GridStep final : public StagedConv {
   }
 
   void run(const RunContext& context, std::size_t first, std::size_t last) const override {
-    auto* band = reinterpret_cast<std::uint8_t*>(context.scratch);
-    kernels::GemmU8Args call = args_;
-    call.a = band;
+    typename Family::Args call = args_;
+    call.a = reinterpret_cast<const Element*>(context.scratch);
     std::size_t staged = SIZE_MAX;  // which band is there
     const std::size_t bands = g_.images * bands_;
     for (std::size_t unit = first; unit < last; ++unit) {
       const std::size_t image = unit % bands / bands_, row = unit % bands_ * rows_, column = unit / bands * columns_;
       const std::size_t rows = std::min(rows_, g_.oh - row);
-      if (staged != unit % bands) stage(context.as<std::uint8_t>(x_) + image * g_.h * g_.w * g_.c, row, rows, band);
+      if (staged != unit % bands) {
+        stage(context.as<Input>(this->x_) + image * g_.h * g_.w * g_.c, row, rows, context.scratch);
+      }
       staged = unit % bands;
       call.m = rows * g_.ow;
       call.n = std::min(columns_, g_.o - column);
-      call.w = reinterpret_cast<const std::int8_t*>(weights_->data()) + column * taps_.count() * taps_.k;
+      call.w = reinterpret_cast<const typename Family::Packed*>(weights_->data() +
+                                                                Family::packed_bytes(column, taps_.count(), taps_.k));
       call.bias = args_.bias + column;
-      call.scale = args_.scale + column;
-      multiply(call, context, (image * g_.oh + row) * g_.ow, column);
+      if constexpr (requires { call.scale; }) call.scale = args_.scale + column;
+      this->multiply(call, context, (image * g_.oh + row) * g_.ow, column);
     }
   }
 
@@ -119,11 +132,11 @@ class GridStep final : public StagedConv {
   }
 
   // What the windows of `rows` rows of outputs meet, from `row` on.
-  void stage(const std::uint8_t* image, std::size_t row, std::size_t rows, std::uint8_t* band) const {
+  void stage(const Input* image, std::size_t row, std::size_t rows, std::byte* band) const {
     const std::int64_t top = std::int64_t(row * down_.stride) - g_.window.pads[0];
     for (std::size_t py = 0; py < down_.planes; ++py) {
       for (std::size_t px = 0; px < right_.planes; ++px, band += plane_) {
-        std::uint8_t* to = band;
+        std::byte* to = band;
         for (std::size_t r = 0; r < rows + down_.extra; ++r, to += pitch_ * cell_) {
           stage_row(image, top + std::int64_t(r * down_.stride + py), std::int64_t(px) - g_.window.pads[1], to);
         }
@@ -132,7 +145,7 @@ class GridStep final : public StagedConv {
   }
 
   // Pixels of one row of the image from `left` on, a window's step apart.
-  void stage_row(const std::uint8_t* image, std::int64_t y, std::int64_t left, std::uint8_t* to) const {
+  void stage_row(const Input* image, std::int64_t y, std::int64_t left, std::byte* to) const {
     const std::int64_t step = std::int64_t(right_.step()), w = std::int64_t(g_.w);
     const std::size_t pixels = pitch_ * right_.pixels;
     const auto pixels_before = [&](std::int64_t x) {  // that lie left of x
@@ -140,14 +153,23 @@ class GridStep final : public StagedConv {
     };
     const bool inside = y >= 0 && y < std::int64_t(g_.h);
     const std::size_t begin = inside ? pixels_before(0) : pixels, end = inside ? pixels_before(w) : pixels;
-    std::memset(to, zero_, begin * g_.c);
-    const std::uint8_t* from = image + (y * w + left + std::int64_t(begin) * step) * std::int64_t(g_.c);
+    const std::size_t pixel = g_.c * sizeof(Element);
+    std::memset(to, this->zero_, begin * pixel);
+    const Input* from = image + (y * w + left + std::int64_t(begin) * step) * std::int64_t(g_.c);
     if (step == 1) {
-      std::memcpy(to + begin * g_.c, from, (end - begin) * g_.c);
+      put(from, (end - begin) * g_.c, to + begin * pixel);
     } else {
-      for (std::size_t i = begin; i < end; ++i, from += right_.step() * g_.c) std::memcpy(to + i * g_.c, from, g_.c);
+      for (std::size_t i = begin; i < end; ++i, from += right_.step() * g_.c) put(from, g_.c, to + i * pixel);
     }
-    std::memset(to + end * g_.c, zero_, (pixels - end) * g_.c);
+    std::memset(to + end * pixel, this->zero_, (pixels - end) * pixel);
+  }
+
+  void put(const Input* from, std::size_t count, std::byte* to) const {
+    if constexpr (std::is_same_v<Input, Element>) {
+      std::memcpy(to, from, count);
+    } else {
+      kernel_.round_grid(from, count, reinterpret_cast<Element*>(to));
+    }
   }
 
   const GridTaps taps_;
@@ -166,7 +188,15 @@ std::unique_ptr<Step> lower_conv_grid(LowerContext& context, const ConvGeometry&
   const GridTaps taps(g, whole_rows);
   const auto& kernel = kernels::pick_gemm_u8(context.isa, g.pixels(), g.o, taps.k, taps.count());
   if (!kernel.reads_grid || !kernel.reads_grid(taps.k)) return nullptr;
-  return std::make_unique<GridStep>(context, g, made, planes[0], taps, kernel);
+  return std::make_unique<GridStep<U8Gemm>>(context, g, made, planes[0], taps, kernel);
+}
+
+std::unique_ptr<Step> lower_conv_grid(LowerContext& context, const ConvGeometry& g, GemmStep<Bf16Gemm>& made,
+                                      const std::vector<const float*>& planes) {
+  constexpr std::size_t kStretch = 2 * kernels::kBf16Pairs;
+  if (g.group != 1 || g.taps() == 1 || g.c % kStretch != 0 || g.images * g.pixels() == 0) return nullptr;
+  if (!made.kernel->round_grid) return nullptr;
+  return std::make_unique<GridStep<Bf16Gemm>>(context, g, made, planes[0], GridTaps(g, false), *made.kernel);
 }
 
 }  // namespace quaver

@@ -14,5 +14,8 @@ namespace quaver {
 // Null where the kernel picked for it would not gain. `whole_rows`: of windows; their pixels lie side by side.
 std::unique_ptr<Step> lower_conv_grid(LowerContext& context, const ConvGeometry& geometry, GemmStep<U8Gemm>& made,
                                       const std::vector<const std::int8_t*>& planes, bool whole_rows);
+// The same in bf16, rounded by the way; `geometry` counts in it.
+std::unique_ptr<Step> lower_conv_grid(LowerContext& context, const ConvGeometry& geometry, GemmStep<Bf16Gemm>& made,
+                                      const std::vector<const float*>& planes);
 
 }  // namespace quaver

@@ -16,7 +16,7 @@ bool has_patches(const ConvGeometry& g) {
 }
 
 // A unit is one row of output pixels of one image.
-class PatchStep final : public StagedConv {
+class PatchStep final : public StagedConv<U8Gemm> {
  public:
   PatchStep(LowerContext& context, const ConvGeometry& g, GemmStep<U8Gemm>& made, const std::int8_t* weights)
       : StagedConv(g, made, kernels::pick_gemm_u8(context.isa, std::min(kPatches, g.ow), g.o, patch_bytes(g))),

@@ -143,9 +143,12 @@ class GemmStep final : public Step {
       args.scale = scale.data();
       args.shift = shift.empty() ? nullptr : shift.data();
     }
+    if constexpr (kRounds) {
+      if (kernel_can_round()) take_floats();
+    }
     for (std::size_t p = 0; p < parts.size(); ++p) cut(p);
     units = cuts_.size();
-    if constexpr (kRounds) round_rows();
+    if (rounds()) round_rows();
     info.kernel = kernel->name;
     info.isa = kernel->isa;
     if (x_zero != kNone || x_scale != kNone) {
@@ -191,14 +194,37 @@ class GemmStep final : public Step {
     std::uint32_t part, image, row, rows, column, columns;
   };
 
+  // Whether units round their rows, which the kernel may do itself.
+  bool rounds() const {
+    if constexpr (kRounds) return !args.a_is_f32;
+    return false;
+  }
+
+  bool kernel_can_round() const {
+    return kernel->rounds && std::ranges::all_of(parts, [](const GemmPart& part) { return part.taps == 1; }) &&
+           std::ranges::all_of(offsets, [](std::int32_t offset) { return offset <= INT32_MAX / 2; });
+  }
+
+  // What counts bytes of the input counts those of floats from here on.
+  void take_floats() {
+    args.a_is_f32 = true;
+    args.a_stride *= 2;
+    x_image *= 2;
+    for (GemmPart& part : parts) part.x_begin *= 2;
+    for (std::int32_t& offset : offsets) offset = offset == kernels::kPad ? offset : 2 * offset;
+    pad.assign(2 * pad.size(), 0);
+  }
+
   // Where unit `u` finds its rows.
   void find_rows(Args& call, const RunContext& context, std::size_t u) const {
     const Cut& cut = cuts_[u];
     const GemmPart& part = parts[cut.part];
-    const std::byte* image = context.as<std::byte>(x) + cut.image * x_image * (kRounds ? 2 : 1);
+    const std::byte* image = context.as<std::byte>(x) + cut.image * x_image * (rounds() ? 2 : 1);
     if constexpr (kRounds) {
-      if (part.taps == 1 && part.offsets != GemmPart::kDirect) return gather_rows(call, context, cut, image);
-      image = rounded_.run(u, kernel->round, image, context.scratch);
+      if (rounds()) {
+        if (part.taps == 1 && part.offsets != GemmPart::kDirect) return gather_rows(call, context, cut, image);
+        image = rounded_.run(u, kernel->round, image, context.scratch);
+      }
     }
     const std::byte* input = image + part.x_begin;
     if (part.offsets == GemmPart::kDirect) {
@@ -271,13 +297,13 @@ class GemmStep final : public Step {
     // that are rounded for each unit had better all meet their columns in one.
     const bool large = kernel->mr > 16;
     const std::size_t weight_bytes = std::size_t{large ? 1024U : 256U} << 10;
-    const std::size_t few_rows = !large ? 56 : kRounds ? kernel->mr : 128;
+    const std::size_t few_rows = !large ? 56 : rounds() ? kernel->mr : 128;
     const GemmPart& part = parts[index];
     if (images == 0 || part.m == 0 || part.n == 0) return;  // a request may have no rows
     const auto shares = [](std::size_t whole, std::size_t most) { return (whole + most - 1) / most; };
     // Rows of windows overlap: the more a unit has of them, the less is rounded twice.
     const std::size_t most_rows =
-        kRounds && part.taps > 1 ? std::clamp(part.m / kEnough, few_rows, 4 * few_rows) : few_rows;
+        rounds() && part.taps > 1 ? std::clamp(part.m / kEnough, few_rows, 4 * few_rows) : few_rows;
     const std::size_t rows = align_up(shares(part.m, shares(part.m, most_rows)), kernel->mr);
     const std::size_t column_bytes = part.taps * args.k * sizeof(typename Family::Packed);
     const std::size_t most_columns = rows == kernel->mr ? part.n : std::max(weight_bytes / column_bytes, kColumns);

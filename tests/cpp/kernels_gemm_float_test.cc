@@ -220,6 +220,67 @@ TEST(kernels_gemm_bf16_around_the_least_normal_number) {
   }
 }
 
+// Rows of floats, which a kernel rounds by the way.
+TEST(kernels_gemm_bf16_rounds_rows) {
+  for (const GemmBf16Kernel* kernel : kernel_case::candidates(gemm_bf16_kernels())) {
+    if (!kernel->rounds) continue;
+    Random random(kernel_case::seed());
+    for (const std::size_t m : kernel_case::around(kernel->mr)) {
+      for (const std::size_t k : {1, 2, 15, 16, 17, 31, 32, 33, 64, 100, 383, 384, 385, 1000}) {
+        const bool convolution = random.coin();
+        const std::size_t n = static_cast<std::size_t>(random.integer(1, 3 * static_cast<int>(kernel->nr)));
+        Problem<Bf16> problem({m, n, k, 1, convolution}, 3, random);
+        Guarded<float> rows(problem.a.size()), pad(k);
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+          rows[i] = random.integer(0, 20) ? random.real(-2, 2) : with_exponent(random, 0, 2);
+          problem.a[i] = round_bf16(rows[i]);
+        }
+        const auto expected = result(*gemm_bf16_kernels().items[0], problem.args, 1);
+        GemmBf16Args g = problem.args;
+        g.a = reinterpret_cast<const std::uint16_t*>(rows.data()), g.a_is_f32 = true;
+        g.pad = reinterpret_cast<const std::uint16_t*>(pad.data());
+        g.a_stride *= 2;
+        for (std::int32_t& offset : problem.offsets) offset = offset == kPad ? kPad : 2 * offset;
+        CHECK(result(*kernel, g, 1) == expected);
+      }
+    }
+  }
+}
+
+// Rows that lie on a grid: runs of `width`, `pitch` apart, around tiles of them.
+TEST(kernels_gemm_bf16_grid) {
+  for (const GemmBf16Kernel* kernel : kernel_case::candidates(gemm_bf16_kernels())) {
+    if (!kernel->round_grid) continue;
+    Random random(kernel_case::seed());
+    for (const std::size_t width : {1, 3, 7, 14, 16, 31, 33}) {
+      for (const std::size_t k : {32, 64, 160, 512}) {
+        const std::size_t pitch = width + static_cast<std::size_t>(random.integer(0, 3)), taps = random.coin() ? 9 : 2;
+        const auto m = static_cast<std::size_t>(random.integer(1, 80));
+        const auto farthest = static_cast<std::size_t>(random.integer(0, 40));
+        const auto place = [&](std::size_t i) { return i / width * pitch + i % width; };
+        for (const std::size_t n : {15, 16, 33, 64}) {
+          Problem<Bf16> problem({place(m - 1) + farthest + 1, n, k, taps, true}, 0, random);
+          GemmBf16Args& g = problem.args;
+          problem.shape.m = g.m = m;
+          for (std::size_t t = 0; t < taps; ++t) {
+            const std::size_t shift =
+                t ? static_cast<std::size_t>(random.integer(0, static_cast<int>(farthest))) : farthest;
+            for (std::size_t i = 0; i < m; ++i) {
+              problem.offsets[i * taps + t] = static_cast<std::int32_t>((place(i) + shift) * g.a_stride);
+            }
+          }
+          const auto expected = result(*gemm_bf16_kernels().items[0], g, 0);
+          std::vector<float> rows(problem.a.size());
+          std::transform(problem.a.begin(), problem.a.end(), rows.begin(), from_bf16);
+          kernel->round_grid(rows.data(), rows.size(), problem.a.data());
+          g.width = width, g.pitch = pitch;
+          CHECK(result(*kernel, g, 0) == expected);
+        }
+      }
+    }
+  }
+}
+
 // Digits that are lost below the least normal number: 2^-126 less between 1/4 and 1/2 of the last denormal digit is a
 // denormal as long as digits go on, and only then the nearest number with that digit is 2^-126 again.
 TEST(kernels_gemm_bf16_rounds_before_it_flushes) {

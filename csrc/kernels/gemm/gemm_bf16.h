@@ -45,6 +45,9 @@ struct GemmBf16Kernel {
   void (*run)(const GemmBf16Args&);
   // n floats to the nearest bf16, ties to the even one; denormals to zero, NaNs to quiet ones.
   void (*round)(const float* x, std::size_t n, std::uint16_t* out);
+  bool rounds = false;  // rows of one tap itself (`a_is_f32`)
+  // Rounds n floats, a multiple of 32, to rows on a grid (`pitch`, k a multiple of 32); null: it takes no grid.
+  void (*round_grid)(const float* x, std::size_t n, std::uint16_t* out) = nullptr;
 };
 
 std::size_t packed_count_bf16(std::size_t n, std::size_t taps, std::size_t k);  // 16-bit words

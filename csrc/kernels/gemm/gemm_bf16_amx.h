@@ -1,16 +1,26 @@
 // The bf16 product on tiles: a tdpbf16ps is 16 rows × 16 columns × 16 pairs. Internal linkage, for kernel files.
 //
 // A block of at most 32 rows meets pairs of panels, as in the u8 product. A tile of weights lies in its panel as it is
-// read; rows are first laid out likewise, what both sums multiply next side by side.
+// read; rows are first laid out likewise, what both sums multiply next side by side. Floats are rounded by the way.
 #pragma once
 
-#include "kernels/gemm/amx_tiles.h"
+#include "kernels/gemm/amx_waiting.h"
 #include "kernels/gemm/gemm_bf16_round.h"
 #include "kernels/gemm/gemm_bf16_x86.h"
 #include "kernels/gemm/zmm.h"
 
 namespace quaver::kernels {
 namespace {
+
+// Values as tiles take them: of both sums of a stretch what comes next, in turn.
+inline __m512i in_turn(__m512i stretch) {
+  alignas(64) static constexpr std::uint16_t kOrder[] = {1, 17, 0, 16, 3,  19, 2,  18, 5,  21, 4,  20, 7,  23, 6,  22,
+                                                         9, 25, 8, 24, 11, 27, 10, 26, 13, 29, 12, 28, 15, 31, 14, 30};
+  return _mm512_permutexvar_epi16(_mm512_load_si512(kOrder), stretch);
+}
+inline __m512i in_turn(__m512 low, __m512 high) {
+  return in_turn(reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
+}
 
 // While tiles are multiplied, the sums before them become what is stored.
 class Bf16Product {
@@ -19,14 +29,20 @@ class Bf16Product {
       : g_(args),
         stretches_(bf16_stretches(g_.taps, g_.k)),
         panel_(stretches_ * kTileValues),
+        grid_(g_.pitch > 0),
+        m_(grid_ ? (g_.m - 1) / g_.width * g_.pitch + (g_.m - 1) % g_.width + 1 : g_.m),
         // As many rows in each block: a tile's time is that of its rows.
-        block_rows_(ceil_div(g_.m, ceil_div(g_.m, kBlockRows))) {}
+        block_rows_(ceil_div(m_, ceil_div(m_, kBlockRows))),
+        part_(grid_ ? stretches_ : kPart),
+        strip_(grid_ ? 2 * kColumns : kStrip),
+        bounded_before_(g_.pre_lo != -__builtin_inff() || g_.pre_hi != __builtin_inff()),
+        waiting_(grid_ ? g_.width : g_.m, grid_ ? g_.pitch : g_.m) {}
 
   void run() {
-    for (std::size_t j = 0; j < g_.n; j += kStrip) {
-      for (std::size_t i = 0; i < g_.m; i += block_rows_) block(i, j, least(g_.n, j + kStrip));
+    for (std::size_t j = 0; j < g_.n; j += strip_) {
+      for (std::size_t i = 0; i < m_; i += block_rows_) block(i, j, least(g_.n, j + strip_));
     }
-    finish_rows(waiting_.rows);
+    finish_rows(waiting_.left);
     Tiles::release();
   }
 
@@ -36,20 +52,16 @@ class Bf16Product {
   static constexpr std::size_t kStrip = 512;  // columns whose sums may have to wait for the next part of k
   static constexpr std::size_t kPart = 12;    // stretches whose rows stay in the first-level cache beside two panels
   static constexpr std::size_t kPairSums = kBlockRows * 2 * kColumns;
-
-  struct Waiting {
-    const float* at;
-    std::size_t i, j, rows = 0;
-    bool narrow;
-  };
+  static constexpr std::size_t kLaidStride = kPart * kValues;
 
   void block(std::size_t i, std::size_t j, std::size_t j_end) {
-    rows_ = least(block_rows_, g_.m - i);
+    rows_ = least(block_rows_, m_ - i);
     upper_ = least(rows_, kTileRows);
+    fetch_ = i * kBf16Pairs / m_, fetch_end_ = (i + rows_) * kBf16Pairs / m_;
     tiles_.configure(upper_, rows_ > upper_ ? rows_ - upper_ : 1, kBf16Pairs);
     for (first_ = 0; first_ < stretches_; first_ += count_) {
-      count_ = least(kPart, stretches_ - first_);
-      for (std::size_t r = 0; r < rows_; ++r) lay(i + r, laid_ + r * kPart * kValues);
+      count_ = least(part_, stretches_ - first_);
+      if (!grid_) lay_rows(i);
       float* sums = sums_;
       for (std::size_t at = j; at < j_end; at += 2 * kColumns, sums += kPairSums) {
         if (g_.n - at > kColumns) {
@@ -58,6 +70,13 @@ class Bf16Product {
           rows_ > upper_ ? sum<2, 1>(i, at, sums) : sum<1, 1>(i, at, sums);
         }
       }
+    }
+  }
+
+  void lay_rows(std::size_t i) {
+    for (std::size_t r = 0; r < rows_; ++r) {
+      std::uint16_t* const to = laid_ + r * kLaidStride;
+      g_.a_is_f32 ? lay_floats(i + r, to) : lay(i + r, to);
     }
   }
 
@@ -74,6 +93,23 @@ class Bf16Product {
     arrange(to, end - begin, to);
   }
 
+  // The same of floats, in one tap.
+  void lay_floats(std::size_t i, std::uint16_t* to) const {
+    const float* from = reinterpret_cast<const float*>(row_of<std::uint16_t>(g_, i, 0)) + first_ * kValues;
+    std::size_t left = g_.k - first_ * kValues;
+    for (std::size_t s = 0; s < count_; ++s, from += kValues, to += kValues, left -= kValues) {
+      __m512 low, high;
+      if (left >= kValues) {
+        low = _mm512_loadu_ps(from), high = _mm512_loadu_ps(from + kTileRows);
+      } else {
+        const __mmask32 there = values(left);
+        low = _mm512_maskz_loadu_ps(static_cast<__mmask16>(there), from);
+        high = _mm512_maskz_loadu_ps(static_cast<__mmask16>(there >> 16), from + kTileRows);
+      }
+      _mm512_store_si512(to, in_turn(low, high));
+    }
+  }
+
   // With a zero after them.
   static void copy(const std::uint16_t* from, std::size_t n, std::uint16_t* to) {
     std::size_t p = 0;
@@ -82,17 +118,13 @@ class Bf16Product {
     _mm512_storeu_si512(to + p, _mm512_maskz_loadu_epi16(values(n - p), from + p));
   }
 
-  // Stretches as tiles take them: of both sums what comes next, in turn.
+  // n values as tiles take them, zeros after them.
   void arrange(const std::uint16_t* from, std::size_t n, std::uint16_t* to) const {
-    alignas(64) static constexpr std::uint16_t kOrder[] = {1,  17, 0,  16, 3,  19, 2,  18, 5,  21, 4,
-                                                           20, 7,  23, 6,  22, 9,  25, 8,  24, 11, 27,
-                                                           10, 26, 13, 29, 12, 28, 15, 31, 14, 30};
-    const __m512i order = _mm512_load_si512(kOrder);
     for (std::size_t s = 0; s < count_; ++s) {
       const std::size_t p = s * kValues;
       const __m512i x =
           p + kValues <= n ? _mm512_loadu_si512(from + p) : _mm512_maskz_loadu_epi16(values(n - p), from + p);
-      _mm512_storeu_si512(to + p, _mm512_permutexvar_epi16(order, x));
+      _mm512_storeu_si512(to + p, in_turn(x));
     }
   }
 
@@ -102,30 +134,45 @@ class Bf16Product {
   // Tiles of R × N.
   template <int R, int N>
   void sum(std::size_t i, std::size_t j, float* sums) {
-    constexpr std::size_t kStride = N * kColumns * sizeof(float), kLaid = kPart * kValues * sizeof(std::uint16_t);
+    constexpr std::size_t kStride = N * kColumns * sizeof(float);
     if (first_ == 0) {
       const float* bias = bias_at<N>(j);
       begin<R, N>(bias, bias, 0);
     } else {
       begin<R, N>(sums, sums + upper_ * N * kColumns, kStride);
     }
-    const std::size_t share = ceil_div(waiting_.rows, count_);
+    const std::size_t share = ceil_div(waiting_.left, count_);
     const std::uint16_t* w = g_.w + j / kColumns * panel_ + first_ * kTileValues;
-    for (std::size_t s = 0; s < count_; ++s, w += kTileValues) {
-      const std::uint16_t* a = laid_ + s * kValues;
-      load<6>(w, kTileBytes);
-      load<4>(a, kLaid);
-      dot<0, 4, 6>();
-      if constexpr (N > 1) load<7>(w + panel_, kTileBytes), dot<1, 4, 7>();
-      if constexpr (R > 1) load<5>(a + upper_ * kPart * kValues, kLaid), dot<2, 5, 6>();
-      if constexpr (R > 1 && N > 1) dot<3, 5, 7>();
-      if (i == 0) prefetch<N>(w + N * panel_);
-      finish_rows(share);
+    if (grid_) {
+      const std::size_t run = g_.k / kValues;
+      for (std::size_t t = 0; t < g_.taps; ++t, w += run * kTileValues) {
+        const auto* a = reinterpret_cast<const char*>(g_.a) + i * g_.a_stride + g_.offsets[t];
+        multiply<R, N>(reinterpret_cast<const std::uint16_t*>(a), g_.a_stride, run, w, share);
+      }
+    } else {
+      multiply<R, N>(laid_, kLaidStride * sizeof(std::uint16_t), count_, w, share);
     }
-    finish_rows(waiting_.rows);
+    finish_rows(waiting_.left);
     const bool last = first_ + count_ == stretches_;
     keep<R, N>(last ? waiting_sums_ : sums);
-    if (last) waiting_ = {waiting_sums_, i, j, rows_, N == 1};
+    if (last) waiting_.hold(waiting_sums_, i, rows_, j, N);
+  }
+
+  // So many stretches of rows, `stride` bytes apart; after each, `share` of the rows that wait are stored.
+  template <int R, int N>
+  [[gnu::always_inline]] void multiply(const std::uint16_t* a, std::size_t stride, std::size_t stretches,
+                                       const std::uint16_t* w, std::size_t share) {
+    const std::size_t lower = upper_ * stride / sizeof(std::uint16_t);
+    for (std::size_t s = 0; s < stretches; ++s, a += kValues, w += kTileValues) {
+      load<6>(w, kTileBytes);
+      load<4>(a, stride);
+      dot<0, 4, 6>();
+      if constexpr (N > 1) load<7>(w + panel_, kTileBytes), dot<1, 4, 7>();
+      if constexpr (R > 1) load<5>(a + lower, stride), dot<2, 5, 6>();
+      if constexpr (R > 1 && N > 1) dot<3, 5, 7>();
+      prefetch<N>(w + N * panel_);
+      finish_rows(share);
+    }
   }
 
   template <int R, int N>
@@ -138,29 +185,56 @@ class Bf16Product {
     if constexpr (R > 1 && N > 1) store<3>(lower + kColumns, kStride);
   }
 
-  // The first rows find weights where they lay since the last run, far off, and ask for the next pair's.
+  // Weights lie far off, where the last run has left them: the block's share of the next panels'.
   template <int N>
   void prefetch(const std::uint16_t* w) const {
-#pragma GCC unroll 16
-    for (std::size_t row = 0; row < kBf16Pairs; ++row, w += 2 * kColumns) {
-      __builtin_prefetch(w, 0, 2);
-      if constexpr (N > 1) __builtin_prefetch(w + panel_, 0, 2);
+    for (std::size_t row = fetch_; row < fetch_end_; ++row) {
+      __builtin_prefetch(w + row * 2 * kColumns, 0, 2);
+      if constexpr (N > 1) __builtin_prefetch(w + panel_ + row * 2 * kColumns, 0, 2);
     }
   }
 
   // So many of those that wait, or fewer.
   [[gnu::always_inline]] void finish_rows(std::size_t count) {
-    for (count = least(count, waiting_.rows); count > 0; --count) {
-      waiting_.narrow ? finish_row<1>() : finish_row<2>();
-      ++waiting_.i, --waiting_.rows;
+    for (count = least(count, waiting_.left); count > 0;) {
+      const std::size_t rows = least(count, waiting_.ready());
+      if (waiting_.narrow() || g_.n - waiting_.column < 2 * kColumns) {
+        waiting_.narrow() ? finish_some<1>(rows) : finish_some<2>(rows);
+      } else {
+        g_.r || bounded_before_ ? finish_whole<true>(rows) : finish_whole<false>(rows);
+      }
+      waiting_.pass(rows);
+      count = least(count - rows, waiting_.left);
     }
   }
 
+  // Not inline, and on copies: its constants and addresses keep the registers. `kAny`: not only [lo, hi].
+  template <bool kAny>
+  [[gnu::noinline]] void finish_whole(std::size_t rows) const {
+    const GemmBf16Args g = g_;
+    const float* at = waiting_.at;
+    auto* c = reinterpret_cast<char*>(g.c + waiting_.column) + waiting_.row * g.c_stride;
+    auto* r = g.r ? reinterpret_cast<const char*>(g.r + waiting_.column) + waiting_.row * g.r_stride : nullptr;
+    for (; rows > 0; --rows, at += 2 * kColumns, c += g.c_stride, r += g.r ? g.r_stride : 0) {
+      __m512 y[2] = {Zmm::load(at), Zmm::load(at + kColumns)};
+      if constexpr (kAny) {
+        write<GemmBf16Args, Zmm, 2>(g, y, reinterpret_cast<const float*>(r), reinterpret_cast<float*>(c));
+      } else {
+        Zmm::store(reinterpret_cast<float*>(c), Zmm::clamp(y[0], g.lo, g.hi));
+        Zmm::store(reinterpret_cast<float*>(c) + kColumns, Zmm::clamp(y[1], g.lo, g.hi));
+      }
+    }
+  }
+
+  // The same for any columns, N vectors.
   template <int N>
-  void finish_row() {
-    __m512 y[N];
-    for (int v = 0; v < N; ++v, waiting_.at += kColumns) y[v] = Zmm::load(waiting_.at);
-    finish<GemmBf16Args, Zmm, N>(g_, y, waiting_.i, waiting_.j);
+  [[gnu::noinline]] void finish_some(std::size_t rows) const {
+    const float* at = waiting_.at;
+    for (std::size_t i = waiting_.row; rows > 0; --rows, ++i) {
+      __m512 y[N];
+      for (int v = 0; v < N; ++v, at += kColumns) y[v] = Zmm::load(at);
+      finish<GemmBf16Args, Zmm, N>(g_, y, i, waiting_.column);
+    }
   }
 
   template <int N>
@@ -184,16 +258,28 @@ class Bf16Product {
   }
 
   const GemmBf16Args g_;  // a copy, whose fields no store can change
-  const std::size_t stretches_, panel_, block_rows_;
+  const std::size_t stretches_, panel_;
+  const bool grid_;
+  const std::size_t m_;  // rows multiplied, those between a grid's runs among them
+  const std::size_t block_rows_, part_, strip_;
+  const bool bounded_before_;
   Tiles tiles_;
-  Waiting waiting_;
+  WaitingSums<float> waiting_;
 
-  std::size_t rows_, upper_;   // of the block, and of them in the upper tile
-  std::size_t first_, count_;  // stretches of the part
-  alignas(64) std::uint16_t laid_[kBlockRows * kPart * kValues + kValues];
+  std::size_t rows_, upper_;       // of the block, and of them in the upper tile
+  std::size_t fetch_, fetch_end_;  // rows of each tile of the next weights
+  std::size_t first_, count_;      // stretches of the part
+  alignas(64) std::uint16_t laid_[kBlockRows * kLaidStride + kValues];
   alignas(64) float waiting_sums_[kPairSums], bias_[2 * kColumns];
   alignas(64) float sums_[kStrip / (2 * kColumns) * kPairSums];
 };
+
+// Rounds n values, of whole stretches.
+void round_in_turn(const float* x, std::size_t n, std::uint16_t* out) {
+  for (std::size_t p = 0; p < n; p += 2 * kBf16Pairs) {
+    _mm512_storeu_si512(out + p, in_turn(_mm512_loadu_ps(x + p), _mm512_loadu_ps(x + p + kBf16Pairs)));
+  }
+}
 
 void gemm_bf16_tiles(const GemmBf16Args& given) {
   flushing_denormals(given, [](const GemmBf16Args& g) { Bf16Product(g).run(); });

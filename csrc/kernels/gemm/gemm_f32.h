@@ -22,8 +22,10 @@ template <class Element>
 struct GemmFloatArgs {
   std::size_t m = 0, n = 0, k = 0, taps = 1;  // k in elements
   const Element* a = nullptr;
+  bool a_is_f32 = false;                  // what `a` and `pad` point at, although Element is a bf16's bits
   std::size_t a_stride = 0;               // bytes
   const std::int32_t* offsets = nullptr;  // [m][taps], bytes from `a`
+  std::size_t width = 0, pitch = 0;       // of a grid, which only bf16 kernels with `round_grid` take
   const Element* pad = nullptr;           // [k] zeros
   const Element* w = nullptr;             // packed
   const float* bias = nullptr;            // [n], never null

@@ -6,7 +6,7 @@
 //
 // What is left of k below a tile's 64 bytes is taken by a tile that begins earlier, with zeros for the activations that
 // have been multiplied already.
-#include "kernels/gemm/amx_tiles.h"
+#include "kernels/gemm/amx_waiting.h"
 #include "kernels/gemm/gemm_bf16_amx.h"
 #include "kernels/gemm/gemm_u8_finish.h"
 #include "kernels/gemm/rows.h"
@@ -69,9 +69,8 @@ class Product {
         quads_(g_.taps * ceil_div(g_.k, 4)),
         step_(quads_ * kPanelQuad),
         grid_(g_.pitch > 0 && reads_grid(g_.k)),
-        width_(grid_ ? g_.width : g_.m),
-        pitch_(grid_ ? g_.pitch : g_.m),
-        m_((g_.m - 1) / width_ * pitch_ + (g_.m - 1) % width_ + 1),
+        waiting_(grid_ ? g_.width : g_.m, grid_ ? g_.pitch : g_.m),
+        m_(grid_ ? (g_.m - 1) / g_.width * g_.pitch + (g_.m - 1) % g_.width + 1 : g_.m),
         lays_(!grid_ && (g_.offsets || (quads_ < kTileQuads && g_.k % 4))),
         tile_quads_(least(grid_ ? g_.k / 4 : quads_, kTileQuads)),
         part_quads_(grid_ ? quads_ : even_part(quads_)),
@@ -88,10 +87,12 @@ class Product {
   }
 
  private:
-  struct Waiting {
+  // Where sums lie, and the row and column of the first.
+  struct Place {
     const std::int32_t* at;
     std::size_t i, j;
   };
+  Place next() const { return {waiting_.at, waiting_.row, waiting_.column}; }
 
   // Parts of about the same size, of whole tiles but for the last, which may have half a tile more.
   static std::size_t even_part(std::size_t quads) {
@@ -156,7 +157,7 @@ class Product {
     const std::int8_t* w = g_.w + j / kPanel * step_ + part_.first * kPanelQuad;
     begin<R, N>(j, sums);
     const std::size_t lower = upper_ * stride_, steps = runs_ * steps_;
-    const std::size_t share = steps ? ceil_div(ceil_div(waiting_rows_, 2), steps) : 0;
+    const std::size_t share = steps ? ceil_div(ceil_div(waiting_.left, 2), steps) : 0;
     for (std::size_t run = 0; run < runs_; ++run) {
       const std::uint8_t* a = grid_ ? at_ + g_.offsets[run] : at_;
       for (std::size_t s = 0; s < steps_; ++s, a += kTileBytes, w += tile_quads_ * kPanelQuad) {
@@ -171,15 +172,8 @@ class Product {
     }
     finish_rest();
     if (part_.first + part_.count < quads_) return keep<R, N>(sums);
-    keep<R, N>(waiting_);
-    waiting_at_ = waiting_, waiting_column_ = j, waiting_rows_ = part_.rows, narrow_ = N == 1;
-    waiting_row_ = part_.i / pitch_ * width_, waiting_run_ = part_.i % pitch_;
-    if (waiting_run_ < width_) {
-      waiting_row_ += waiting_run_, waiting_run_ = width_ - waiting_run_;
-    } else {
-      waiting_row_ += width_;
-      skip(pitch_ - waiting_run_);
-    }
+    keep<R, N>(waiting_sums_);
+    waiting_.hold(waiting_sums_, part_.i, part_.rows, j, N);
   }
 
   template <int R, int N>
@@ -225,16 +219,16 @@ class Product {
 
   // Of the sums that wait, as many groups of four vectors.
   [[gnu::always_inline]] void finish(std::size_t groups) {
-    while (groups > 0 && waiting_rows_ > 0) {
-      const bool whole = ready() >= 2 && g_.n - waiting_column_ >= 2 * kPanel;
-      if (kFinish == Finish::any || narrow_ || !whole) {
+    while (groups > 0 && waiting_.left > 0) {
+      const bool whole = waiting_.ready() >= 2 && g_.n - waiting_.column >= 2 * kPanel;
+      if (kFinish == Finish::any || waiting_.narrow() || !whole) {
         finish_last();
         --groups;
         continue;
       }
-      const std::size_t pairs = least(groups, ready() / 2);
+      const std::size_t pairs = least(groups, waiting_.ready() / 2);
       finish_pairs(pairs);
-      pass(2 * pairs);
+      waiting_.pass(2 * pairs);
       groups -= pairs;
     }
   }
@@ -243,51 +237,36 @@ class Product {
   [[gnu::noinline]] void finish_pairs(std::size_t pairs) const {
     const GemmU8Args g = g_;
     const Finisher<Zmm, 2, 2, kFinish> finisher(g, pairs_);
-    Waiting t{waiting_at_, waiting_row_, waiting_column_};
+    Place t = next();
     for (std::size_t pair = 0; pair < pairs; ++pair, t.at += 4 * kPanel, t.i += 2) finisher.template group<0>(t);
   }
 
   // The same for any rows and columns.
   [[gnu::noinline]] void finish_last() {
-    const Waiting t{waiting_at_, waiting_row_, waiting_column_};
+    const Place t = next();
     if constexpr (kFinish == Finish::any || kFinish == Finish::reals) {
-      narrow_ ? finish_any<Zmm, 1, 1>(g_, t.at, t.i, t.j) : finish_any<Zmm, 1, 2>(g_, t.at, t.i, t.j);
-      pass(1);
-    } else if (narrow_) {
-      ready() >= 4 ? finish_part<4, 1>(t) : finish_part<1, 1>(t);
+      waiting_.narrow() ? finish_any<Zmm, 1, 1>(g_, t.at, t.i, t.j) : finish_any<Zmm, 1, 2>(g_, t.at, t.i, t.j);
+      waiting_.pass(1);
+    } else if (waiting_.narrow()) {
+      waiting_.ready() >= 4 ? finish_part<4, 1>(t) : finish_part<1, 1>(t);
     } else {
-      ready() >= 2 ? finish_part<2, 2>(t) : finish_part<1, 2>(t);
+      waiting_.ready() >= 2 ? finish_part<2, 2>(t) : finish_part<1, 2>(t);
     }
   }
 
   template <int R, int N>
-  void finish_part(const Waiting& t) {
+  void finish_part(const Place& t) {
     Finisher<Zmm, R, N, kFinish>(g_).template group<0, false>(t);
-    pass(R);
+    waiting_.pass(R);
   }
-
-  void pass(std::size_t rows) {
-    waiting_at_ += rows * (narrow_ ? 1 : 2) * kPanel;
-    waiting_row_ += rows, waiting_rows_ -= rows, waiting_run_ -= rows;
-    if (waiting_run_ == 0) skip(pitch_ - width_);
-  }
-
-  // What lies between two runs of a grid.
-  void skip(std::size_t rows) {
-    rows = least(rows, waiting_rows_);
-    waiting_at_ += rows * (narrow_ ? 1 : 2) * kPanel;
-    waiting_rows_ -= rows, waiting_run_ = width_;
-  }
-
-  std::size_t ready() const { return least(waiting_rows_, waiting_run_); }
 
   void finish_rest() { finish(SIZE_MAX); }
 
   const GemmU8Args g_;  // a copy, whose fields no store of bytes can change
   const std::size_t quads_, step_;
   const bool grid_;
-  const std::size_t width_, pitch_;  // of a product one run
-  const std::size_t m_;              // rows multiplied, those between a grid's runs among them
+  WaitingSums<std::int32_t> waiting_;
+  const std::size_t m_;  // rows multiplied, those between a grid's runs among them
   const bool lays_;
   const std::size_t tile_quads_, part_quads_, strip_;
   const Finisher<Zmm, 2, 2, kFinish> pairs_;
@@ -300,13 +279,7 @@ class Product {
 
   std::size_t fetch_, fetch_end_;  // quads of each tile of the next weights
 
-  // The sums that wait to be stored.
-  const std::int32_t* waiting_at_;
-  std::size_t waiting_row_, waiting_column_, waiting_rows_ = 0;
-  std::size_t waiting_run_;  // rows before the next to be skipped
-  bool narrow_;
-
-  alignas(64) std::int32_t waiting_[kPairSums];
+  alignas(64) std::int32_t waiting_sums_[kPairSums];
   alignas(64) std::uint8_t tails_[kBlockRows * kTileBytes];
   alignas(64) std::uint8_t laid_[kBlockRows * kLaidStride];
   alignas(64) std::int32_t sums_[Part::kColumns / (2 * kPanel) * kPairSums];
@@ -329,6 +302,7 @@ bool pays(std::size_t m, std::size_t n, std::size_t k, std::size_t taps) {
 }  // namespace
 
 const GemmU8Kernel gemm_u8_amx = {"gemm_u8_amx_32x32", Isa::amx, {}, 32, 32, gemm_u8, pays, reads_grid};
-const GemmBf16Kernel gemm_bf16_amx = {"gemm_bf16_amx_32x32", Isa::amx, 32, 32, gemm_bf16_tiles, round_all};
+const GemmBf16Kernel gemm_bf16_amx = {"gemm_bf16_amx_32x32", Isa::amx,  32,   32,
+                                      gemm_bf16_tiles,       round_all, true, round_in_turn};
 
 }  // namespace quaver::kernels
