@@ -6,7 +6,6 @@ from quaver import table
 
 _HEADERS = {
     "models": ["model", "threads", "runtime", "median ms", "p10 ms", "quaver / this"],
-    "transformers": ["model", "threads", "runtime", "median ms", "p10 ms", "quaver / this"],
     "few bits": ["product", "threads", "runtime", "median ms", "p10 ms", "quaver / this"],
     "slot": ["way", "threads", "ns", "slot / this"],
     "kernels": ["kernel", "shape", "median us", "GMAC/s", "of peak"],

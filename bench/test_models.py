@@ -10,7 +10,7 @@ from tables import record
 from zoo import bert
 from zoo import cache as zoo
 
-# Those with a fixed size of input; the others: test_transformers.py.
+# Those with a fixed size of input; the others: compare.
 FIXED = [network for network in zoo.ALL if network not in bert.NETWORKS]
 MODELS = [name for network in FIXED for name in (network, f"{network}-int8")]
 ROUNDS = 9

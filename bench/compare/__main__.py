@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from compare import contest, profiles, report, runtimes, small
+from compare.networks import NETWORKS
 from quaver.info import info
-from zoo import cache as zoo
 
 _ROOT = Path(__file__).parents[2]
 _PARTS = ("contests", "avx2", "costs", "profiles")
@@ -134,7 +134,7 @@ def _write(output: Path, results: dict[str, Any]) -> None:
     (output / "README.md").write_text(report.markdown(results))
     for network, facts in results["profiles"].items():
         (output / f"{network}.md").write_text(profiles.markdown(network, facts))
-        profiles.picture(report.TITLES[network], facts, output / f"{network}.png")
+        profiles.picture(NETWORKS[network].title, facts, output / f"{network}.png")
 
 
 def _say(text: str) -> None:
@@ -143,9 +143,9 @@ def _say(text: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m compare", description=__doc__)
-    networks = [name for name in report.TITLES if name in zoo.ALL]
+    networks = list(NETWORKS)
     add = parser.add_argument
-    add("--networks", type=_words, default=networks[:5], help=f"of {', '.join(networks)}")
+    add("--networks", type=_words, default=networks[:6], help=f"of {', '.join(networks)}")
     add("--threads", type=_numbers, default=[1, 2], help="default: 1,2")
     add("--batches", type=_numbers, default=[1, 8, 32], help="default: 1,8,32")
     add("--parts", type=_words, default=_PARTS, help=f"default: {','.join(_PARTS)}")

@@ -8,18 +8,17 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from compare import models, runtimes
 from compare.models import UnavailableError
-from zoo import cache as zoo
+from compare.networks import NETWORKS, Feed
 
-Array = NDArray[Any]
 BENCH = Path(__file__).parents[1]
 
 
@@ -33,6 +32,8 @@ class Contender(NamedTuple):
     """From a network's name and a batch to the file to load."""
     environment: Mapping[str, str] = {}
     channels_last: bool = False
+    transformers: bool = False
+    """Whether it takes part with transformers alone."""
     options: Mapping[str, str] = {}
     """Of loading, beside the number of threads."""
 
@@ -42,12 +43,12 @@ class Contender(NamedTuple):
         return f"{self.runtime} {self.variant}"
 
 
-def _zoo(suffix: str) -> Callable[[str, int], Path]:
-    return lambda name, batch: models.onnx_file(name + suffix, batch)
+def _onnx(suffix: str) -> Callable[[str, int], Path]:
+    return partial(models.onnx_file, suffix=suffix)
 
 
 def _compiled(suffix: str, precision: str = "fp32") -> Callable[[str, int], Path]:
-    return lambda name, batch: models.compiled_file(name + suffix, batch, precision)
+    return partial(models.compiled_file, suffix=suffix, precision=precision)
 
 
 OURS = "quaver int8"
@@ -55,21 +56,24 @@ OURS = "quaver int8"
 CONTENDERS = [
     Contender("quaver", "int8", _compiled("-int8-quaver")),
     Contender("quaver", "int8, the peers' file", _compiled("-int8")),
-    Contender("onnxruntime", "int8", _zoo("-int8")),
-    Contender("openvino", "int8", _zoo("-int8")),
+    Contender("onnxruntime", "int8", _onnx("-int8")),
+    Contender("openvino", "int8", _onnx("-int8")),
     Contender("openvino", "int8, NNCF", models.nncf_file),
     Contender("litert", "int8", models.tflite_file, channels_last=True),
+    Contender("quaver", "dynamic", _compiled("-int8-dynamic"), transformers=True),
+    Contender("onnxruntime", "dynamic", _onnx("-int8-dynamic"), transformers=True),
+    Contender("openvino", "dynamic", _onnx("-int8-dynamic"), transformers=True),
     Contender("quaver", "float", _compiled("")),
     Contender("quaver", "float (bf16)", _compiled("", "bf16"), options={"float_precision": "bf16"}),
-    Contender("onnxruntime", "float", _zoo("")),
-    Contender("openvino", "float (bf16)", _zoo("")),
+    Contender("onnxruntime", "float", _onnx("")),
+    Contender("openvino", "float (bf16)", _onnx("")),
     Contender("ncnn", "float", models.ncnn_file),
 ]
 
 #: Held to AVX2, where a runtime can be.
 AVX2 = [
     Contender("quaver", "int8", _compiled("-int8-quaver"), {"QUAVER_ISA": "avx2"}),
-    Contender("openvino", "int8", _zoo("-int8"), {"ONEDNN_MAX_CPU_ISA": "AVX2"}),
+    Contender("openvino", "int8", _onnx("-int8"), {"ONEDNN_MAX_CPU_ISA": "AVX2"}),
 ]
 
 
@@ -77,7 +81,8 @@ class _Setting(NamedTuple):
     """What is the same for all contenders of a contest."""
 
     network: str
-    image: Array
+    inputs: Feed
+    batch: int
     threads: int
     folder: Path
 
@@ -139,7 +144,7 @@ def hold(
     Parameters
     ----------
     network
-        One of the zoo's.
+        One of `NETWORKS`.
     contenders
         Those that cannot take part are listed with the reason.
     threads, batch
@@ -150,12 +155,13 @@ def hold(
     Returns
     -------
     dict
-        results, by contender: median_ms, p10_ms, ratio (of ours, see `OURS`, to it: the median of
-        the rounds' ratios), load_ms, import_ms, peak_mb, correlation (of its first output with
-        the first contender's); and absent, the reasons by contender.
+        results, by contender: median_ms, p10_ms, rounds_ms (the medians of the rounds), load_ms,
+        import_ms, peak_mb, correlation (of its first output with the first contender's);
+        and absent, the reasons by contender.
     """
     with TemporaryDirectory() as folder:
-        setting = _Setting(network, models.sample(network, batch), threads, Path(folder))
+        inputs = NETWORKS[network].sample(batch)
+        setting = _Setting(network, inputs, batch, threads, Path(folder))
         workers, absent = _start(contenders, setting)
         try:
             times: dict[str, list[list[float]]] = {key: [] for key in workers}
@@ -168,7 +174,7 @@ def hold(
             correlations = _correlations(workers, Path(folder))
             results = {
                 key: {
-                    **_summary(times[key], times[order[0]]),
+                    **_summary(times[key]),
                     **workers[key].facts,
                     "correlation": correlations[key],
                 }
@@ -183,7 +189,12 @@ def hold(
 def _start(
     contenders: Sequence[Contender], setting: _Setting
 ) -> tuple[dict[str, Worker], dict[str, str]]:
-    entries = {contender.key: _worker(contender, setting) for contender in contenders}
+    transformer = NETWORKS[setting.network].transformer
+    entries = {
+        contender.key: _worker(contender, setting)
+        for contender in contenders
+        if transformer or not contender.transformers
+    }
     workers = {key: entry for key, entry in entries.items() if isinstance(entry, Worker)}
     return workers, {key: entry for key, entry in entries.items() if isinstance(entry, str)}
 
@@ -193,24 +204,18 @@ def _worker(contender: Contender, setting: _Setting) -> Worker | str:
     if runtimes.version(contender.runtime) is None:
         package = runtimes.RUNTIMES[contender.runtime].package
         return f"{package} is not installed: pip install {package}"
-    image = setting.image
-    last = np.ascontiguousarray(image.transpose(0, 2, 3, 1)) if contender.channels_last else image
     inputs = setting.folder / f"{contender.key.replace(' ', '-').replace('/', '-')}.npz"
-    np.savez(inputs, **{_input_name(setting.network): last})
     try:
-        path = contender.file(setting.network, len(image))
+        path = contender.file(setting.network, setting.batch)
+        given = setting.inputs
+        if contender.channels_last:
+            given = {name: x.transpose(0, 2, 3, 1).copy() for name, x in given.items()}
+        np.savez(inputs, **given)
         for part in path.parent.glob(f"{path.stem}.*"):
             part.read_bytes()  # into the page cache, where loading finds it
         return Worker(contender, path, inputs, setting.threads)
     except UnavailableError as reason:
         return str(reason)
-
-
-def _input_name(network: str) -> str:
-    import onnx  # noqa: PLC0415
-
-    (port,) = onnx.load(zoo.path(network), load_external_data=False).graph.input
-    return str(port.name)
 
 
 def _correlations(workers: Mapping[str, Worker], folder: Path) -> dict[str, float]:
@@ -223,19 +228,18 @@ def _correlations(workers: Mapping[str, Worker], folder: Path) -> dict[str, floa
             outputs[key] = file["arr_0"].astype(np.float64).ravel()
     first = next(iter(outputs.values()))
     return {
-        key: float(np.corrcoef(first, one)[0, 1]) if one.shape == first.shape else float("nan")
+        key: float(np.corrcoef(first, one)[0, 1])
+        if one.shape == first.shape and one.size > 1
+        else float("nan")
         for key, one in outputs.items()
     }
 
 
-def _summary(
-    rounds: Sequence[Sequence[float]], ours: Sequence[Sequence[float]]
-) -> dict[str, float]:
-    medians = [statistics.median(times) for times in rounds]
+def _summary(rounds: Sequence[Sequence[float]]) -> dict[str, Any]:
+    medians = [1e3 * statistics.median(times) for times in rounds]
     everything = [time for times in rounds for time in times]
-    ratios = [statistics.median(o) / m for o, m in zip(ours, medians, strict=True)]
     return {
-        "median_ms": 1e3 * statistics.median(medians),
+        "median_ms": statistics.median(medians),
         "p10_ms": 1e3 * float(np.percentile(everything, 10)),
-        "ratio": statistics.median(ratios),
+        "rounds_ms": medians,
     }

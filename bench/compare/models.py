@@ -14,49 +14,57 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 
+from compare.networks import NETWORKS, Network
+from fetched import fetched
 from zoo import cache as zoo
-from zoo import photos
 
-Array = NDArray[Any]
+_FLOAT_ONLY = "it is compared in float alone"
 
 
 class UnavailableError(Exception):
     """A file cannot be made here; the message says why."""
 
 
-def onnx_file(name: str, batch: int) -> Path:
-    """Give the zoo's model with so many pictures a run.
+def onnx_file(network: str, batch: int, suffix: str = "") -> Path:
+    """Give the network, or with a suffix of the zoo's what a quantizer made of it.
 
     Raises
     ------
     UnavailableError
-        If the network fixes its batch.
+        If the network fixes its batch, or is compared in float alone.
     """
-    one = zoo.path(name)
-    if batch == 1:
-        return one
-    return _kept(one, f"b{batch}.onnx", lambda path: _with_batch(one, batch, path))
+    name = NETWORKS[network].model
+    if name in zoo.ALL:
+        one = zoo.path(name + suffix)
+        if batch == 1:
+            return one
+        return _kept(one, f"b{batch}.onnx", lambda path: _with_batch(one, batch, path))
+    if suffix:
+        raise UnavailableError(_FLOAT_ONLY)
+    return fetched(name)
 
 
-def compiled_file(name: str, batch: int, precision: str = "fp32") -> Path:
+def compiled_file(network: str, batch: int, suffix: str = "", precision: str = "fp32") -> Path:
     """Give Quaver's compiled file, with its weights packed for this machine."""
     import quaver  # noqa: PLC0415 -- not needed where only peers run
     from quaver import _core  # noqa: PLC0415
 
-    source = onnx_file(name, batch)
+    source = onnx_file(network, batch, suffix)
     version = _digest(Path(str(_core.__file__)))
 
     def build(path: Path) -> None:
-        quaver.load(source, threads=1, float_precision=precision).save(path, packed=True)
+        model = quaver.load(source, threads=1, float_precision=precision)
+        model.run(NETWORKS[network].sample(batch))  # where shapes are open, this packs
+        model.save(path, packed=True)
 
-    suffix = "" if precision == "fp32" else f".{precision}"
-    return _kept(source, f"{version}{suffix}.quaver", build)
+    rest = "" if precision == "fp32" else f".{precision}"
+    try:
+        return _kept(source, f"{version}{rest}.quaver", build)
+    except quaver.UnsupportedError:  # it runs in stages, which no compiled file holds
+        return source
 
 
 def tflite_file(name: str, batch: int) -> Path:
@@ -65,7 +73,7 @@ def tflite_file(name: str, batch: int) -> Path:
         raise UnavailableError("only the classifiers are written as TensorFlow Lite files")
     from compare import tflite  # noqa: PLC0415 -- needs ai-edge-litert
 
-    source = onnx_file(f"{name}-int8-s8", batch)
+    source = onnx_file(name, batch, "-int8-s8")
     code = _digest(Path(tflite.__file__))
     return _kept(source, f"{code}.tflite", lambda path: tflite.write(onnx.load(source), path))
 
@@ -73,34 +81,16 @@ def tflite_file(name: str, batch: int) -> Path:
 def ncnn_file(name: str, batch: int) -> Path:
     """Give the float network as ncnn's parameter file, its weights beside it; for one picture."""
     del batch
-    source = zoo.path(name)
+    source = onnx_file(name, 1)
     return _kept(source, "ncnn.param", lambda path: _run_pnnx(source, path))
 
 
 def nncf_file(name: str, batch: int) -> Path:
     """Give the network quantized by NNCF, OpenVINO's own quantizer, as OpenVINO's file."""
+    if NETWORKS[name].model not in zoo.ALL:
+        raise UnavailableError(_FLOAT_ONLY)
     source = onnx_file(name, batch)
-    return _kept(source, "nncf.xml", lambda path: _run_nncf(source, name, batch, path))
-
-
-def sample(name: str, batch: int) -> Array:
-    """Draw a run of pictures as the network takes them, float32 [batch, 3, height, width].
-
-    Photographs; for what reads text a scanned page, moved a little for each picture.
-    """
-    network = zoo.ALL[name]
-    size = getattr(network, "SIZE", (224, 224))
-    if not name.startswith("ppocr"):
-        return photos.random_crops(batch, network.NORMALIZATION, seed=7, size=size)
-    page = photos.load("page")
-    height, width = size
-    side = min(page.height * width / height, page.width)
-    moves = np.linspace(0, page.width - side, batch)
-    pictures = [
-        page.resize((width, height), box=(left, 0, left + side, side * height / width))
-        for left in moves
-    ]
-    return np.stack([network.NORMALIZATION(picture) for picture in pictures])
+    return _kept(source, "nncf.xml", lambda path: _run_nncf(source, NETWORKS[name], batch, path))
 
 
 def _kept(source: Path, suffix: str, build: Callable[[Path], None]) -> Path:
@@ -143,8 +133,11 @@ def _run_pnnx(source: Path, path: Path) -> None:
         raise UnavailableError("pnnx is not installed: pip install --no-deps pnnx")
     program = Path(spec.submodule_search_locations[0], "pnnx")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    (port,) = onnx.load(source, load_external_data=False).graph.input
-    shape = ",".join(str(dim.dim_value) for dim in port.type.tensor_type.shape.dim)
+    ports = onnx.load(source, load_external_data=False).graph.input
+    dims = ports[0].type.tensor_type.shape.dim
+    if len(ports) > 1 or not all(dim.dim_value for dim in dims):
+        raise UnavailableError("only networks with one input of a fixed size are converted for it")
+    shape = ",".join(str(dim.dim_value) for dim in dims)
     with TemporaryDirectory() as folder:
         (model := Path(folder, "model.onnx")).symlink_to(source)
         command = [program, model, f"inputshape=[{shape}]", "fp16=0"]
@@ -156,7 +149,7 @@ def _run_pnnx(source: Path, path: Path) -> None:
         path.with_suffix(".bin").write_bytes(weights.read_bytes())
 
 
-def _run_nncf(source: Path, name: str, batch: int, path: Path) -> None:
+def _run_nncf(source: Path, network: Network, batch: int, path: Path) -> None:
     if importlib.util.find_spec("nncf") is None:
         raise UnavailableError("nncf is not installed: pip install nncf")
     os.environ.setdefault("NNCF_LOG_LEVEL", "ERROR")
@@ -164,6 +157,11 @@ def _run_nncf(source: Path, name: str, batch: int, path: Path) -> None:
     import openvino as ov  # noqa: PLC0415
 
     model = ov.Core().read_model(str(source))
-    runs = np.split(sample(name, 16 * batch), 16)
-    quantized = nncf.quantize(model, nncf.Dataset(runs), subset_size=len(runs))
+    runs = network.calibration(batch)
+    quantized = nncf.quantize(
+        model,
+        nncf.Dataset(runs),
+        subset_size=len(runs),
+        model_type=nncf.ModelType.TRANSFORMER if network.transformer else None,
+    )
     ov.save_model(quantized, str(path), compress_to_fp16=False)

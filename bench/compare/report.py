@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from compare.contest import CONTENDERS, OURS
+from compare.networks import NETWORKS
 from compare.profiles import by_kind
 
-TITLES = {
-    "resnet50": "ResNet-50 224",
-    "mobilenet-v2": "MobileNetV2 224",
-    "efficientnet-lite0": "EfficientNet-Lite0 224",
-    "yolov8n": "YOLOv8n 320",
-    "ppocr-det": "PP-OCRv5 detection 640",
-    "ppocr-rec": "PP-OCRv5 recognition 48×320",
+_SHARES = {
+    "int8 / best": ("int8", ""),
+    "dynamic / best": ("dynamic", "dynamic"),
+    "float / best": ("float", "float"),
 }
+"""Columns of ratios: by how variants begin, which of ours is set against which of the peers'."""
 _RUNTIMES = {
     "quaver": "Quaver",
     "onnxruntime": "ONNX Runtime",
@@ -128,24 +128,40 @@ def _contests(contests: Mapping[str, Any], threads: int, batch: int) -> str:
     chosen = _of(contests, threads, batch)
     columns = [c.key for c in CONTENDERS if any(c.key in one["results"] for one in chosen)]
     field = "median_ms" if threads == 1 else "p10_ms"
-    header = ["network", *map(_title, columns), "ours / best of the others"]
+    shares = [
+        name
+        for name, (ours, _) in _SHARES.items()
+        if any(c.startswith(f"quaver {ours}") for c in columns)
+    ]
+    header = ["network", *map(_title, columns), *shares]
     rows = []
     for one in chosen:
         results = one["results"]
         cells = [f"{results[c][field]:.2f}" if c in results else "" for c in columns]
-        rows.append([TITLES[one["network"]], *cells, f"**{_against_best(results, field):.2f}**"])
+        cells += [_share(results, *_SHARES[name], field) for name in shares]
+        rows.append([NETWORKS[one["network"]].title, *cells])
     note = "" if threads == 1 else "\n\nTenth percentiles: two threads may share a physical core."
     return table(header, rows) + note
 
 
-def _against_best(results: Mapping[str, Any], field: str) -> float:
-    """Our best time over the best peer's."""
-    ours = min(one[field] for name, one in results.items() if name.startswith("quaver int8"))
-    best = min(
-        (o[field] for name, o in results.items() if not name.startswith("quaver")),
-        default=float("nan"),
-    )
-    return float(ours) / float(best)
+def _share(results: Mapping[str, Any], ours: str, theirs: str, field: str) -> str:
+    """The fastest of our kind over the fastest peer of theirs, the median of the rounds' ratios."""
+    mine = [one for name, one in results.items() if name.startswith(f"quaver {ours}")]
+    peers = [
+        one
+        for name, one in results.items()
+        if not name.startswith("quaver") and name.partition(" ")[2].startswith(theirs)
+    ]
+    if not mine or not peers:
+        return ""
+    us, them = (min(group, key=lambda one: float(one[field])) for group in (mine, peers))
+    return f"**{ratio(us, them):.2f}**"
+
+
+def ratio(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> float:
+    """The median of the rounds' ratios."""
+    pairs = zip(ours["rounds_ms"], theirs["rounds_ms"], strict=True)
+    return statistics.median(mine / other for mine, other in pairs)
 
 
 def _scaling(contests: Mapping[str, Any]) -> str:
@@ -157,7 +173,7 @@ def _scaling(contests: Mapping[str, Any]) -> str:
     names = [c.key for c in CONTENDERS if any(c.key in two[n] for n in networks)]
     rows = [
         [
-            TITLES[n],
+            NETWORKS[n].title,
             *(
                 f"{one[n][c]['p10_ms'] / two[n][c]['p10_ms']:.2f}"
                 if c in one[n] and c in two[n]
@@ -176,10 +192,10 @@ def _avx2(contests: Mapping[str, Any]) -> str:
         results = contest["results"]
         ours, theirs = results.get(OURS), results.get("openvino int8")
         cells = [f"{one['median_ms']:.2f}" if one else "" for one in (ours, theirs)]
-        ratio = f"{theirs['ratio']:.2f}" if ours and theirs else ""
-        rows.append([TITLES[network], *cells, ratio])
+        share = f"{ratio(ours, theirs):.2f}" if ours and theirs else ""
+        rows.append([NETWORKS[network].title, *cells, share])
     reasons = [
-        f"- {TITLES[network]}, {_title(name)}: {reason}"
+        f"- {NETWORKS[network].title}, {_title(name)}: {reason}"
         for network, contest in contests.items()
         for name, reason in contest["absent"].items()
     ]
@@ -222,7 +238,7 @@ def _costs(results: Mapping[str, Any]) -> str:
 def _profiles(profiles: Mapping[str, Any]) -> str:
     rows = [
         [
-            TITLES[network] if i == 0 else "",
+            NETWORKS[network].title if i == 0 else "",
             kind["kind"],
             f"{kind['ms']:.2f}",
             f"{kind['of_time']:.0%}",
@@ -231,7 +247,7 @@ def _profiles(profiles: Mapping[str, Any]) -> str:
         for network, facts in profiles.items()
         for i, kind in enumerate(by_kind(facts))
     ]
-    links = ", ".join(f"[{TITLES[n]}]({n}.md)" for n in profiles)
+    links = ", ".join(f"[{NETWORKS[n].title}]({n}.md)" for n in profiles)
     header = ["network", "steps", "ms", "of the time", "of the measured peak"]
     return table(header, rows, left=2) + f"\n\nLayer by layer, with rooflines: {links}."
 
@@ -239,7 +255,7 @@ def _profiles(profiles: Mapping[str, Any]) -> str:
 def _absent(contests: Mapping[str, Any]) -> str:
     lines: dict[str, list[str]] = {}
     for contest in contests.values():
-        where = f"{TITLES[contest['network']]} at batch {contest['batch']}"
+        where = f"{NETWORKS[contest['network']].title} at batch {contest['batch']}"
         for name, reason in contest["absent"].items():
             places = lines.setdefault(f"- {_title(name)}: {reason}", [])
             if where not in places:

@@ -31,10 +31,23 @@ def input_shapes(
     return [tuple(given[p.name]) if p.name in given else _default_shape(p) for p in ports]
 
 
-def random_inputs(ports: Sequence[Port], shapes: Sequence[Sequence[int]]) -> list[NDArray[Any]]:
-    """Make the same random inputs each time: normal for floats, uniform over small integers."""
+def random_inputs(
+    ports: Sequence[Port],
+    shapes: Sequence[Sequence[int]],
+    rows: Mapping[str, int] | None = None,
+) -> list[NDArray[Any]]:
+    """Make the same random inputs each time.
+
+    Floats are normal, integers of up to 16 bits uniform up to 255. Wider ones choose among the
+    rows of a table, of which there are `rows` by the input's name; without it they are 0 or 1,
+    as masks are.
+    """
     rng = np.random.default_rng(_SEED)
-    return [_random(rng, port, shape) for port, shape in zip(ports, shapes, strict=True)]
+    known = rows or {}
+    return [
+        _random(rng, port, shape, known.get(port.name))
+        for port, shape in zip(ports, shapes, strict=True)
+    ]
 
 
 def _default_shape(port: Port) -> tuple[int, ...]:
@@ -47,10 +60,14 @@ def _default_shape(port: Port) -> tuple[int, ...]:
     return tuple(1 if dim is None else dim for dim in port.shape)
 
 
-def _random(rng: np.random.Generator, port: Port, shape: Sequence[int]) -> NDArray[Any]:
+def _random(
+    rng: np.random.Generator, port: Port, shape: Sequence[int], rows: int | None
+) -> NDArray[Any]:
     if port.dtype == np.bool_:
         return rng.random(shape) < 0.5
     if np.issubdtype(port.dtype, np.integer):
+        if port.dtype.itemsize >= 4:
+            return rng.integers(0, rows or 2, shape).astype(port.dtype)
         top = min(int(np.iinfo(port.dtype).max), 255)
         return rng.integers(0, top, shape, endpoint=True).astype(port.dtype)
     return rng.standard_normal(shape).astype(port.dtype)

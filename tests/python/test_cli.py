@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 import quaver
 from conftest import make_convolution
@@ -90,6 +91,36 @@ def test_bench_against_a_peer(convolution_path: Path) -> None:
     assert lines[0].split()[0] == "runtime"
     assert [line.split()[0] for line in lines[2:]] == ["quaver", "onnxruntime"]
     assert float(lines[-1].split()[-1]) > 0
+
+
+def test_bench_gives_indices_in_bounds(tmp_path: Path) -> None:
+    """Where a peer refuses an index beyond its table, and one input chooses from two of them."""
+    pytest.importorskip("onnxruntime")
+    words = numpy_helper.from_array(np.zeros((300, 4), np.float32), "words")
+    types = numpy_helper.from_array(np.zeros((4, 3), np.float32), "types")
+    nodes = [
+        helper.make_node("Gather", ["words", "ids"], ["w"]),
+        helper.make_node("Cast", ["kinds"], ["narrow"], to=TensorProto.INT32),
+        helper.make_node("Gather", ["types", "narrow"], ["t"], axis=-1),
+        helper.make_node("Gather", ["words", "kinds"], ["k"]),
+        helper.make_node("Cast", ["mask"], ["m"], to=TensorProto.FLOAT),
+        helper.make_node("Concat", ["w", "k"], ["joined"], axis=-1),
+    ]
+    inputs = [
+        helper.make_tensor_value_info(name, TensorProto.INT64, ["N", 64])
+        for name in ("ids", "kinds", "mask")
+    ]
+    outputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in ("joined", "t")]
+    outputs.append(helper.make_tensor_value_info("m", TensorProto.FLOAT, None))
+    graph = helper.make_graph(nodes, "g", inputs, outputs, [words, types])
+    path = tmp_path / "tables.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+    made = bench.made_inputs(str(path), {})
+    assert made["ids"].max() > 255
+    assert made["kinds"].max() == 2
+    assert set(made["mask"].ravel()) == {0, 1}
+    results = bench.bench(str(path), against=["onnxruntime"], rounds=1, seconds=0.01)
+    assert [result.runtime for result in results] == ["quaver", "onnxruntime"]
 
 
 def test_bench_refuses(convolution_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

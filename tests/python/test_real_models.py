@@ -6,12 +6,16 @@ import tracemalloc
 from typing import Any
 
 import numpy as np
+import onnx
+import onnx.version_converter
 import onnxruntime
 import pytest
 from skimage import data, transform
 
 import quaver
 from fetched import fetched
+from test_networks import check_layers
+from zoo.quantize import quantize
 
 pytestmark = pytest.mark.slow
 
@@ -75,6 +79,29 @@ def test_ppocr_recognizer_at_widths_without_loading_again() -> None:
             model.run(feeds)
     assert tracemalloc.get_traced_memory()[0] - first < 4096
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "samples", "least"),
+    [
+        ("yolov8n", [{"images": np.abs(reals(1, 3, 320, 320)) % 1} for _ in range(3)], 100),
+        ("ppocr-det", [{"x": page(320, side)} for side in (320, 480)], 100),
+        ("ppocr-rec", [{"x": page(48, width)} for width in (160, 320, 960)], 60),
+    ],
+    ids=["yolov8n", "ppocr-det", "ppocr-rec"],
+)
+def test_every_int8_layer_is_within_one_step(
+    name: str, samples: list[dict[str, np.ndarray]], least: int
+) -> None:
+    model = onnx.load(fetched(name))
+    if model.opset_import[0].version < 17:  # weights have a scale per channel from 13 on
+        model = onnx.version_converter.convert_version(model, 17)
+    made = quantize(model, samples)
+    for feeds in samples:
+        copy = onnx.ModelProto()
+        copy.CopyFrom(made)
+        # Means of two, as of the sides of boxes, lie in the middle between steps.
+        assert check_layers(copy, feeds, share=0.25) > least
 
 
 def test_ppocr_direction() -> None:

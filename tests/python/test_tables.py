@@ -12,11 +12,11 @@ pytest.importorskip("matplotlib")
 from compare import profiles, report
 
 
-def _one(milliseconds: float, ratio: float) -> dict[str, float]:
+def _one(milliseconds: float, *rounds: float) -> dict[str, Any]:
     return {
         "median_ms": milliseconds,
         "p10_ms": milliseconds * 0.9,
-        "ratio": ratio,
+        "rounds_ms": rounds or [milliseconds] * 3,
         "load_ms": 4.5,
         "import_ms": 20.0,
         "peak_mb": 40.0,
@@ -30,9 +30,9 @@ def _contest(threads: int, ours: float) -> dict[str, Any]:
         "threads": threads,
         "batch": 1,
         "results": {
-            "quaver int8": _one(ours, 1.0),
-            "onnxruntime int8": _one(20.0, ours / 20),
-            "openvino int8": _one(16.0, ours / 16),
+            "quaver int8": _one(ours),
+            "onnxruntime int8": _one(20.0),
+            "openvino int8": _one(16.0),
         },
         "absent": {"ncnn float": "pnnx is not installed"},
     }
@@ -63,6 +63,20 @@ def test_ratio_is_against_the_best_peer(results: dict[str, Any]) -> None:
     assert "| ResNet-50 224 | 2.00 | 1.00 | 1.00 |" in text  # from one thread to two
     assert "ncnn float: pnnx is not installed (ResNet-50 224 at batch 1)" in text
     assert "| Quaver | 4.5 | 40.0 | 20.0 | 0.9 | 3.3 |" in text
+
+
+def test_kinds_are_set_against_their_like(results: dict[str, Any]) -> None:
+    """Int8 against all peers, floats against floats; by rounds, not by the quotient of medians."""
+    one = results["contests"][report.key("resnet50", 1, 1)]
+    one["results"] |= {
+        "quaver float": _one(30.0),
+        "quaver float (bf16)": _one(15.0, 12.0, 15.0, 30.0),
+        "openvino float (bf16)": _one(10.0, 10.0, 10.0, 40.0),
+        "onnxruntime float": _one(40.0),
+    }
+    header, _, row = report._contests(results["contests"], 1, 1).splitlines()
+    assert header.endswith("| int8 / best | float / best |")
+    assert row.endswith("| **1.20** | **1.20** |")
 
 
 def test_readme_part_is_replaced(results: dict[str, Any], tmp_path: Path) -> None:
