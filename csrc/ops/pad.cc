@@ -48,6 +48,7 @@ std::vector<Run> runs_of(const std::vector<std::int64_t>& map) {
 }
 
 // The bytes of one padded element: those of `value`, an element or (for quantized tensors) a real number; zero without.
+// None where `value` is computed at run time.
 std::vector<std::byte> padding_element(const LowerContext& context) {
   const Value& x = context.input(0);
   std::vector<std::byte> element(size_of(x.dtype));
@@ -69,6 +70,7 @@ std::vector<std::byte> padding_element(const LowerContext& context) {
   } else if (context.has_input(2)) {
     const Value& value = context.input(2);
     if (value.dtype != x.dtype) context.fail("its padding value is ", name_of(value.dtype), ", not ", name_of(x.dtype));
+    if (!value.constant() && count(value.shape) == 1) return {};
     const auto bytes = context.constant<std::byte>(2);
     if (bytes.size() != element.size()) context.fail("its padding value is not one element");
     element.assign(bytes.begin(), bytes.end());
@@ -99,8 +101,10 @@ class PadStep final : public RowStep {
       }
     }
     const auto element = padding_element(context);
-    padding_.resize(out_row_);
-    for (std::size_t i = 0; i < out_row_; ++i) padding_[i] = element[i % element.size()];
+    if (element.empty()) value_ = context.in(2);
+    element_ = size_of(context.input(0).dtype);
+    padding_.resize(element.empty() ? 0 : out_row_);
+    for (std::size_t i = 0; i < padding_.size(); ++i) padding_[i] = element[i % element.size()];
     info.kernel = "pad";
     split(count(out) ? rows : 0, 2 * rows * out_row_);
   }
@@ -129,19 +133,31 @@ class PadStep final : public RowStep {
       std::byte* y = context.as<std::byte>(y_) + i * out_row_;
       const std::int64_t row = input_row(i);
       if (row == kPadding) {
-        std::memcpy(y, padding_.data(), out_row_);
+        pad(context, y, out_row_);
         continue;
       }
       const std::byte* x = context.as<std::byte>(x_) + static_cast<std::size_t>(row) * in_row_;
       for (const Run& run : runs_) {
-        const std::byte* from = run.in == kPadding ? padding_.data() : x + static_cast<std::size_t>(run.in) * chunk_;
-        std::memcpy(y + run.out * chunk_, from, run.n * chunk_);
+        if (run.in == kPadding) {
+          pad(context, y + run.out * chunk_, run.n * chunk_);
+        } else {
+          std::memcpy(y + run.out * chunk_, x + static_cast<std::size_t>(run.in) * chunk_, run.n * chunk_);
+        }
       }
     }
   }
 
-  ValueId x_, y_;
-  std::size_t chunk_, in_row_ = 0, out_row_ = 0;
+  void pad(const RunContext& context, std::byte* y, std::size_t size) const {
+    if (value_ == kNone) {
+      std::memcpy(y, padding_.data(), size);
+      return;
+    }
+    const std::byte* element = context.as<std::byte>(value_);
+    for (std::size_t i = 0; i < size; i += element_) std::memcpy(y + i, element, element_);
+  }
+
+  ValueId x_, y_, value_ = kNone;
+  std::size_t element_ = 0, chunk_, in_row_ = 0, out_row_ = 0;
   std::vector<Outer> outer_;
   std::vector<Run> runs_;
   std::vector<std::byte> padding_;

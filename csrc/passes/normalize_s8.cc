@@ -120,6 +120,43 @@ void flip_constants(Editor& edit, NodeId id, std::unordered_map<ValueId, ValueId
   }
 }
 
+// Plain numbers, no reals behind them, where only u8 is computed with: turned before, and what is picked of them back.
+ValueId turned(Editor& edit, ValueId id) {
+  const ValueId u8 = edit.add_like(id, "/u8");
+  edit.value(u8).dtype = DType::u8;
+  edit.value(u8).quant.reset();
+  if (edit.value(id).constant()) {
+    edit.value(u8).data = flipped(*edit.value(id).data);
+  } else {
+    edit.add(Op::FlipSign, edit.value(id).name, {id}, {u8});
+  }
+  return u8;
+}
+
+bool turn_numbers(Editor& edit, NodeId id) {
+  const Op op = edit.node(id).op;
+  const bool product = op == Op::MatMulInteger || op == Op::ConvInteger;
+  const Value& x = edit.value(edit.node(id).inputs[0]);
+  if ((!product && op != Op::MaxPool && op != Op::Resize) || x.dtype != DType::s8 || (x.quant && !product))
+    return false;
+  edit.set_input(id, 0, turned(edit, edit.node(id).inputs[0]));
+  if (!product) {
+    const ValueId y = edit.node(id).outputs[0], u8 = edit.add_like(y, "/u8");
+    edit.value(u8).dtype = DType::u8;
+    edit.set_output(id, 0, u8);
+    edit.add(Op::FlipSign, edit.value(y).name, {u8}, {y});
+  } else if (has_input(edit.node(id), 2)) {
+    edit.set_input(id, 2, turned(edit, edit.node(id).inputs[2]));
+  } else {
+    const std::uint8_t middle = 128;
+    std::vector<ValueId> inputs = edit.node(id).inputs;
+    inputs.resize(std::max<std::size_t>(inputs.size(), 3), kNone);
+    inputs[2] = edit.graph.add_constant("zero_point", DType::u8, {}, Blob::copy(&middle, 1));
+    edit.set_inputs(id, std::move(inputs));
+  }
+  return true;
+}
+
 }  // namespace
 
 bool normalize_s8(Graph& graph, const Evaluator&) {
@@ -141,6 +178,9 @@ bool normalize_s8(Graph& graph, const Evaluator&) {
       flip_in_place(edit, id);
     }
     changed = true;
+  }
+  for (NodeId id = 0; id < nodes; ++id) {
+    if (!graph.nodes[id].dead) changed |= turn_numbers(edit, id);
   }
   graph.sort();
   return changed;

@@ -357,7 +357,12 @@ def _prepared(
         proto = load_proto(source, mapped=True) if isinstance(source, (str, bytes)) else source
         return bind_constants(proto, constants) if constants else proto
 
-    core = prepare(read(), options)
+    try:
+        core = prepare(read(), options)
+    except (ModelError, UnsupportedError) as error:
+        if not isinstance(source, str) or source in str(error):
+            raise
+        raise type(error)(f"'{source}': {error}") from error
     late = not hasattr(core, "stages") and any(None in port.shape for port in core.inputs)
     return Model(core, (lambda: in_stages(read(), options)) if late else None)
 

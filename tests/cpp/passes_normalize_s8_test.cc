@@ -71,13 +71,16 @@ TEST(normalize_s8_through_moves_of_bytes) {
   CHECK(all_unsigned(b.graph));
 }
 
-TEST(normalize_s8_leaves_plain_integers) {
+TEST(normalize_s8_turns_plain_integers_where_they_are_computed_with) {
   Build b;
   const ValueId x = b.input("x", DType::s8, {2, 2});
   b.output(b.node(Op::MatMulInteger, {x, b.counting<std::int8_t>("w", {2, 2})}));
   b.output(b.transpose(x, {1, 0}));
-  CHECK_EQ(normalized(b.graph), "MatMulInteger Transpose");
+  CHECK_EQ(normalized(b.graph), "Transpose FlipSign MatMulInteger");
   CHECK_EQ(b.graph.value(b.graph.outputs[1]).dtype, DType::s8);
+  const Node& product = only(b.graph, Op::MatMulInteger);
+  CHECK_EQ(b.graph.value(product.inputs[0]).dtype, DType::u8);
+  CHECK_EQ(int{b.graph.value(product.inputs[2]).data->as<std::uint8_t>()[0]}, 128);
 }
 
 TEST(normalize_s8_turns_tables) {

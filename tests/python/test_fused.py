@@ -231,15 +231,176 @@ CASES |= {
     ),
 }
 
+PAST = {"pk": normal(2, 4, 3, 4), "pv": normal(2, 4, 3, 4)}
+ANGLES = {"cos": normal(16, 4), "sin": normal(16, 4)}
+WIDE_ANGLES = {"cos": normal(16, 8), "sin": normal(16, 8)}
+GROUPED = {"num_heads": 4, "kv_num_heads": 2}
+SCALE = np.array(0.01, np.float32)
+
+
+def grouped(tokens: int, past: int, *, packed: bool = False, short: int = 0) -> dict[str, Any]:
+    """Of two rows, the second `short` tokens shorter, padding behind it."""
+    parts = {"q": normal(2, tokens, 64), "k": normal(2, tokens, 32), "v": normal(2, tokens, 32)}
+    if packed:
+        parts = {"q": np.concatenate([*parts.values()], axis=-1), "k": None, "v": None}
+    counts = np.array([tokens + past - 1, tokens + past - 1 - short], np.int32)
+    return {
+        **parts,
+        **{name: normal(2, 2, past, 16) for name in ("pk", "pv")},
+        "n": counts,
+        "most": np.array(tokens + past, np.int32),
+    }
+
+
+def linear(seed_rows: int, columns: int) -> dict[str, np.ndarray]:
+    """Weights of a gate's bytes, for a recurrence in one direction."""
+    return {
+        "w": rng.integers(0, 256, (1, seed_rows, columns)).astype(np.uint8),
+        "r": rng.integers(0, 256, (1, columns // 4, columns)).astype(np.uint8),
+        "b": normal(1, 2 * columns),
+    }
+
+
+ONE, MIDDLE = np.array([0.01], np.float32), np.array([128], np.uint8)
+CASES |= {
+    "attention after a past": (
+        "Attention",
+        {"x": X},
+        {**QKV, "m": None, "p": normal(2, 2, 4, 3, 4)},
+        {"num_heads": 4, "unidirectional": 1},
+        2,
+    ),
+    "attention to be a past": ("Attention", {"x": X}, QKV, {"num_heads": 4}, 2),
+    "heads after a past": (
+        "MultiHeadAttention",
+        {"q": X, "k": SKIP, "v": X},
+        {"b": None, "m": None, "s": None, **PAST},
+        {"num_heads": 4, "unidirectional": 1},
+        3,
+    ),
+    "heads of keys from elsewhere": (
+        "MultiHeadAttention",
+        {"q": X, "k": normal(2, 4, 7, 4), "v": normal(2, 4, 7, 4)},
+        {},
+        {"num_heads": 4},
+        1,
+    ),
+    "embeddings without a mask": ("EmbedLayerNormalization", TOKENS, TABLES, {}, 2),
+    "turned": (
+        "RotaryEmbedding",
+        {"x": normal(2, 5, 32), "p": np.array([[0, 1, 2, 3, 4], [7, 8, 9, 10, 11]])},
+        ANGLES,
+        {},
+        1,
+    ),
+    "turned heads from a first position": (
+        "RotaryEmbedding",
+        {"x": normal(2, 4, 5, 8), "p": np.array([3])},
+        ANGLES,
+        {"interleaved": 1},
+        1,
+    ),
+    "turned in part": (
+        "RotaryEmbedding",
+        {"x": normal(2, 5, 64), "p": np.array([[0, 1, 2, 3, 4]] * 2)},
+        ANGLES,
+        {"num_heads": 4, "rotary_embedding_dim": 8},
+        1,
+    ),
+    "grouped, the first tokens": ("GroupQueryAttention", grouped(5, 0), {}, GROUPED, 3),
+    "grouped, a next token": ("GroupQueryAttention", grouped(1, 6), {}, GROUPED, 3),
+    "grouped, turned": (
+        "GroupQueryAttention",
+        grouped(1, 6),
+        WIDE_ANGLES,
+        {**GROUPED, "do_rotary": 1, "rotary_interleaved": 1},
+        3,
+    ),
+    "grouped, turned, of one tensor": (
+        "GroupQueryAttention",
+        grouped(5, 0, packed=True),
+        WIDE_ANGLES,
+        {**GROUPED, "do_rotary": 1},
+        3,
+    ),
+    "grouped, in a window": (
+        "GroupQueryAttention",
+        grouped(5, 0),
+        {},
+        {**GROUPED, "local_window_size": 2, "scale": 0.2},
+        3,
+    ),
+    "gemm": (
+        "FusedGemm",
+        {"x": normal(3, 16)},
+        {"w": normal(16, 5), "b": normal(5)},
+        {"activation": "LeakyRelu", "activation_alpha": 0.01},
+        1,
+    ),
+    "turned product": ("TransposeMatMul", {"x": X, "y": normal(2, 8, 16)}, {}, {"transB": 1}, 1),
+    "triangle": ("Trilu", {"x": X}, {}, {"upper": 0}, 1),
+    "sampled": ("GridSample", {"x": IMAGE, "g": normal(1, 3, 4, 2)}, {}, {"mode": "bicubic"}, 1),
+    "attention of bytes": (
+        "QAttention",
+        {"x": BYTES},
+        {
+            "w": rng.integers(-128, 128, (16, 48)).astype(np.int8),
+            "b": normal(48),
+            "sx": SCALE,
+            "sw": np.abs(normal(48)) * SCALE,
+            "m": np.array([3, 5], np.int32),
+            "zx": np.array(120, np.uint8),
+            "zw": np.zeros(48, np.int8),
+        },
+        {"num_heads": 4},
+        1,
+    ),
+    "embeddings of bytes": (
+        "QEmbedLayerNormalization",
+        TOKENS,
+        {
+            **{
+                name: rng.integers(0, 256, table.shape).astype(np.uint8)
+                for name, table in TABLES.items()
+            },
+            "m": None,
+            **{f"s{name}": SCALE for name in TABLES},
+            **{f"z{name}": np.array(128, np.uint8) for name in TABLES},
+        },
+        {},
+        2,
+    ),
+    "signed to float": (
+        "MatMulIntegerToFloat",
+        {"x": BYTES.view(np.int8)},
+        {
+            "w": WEIGHTS,
+            "sx": SCALE,
+            "sw": SCALE,
+            "zx": np.array(3, np.int8),
+            "zw": np.array(0, np.int8),
+        },
+        {},
+        1,
+    ),
+}
+
+OUTPUTS = {
+    "Attention": ["out", "past"],
+    "EmbedLayerNormalization": ["out", "lengths", "sum"],
+    "GroupQueryAttention": ["out", "keys", "values"],
+    "MultiHeadAttention": ["out", "keys", "values"],
+    "QEmbedLayerNormalization": ["out", "lengths"],
+}
+
 
 def model_of(case: str) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
-    op, feeds, constants, attrs, count = CASES[case]
-    names = [*feeds, *("" if a is None else n for n, a in constants.items())]
+    op, given, constants, attrs, count = CASES[case]
+    names = ["" if a is None else n for n, a in (*given.items(), *constants.items())]
+    feeds = {name: array for name, array in given.items() if array is not None}
     tensors = [numpy_helper.from_array(a, n) for n, a in constants.items() if a is not None]
     domain = "" if op == "SimplifiedLayerNormalization" else "com.microsoft"
-    outputs = ["out", "", "", "sum"][:count]
-    if op == "EmbedLayerNormalization":
-        outputs = ["out", "lengths", "sum"][:count]
+    outputs = OUTPUTS.get(op, ["out", "", "", "sum"])[:count]
     node = helper.make_node(op, names, outputs, "n", domain=domain, **attrs)
     graph = helper.make_graph(
         [node],
@@ -266,6 +427,86 @@ def test_fused(case: str) -> None:
     for array, want in zip(got.values(), peer(model, feeds), strict=True):
         assert array.shape == want.shape
         np.testing.assert_allclose(array, want, rtol=2e-4, atol=2e-4)
+
+
+HALF = [case for case in CASES if "bytes" not in case and case != "triangle"]
+
+
+@pytest.mark.parametrize("case", HALF)
+def test_fused_in_half_precision(case: str) -> None:
+    """Halves become floats around what is computed, whose types ONNX's inference does not know."""
+    model, feeds = model_of(case)
+    want = quaver.load(model, fallback=None).run(feeds)
+    for tensor in model.graph.initializer:
+        if tensor.data_type == FLOAT:
+            half = numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(numpy_helper.from_array(half, tensor.name))
+    for port in (*model.graph.input, *model.graph.output):
+        if port.type.tensor_type.elem_type == FLOAT:
+            port.type.tensor_type.elem_type = TensorProto.FLOAT16
+    half = {n: a.astype(np.float16) if a.dtype == np.float32 else a for n, a in feeds.items()}
+    for name, got in quaver.load(model, fallback=None).run(half).items():
+        assert got.dtype == (want[name].dtype if name == "lengths" else np.float16)
+        np.testing.assert_allclose(got, want[name], rtol=0, atol=1e-2 * np.abs(want[name]).max())
+
+
+def test_rows_of_different_lengths_after_a_past() -> None:
+    """The new token of a shorter row takes the place of its padding."""
+    feeds = grouped(1, 6, short=2)
+    CASES["short"] = ("GroupQueryAttention", feeds, WIDE_ANGLES, {**GROUPED, "do_rotary": 1}, 3)
+    model, feeds = model_of("short")
+    del CASES["short"]
+    out, keys, values = peer(model, feeds)
+    got = quaver.load(model, fallback=None).run(feeds)
+    np.testing.assert_allclose(got["out"], out, rtol=2e-4, atol=2e-4)
+    for name, want in (("keys", keys), ("values", values)):
+        np.testing.assert_allclose(got[name][0], want[0], rtol=2e-4, atol=2e-4)
+        np.testing.assert_allclose(got[name][1, :, :5], want[1, :, :5], rtol=2e-4, atol=2e-4)
+
+
+def test_a_recurrence_of_bytes() -> None:
+    """onnxruntime also brings what recurs to bytes; here it stays real."""
+    weights = linear(8, 64)
+    parameters = {"ws": ONE, "wz": MIDDLE, "rs": ONE, "rz": MIDDLE}
+    CASES["bytes"] = (
+        "DynamicQuantizeLSTM",
+        {"x": normal(5, 2, 8)},
+        {**weights, "n": None, "h": None, "c": None, "p": None, **parameters},
+        {"hidden_size": 16},
+        1,
+    )
+    model, feeds = model_of("bytes")
+    del CASES["bytes"]
+    (want,) = peer(model, feeds)
+    np.testing.assert_allclose(quaver.load(model, fallback=None).run(feeds)["out"], want, atol=0.05)
+
+
+def test_shapes_behind_fused_operators_are_known() -> None:
+    """Heads need the width of what an operator gives that ONNX's inference does not know."""
+    node = helper.make_node
+    nodes = [
+        node("SkipLayerNormalization", ["x", "y", "g"], ["n"], domain="com.microsoft"),
+        node("FastGelu", ["n"], ["f"], domain="com.microsoft"),
+        node("FusedMatMul", ["f", "w"], ["q"], domain="com.microsoft", transB=1),
+        node("MultiHeadAttention", ["q", "f", "f"], ["h"], domain="com.microsoft", num_heads=4),
+        node("LayerNormalization", ["h", "g"], ["out"]),
+    ]
+    ports = [helper.make_tensor_value_info(n, FLOAT, ["N", "T", 16]) for n in "xy"]
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        ports,
+        [helper.make_tensor_value_info("out", FLOAT, None)],
+        [numpy_helper.from_array(ROW, "g"), numpy_helper.from_array(normal(16, 16), "w")],
+    )
+    imports = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=imports, ir_version=10)
+    loaded = quaver.load(model, fallback=None)
+    feeds = {"x": X, "y": SKIP}
+    (want,) = peer(model, feeds)
+    np.testing.assert_allclose(loaded.run(feeds)["out"], want, rtol=2e-4, atol=2e-4)
+    made = [step["op"] for step in report(loaded, shapes=dict.fromkeys("xy", X.shape))["nodes"]]
+    assert made.count("Attention") == 1
 
 
 @pytest.mark.parametrize("kind", ["INT4", "UINT4", "INT8"])

@@ -66,6 +66,31 @@ def test_missing_initializer() -> None:
     refused(model_of(node("Add", ["x", "w"], ["y"])), "nothing before it makes its input 'w'")
 
 
+def test_a_body_that_takes_what_nothing_makes() -> None:
+    outputs = [helper.make_tensor_value_info("z", FLOAT, None)]
+    branches = {
+        name: helper.make_graph([node("Relu", [taken], ["z"])], name, [], outputs)
+        for name, taken in (("then_branch", "lost"), ("else_branch", "x"))
+    }
+    model = model_of(
+        node("ReduceMax", ["x"], ["most"], keepdims=0),
+        node("Greater", ["most", "zero"], ["c"]),
+        node("If", ["c"], ["y"], **branches),
+        constants={"zero": np.zeros((), np.float32)},
+    )
+    refused(model, "If 'y': its body takes 'lost', which nothing makes")
+
+
+def test_the_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "broken.onnx"
+    onnx.save(model_of(node("Add", ["x", "w"], ["y"])), path)
+    with pytest.raises(quaver.ModelError, match=r"broken\.onnx': Add 'y': nothing before it"):
+        quaver.load(path)
+    onnx.save(model_of(helper.make_node("Foo", ["x"], ["y"], "foo")), path)
+    with pytest.raises(quaver.UnsupportedError, match=r"broken\.onnx': 1 operator is not sup"):
+        quaver.load(path)
+
+
 @pytest.mark.parametrize("opset", [999, -3])
 def test_unknown_opset(opset: int) -> None:
     refused(model_of(node("Relu", ["x"], ["y"]), opset=opset), f"of opset {opset}")
@@ -75,6 +100,16 @@ def test_wrong_attribute_types() -> None:
     refused(model_of(node("Softmax", ["x"], ["y"], axis="one")), "'axis' is not of the type int")
     refused(model_of(node("Flatten", ["x"], ["y"], axis=1.5)), "'axis' is not of the type int")
     refused(model_of(node("Transpose", ["x"], ["y"], perm=3)), "'perm' is not of the type ints")
+
+
+def test_a_missing_attribute() -> None:
+    refused(model_of(node("Cast", ["x"], ["y"])), "Cast 'y': attribute 'to' is missing")
+
+
+def test_a_negative_dimension() -> None:
+    model = model_of(node("MatMul", ["x", "w"], ["y"]))
+    model.graph.initializer.append(TensorProto(name="w", data_type=FLOAT, dims=[-3, 4]))
+    refused(model, r"initializer 'w' has the shape \[-3, 4\]")
 
 
 def test_contradicting_shapes() -> None:

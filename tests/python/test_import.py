@@ -271,7 +271,7 @@ def test_every_handler_is_tested():
         "QuantizeLinear",
         "DequantizeLinear",
         *("Gelu", "QuickGelu"),
-        "GatherBlockQuantized",
+        *("DynamicQuantizeLSTM", "GatherBlockQuantized"),
     }
 
 
@@ -324,6 +324,7 @@ QOPERATOR_CASES = {
 MICROSOFT_CASES = {
     "add": ("QLinearAdd", [*A_U8, *B_U8, *Y_U8], {}),
     "mul": ("QLinearMul", [*A_U8, *B_U8, *Y_U8], {}),
+    "where": ("QLinearWhere", [np.arange(8) % 3 == 1, *A_U8, *B_U8, *Y_U8], {}),
     "sigmoid": ("QLinearSigmoid", [*A_U8, *UNIT], {}),
     "leaky relu": ("QLinearLeakyRelu", [*A_U8, *Y_U8], {"alpha": 0.2}),
     "softmax": ("QLinearSoftmax", [*A_U8, *UNIT], {"axis": 1, "of_opset": 13}),
@@ -542,8 +543,8 @@ def test_unsupported_features_name_their_node():
     refused(lacking, "training mode", "BatchNormalization", [X, *four], training_mode=1, outputs=3)
     refused(lacking, "holds a string", "Constant", [], value_string="text")
     refused(lacking, "in blocks", "QuantizeLinear", [X, floats(2, 2)], opset=21, block_size=2)
-    sixteen = [X, f32(0.1), np.array(0, np.uint16)]
-    refused(lacking, "it quantizes to uint16", "QuantizeLinear", sixteen, opset=21)
+    wide = [X, f32(0.1), np.array(0, np.int32)]
+    refused(lacking, "it quantizes to int32", "QuantizeLinear", wide, opset=21)
     refused(lacking, "holds complex64", "Cast", [X], to=TensorProto.COMPLEX64)
 
 

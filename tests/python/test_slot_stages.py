@@ -28,11 +28,13 @@ def diagonal(step: float, native: bool = False) -> onnx.ModelProto:
     if native:
         nodes = [helper.make_node("Gather", ["x", "first"], ["d"], axis=2)]
     else:
-        nodes = [helper.make_node("Einsum", ["x"], ["d"], "diagonal", equation="abb->ab")]
+        nodes = [  # ExpandDims is foreign
+            helper.make_node("ExpandDims", ["x", "last"], ["e"], "wider", domain="com.microsoft"),
+            helper.make_node("Einsum", ["e"], ["d"], "diagonal", equation="abbc->ab"),
+        ]
     nodes.append(helper.make_node("Add", ["d", "step"], ["y"]))
-    constants = {"step": np.array([step], np.float32), "first": np.array(0)}
-    if not native:
-        del constants["first"]
+    constants = {"step": np.array([step], np.float32)}
+    constants |= {"first": np.array(0)} if native else {"last": np.array(3, np.int32)}
     return model_of(nodes, [("x", FLOAT, ["n", 3, 3])], [("y", FLOAT, ["n", 3])], constants)
 
 
@@ -220,4 +222,4 @@ def test_served_strings(server: Server) -> None:
 def test_without_a_fallback_it_is_refused(server: Server) -> None:
     state, reason = server.index()["native/1"]
     assert state == "UNAVAILABLE"
-    assert "Einsum 'diagonal': a letter twice" in reason
+    assert "com.microsoft.ExpandDims: 'wider'" in reason

@@ -25,6 +25,7 @@ from quaver.convert.onnx import (  # noqa: F401 -- imported for the handlers the
     recurrent,
     reduce,
     resize,
+    rotary,
     shape,
     space,
     svm,

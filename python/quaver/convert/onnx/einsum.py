@@ -5,25 +5,42 @@ from __future__ import annotations
 import numpy as np
 
 from quaver.convert.onnx.node import Node, handler
+from quaver.convert.onnx.sizes import axes, index_range, length
 
 
 @handler("Einsum")
 def einsum(node: Node) -> None:
     """Products of all operands, summed over the letters that the result lacks."""
     terms, result = _parsed(node)
-    if any(len(set(term)) != len(term) for term in [*terms, result]):
-        raise node.unsupported(f"a letter twice in one operand: '{node.string('equation')}'")
+    if len(set(result)) != len(result):
+        raise node.invalid(f"a letter twice in its result: '{node.string('equation')}'")
+    operands = [node.input(i) for i in range(len(terms))]
+    for i, term in enumerate(terms):
+        operands[i], terms[i] = _diagonal(node, operands[i], term)
     letters = list(dict.fromkeys("".join([*terms, result])))
     order = [*result, *(letter for letter in letters if letter not in result)]
     total: int | None = None
     for i, term in enumerate(terms):
-        value = _spread(node, node.input(i), term, order)
+        value = _spread(node, operands[i], term, order)
         total = value if total is None else node.emit("Mul", total, value)
     summed = list(range(len(result), len(order)))
     if summed:
         node.result("ReduceSum", total, axes=summed, keepdims=0)
     else:
         node.result("Identity", total)
+
+
+def _diagonal(node: Node, value: int, term: str) -> tuple[int, str]:
+    """Make one axis of those that share a letter, of the entries where they are equal."""
+    for letter in dict.fromkeys(term):
+        while term.count(letter) > 1:
+            twice = [term.index(letter), term.rindex(letter)]
+            rest = [i for i in range(len(term)) if i not in twice]
+            value = node.transpose(value, *twice, *rest)
+            at = node.emit("Unsqueeze", index_range(node, length(node, value, 0)), axes(node, 1))
+            value = node.emit("GatherND", value, node.emit("Concat", at, at, axis=1))
+            term = letter + "".join(term[i] for i in rest)
+    return value, term
 
 
 def _parsed(node: Node) -> tuple[list[str], str]:

@@ -19,7 +19,27 @@ _REALS = {  # operators with attributes of their own names, and what these are b
 }
 
 
-@handler("Add", "Sub", "Mul", "Div", "PRelu", "Pow")
+@handler("PRelu")
+def prelu(node: Node) -> None:
+    """What is negative times a slope."""
+    x, slope = node.input(0), node.input(1)
+    if np.issubdtype(dtype := node.scope.dtype(node.input_names[0]) or "float32", np.integer):
+        low = node.emit("Less", x, node.add_constant("zero", np.zeros((), dtype)))
+        node.result("Where", low, node.emit("Mul", x, slope), x)
+        return
+    node.result("PRelu", x, _by_channel(node, slope))
+
+
+def _by_channel(node: Node, slope: int) -> int:
+    """A slope for each channel, as opsets before 7 had it; ONNX broadcasts from the last axis."""
+    x, given = node.shape(0), node.shape(1)
+    if x is None or given is None or len(given) != 1 or len(x) < 3 or given[0] in (1, x[-1]):
+        return slope
+    axes = node.add_constant("axes", np.arange(1, len(x) - 1))
+    return node.emit("Unsqueeze", slope, axes) if given[0] == x[1] else slope
+
+
+@handler("Add", "Sub", "Mul", "Div", "Pow")
 def binary(node: Node) -> None:
     """Two inputs that broadcast."""
     node.result(node.op, node.input(0), node.input(1))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from quaver.convert.builder import Attributes
 from quaver.convert.onnx.conv import emit_conv
-from quaver.convert.onnx.linear import scalar
+from quaver.convert.onnx.linear import gemm, scalar
 from quaver.convert.onnx.node import MICROSOFT, Node, handler
 
 _ACTIVATIONS: dict[str, tuple[str, tuple[str, ...]]] = {  # operator, names of its parameters
@@ -45,7 +45,18 @@ def fused_conv(node: Node) -> None:
     node.pass_on(_activated(node, y))
 
 
-@handler("FusedMatMul", domain=MICROSOFT)
+@handler("FusedGemm", domain=MICROSOFT)
+def fused_gemm(node: Node) -> None:
+    """A product of matrices with a bias, an activation."""
+    names = node.outputs
+    node.outputs = [f"{names[0]}/gemm"]
+    gemm(node)
+    y = node.scope.value(node.outputs[0], node.label)
+    node.outputs = names
+    node.pass_on(_activated(node, y))
+
+
+@handler("FusedMatMul", "TransposeMatMul", domain=MICROSOFT)
 def fused_matmul(node: Node) -> None:
     """A product of matrices that may be transposed, times alpha."""
     if node.integer("transBatchA") or node.integer("transBatchB"):

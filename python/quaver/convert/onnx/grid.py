@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from quaver.convert.onnx.node import Node, handler
+from quaver.convert.onnx.node import MICROSOFT, Node, handler
 
 _MODES = {"bilinear": "linear", "bicubic": "cubic"}  # the names before opset 20
 
 
 @handler("GridSample")
+@handler("GridSample", domain=MICROSOFT)
 def grid_sample(node: Node) -> None:
     """Pixels at the places of a grid."""
     mode = node.string("mode", "linear")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 from quaver.convert.builder import Builder
@@ -10,7 +11,7 @@ from quaver.convert.onnx.float32 import in_float32, note_dtypes
 from quaver.convert.onnx.fold import folded
 from quaver.convert.onnx.functions import expanded
 from quaver.convert.onnx.names import node_name
-from quaver.convert.onnx.node import Node, handler_of
+from quaver.convert.onnx.node import MICROSOFT, Node, handler_of
 from quaver.convert.onnx.scope import Scope
 from quaver.convert.onnx.shapes import shape_of, tensor_dtype
 from quaver.convert.onnx.source import modernized
@@ -81,9 +82,15 @@ def import_node(scope: Scope, proto: NodeProto) -> None:
         raise UnsupportedError(
             f"{_operator(proto)} '{node_name(proto)}': there is no such operator"
         )
-    for part in in_float32(proto, scope.dtype):
+    parts = in_float32(proto, scope.dtype)
+    if len(parts) > 1:
+        scope.used |= {part.input[0] for part in parts if part.output[0] in scope.used}
+    for part in parts:
         if part is not proto and part.op_type == "Cast":
             scope.note_shape_of(part.output[0], part.input[0])
+            if (array := scope.array(part.input[0])) is not None and proto.domain == MICROSOFT:
+                scope.bind_constant(part.output[0], array.astype(np.float32))
+                continue
         _import_node(scope, part)
 
 

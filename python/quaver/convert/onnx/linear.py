@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from quaver.convert.onnx.blocks import product_of_blocks
+from quaver.convert.onnx.layout import Emit
 from quaver.convert.onnx.node import Node, handler
+from quaver.convert.onnx.sizes import axes
 
 
 @handler("MatMul")
@@ -15,7 +17,27 @@ def matmul(node: Node) -> None:
     if blocks is not None and node.scope.dtype(node.input_names[0]) == "float32":
         product_of_blocks(node, blocks)
         return
+    if _whole(node):
+        _sum_of_products(node, node.input(0), node.input(1), node.result)
+        return
     node.result("MatMul", node.input(0), node.input(1))
+
+
+def _whole(node: Node) -> bool:
+    """Whether it multiplies integers: rare, and without a kernel."""
+    return (node.scope.dtype(node.input_names[0]) or "").lstrip("u").startswith("int")
+
+
+def _sum_of_products(node: Node, a: int, b: int, last: Emit) -> int:
+    """NumPy's matmul by a product of all elements: exact in any type of integers."""
+    ranks = [len(shape) if (shape := node.shape(i)) else 0 for i in range(2)]
+    if not all(ranks):
+        raise node.unsupported("the ranks of its integers are not known")
+    if ranks[1] > 1:
+        columns = node.emit("Unsqueeze", a, axes(node, -1))  # [.., m, k, 1] · [.., 1, k, n]
+        b = node.emit("Unsqueeze", b, axes(node, -3)) if ranks[0] > 1 else b
+        return last("ReduceSum", node.emit("Mul", columns, b), axes=[-2], keepdims=0)
+    return last("ReduceSum", node.emit("Mul", a, b), axes=[-1], keepdims=0)
 
 
 @handler("MatMulInteger")
@@ -31,6 +53,10 @@ def gemm(node: Node) -> None:
     alpha, beta = node.real("alpha", 1.0), node.real("beta", 1.0)
     a = node.transpose(node.input(0), 1, 0) if node.integer("transA") else node.input(0)
     b = node.transpose(node.input(1), 1, 0) if node.integer("transB") else node.input(1)
+    if _whole(node) and alpha == beta == 1.0:
+        y = _sum_of_products(node, a, b, node.emit)
+        node.pass_on(node.emit("Add", y, node.input(2)) if node.has(2) else y)
+        return
     if not node.has(2) or beta == 0.0:
         product = node.result if alpha == 1.0 else node.emit
         y = product("MatMul", a, b)

@@ -6,7 +6,7 @@ import numpy as np
 
 from quaver.convert.builder import Attributes
 from quaver.convert.onnx.dtypes import dtype_code
-from quaver.convert.onnx.node import Node, handler
+from quaver.convert.onnx.node import MICROSOFT, Node, handler
 
 
 @handler("Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual")
@@ -84,6 +84,7 @@ def one_hot(node: Node) -> None:
 
 
 @handler("Trilu")
+@handler("Trilu", domain=MICROSOFT)
 def trilu(node: Node) -> None:
     """The upper or lower triangle of matrices."""
     attrs: Attributes = {"upper": node.integer("upper", 1)}

@@ -1,8 +1,10 @@
-"""What nodes are called."""
+"""What nodes and domains are called."""
 
 from __future__ import annotations
 
 from onnx import NodeProto
+
+MICROSOFT = "com.microsoft"
 
 
 def node_name(proto: NodeProto) -> str:

@@ -9,11 +9,11 @@ import numpy as np
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto
 
 from quaver.convert.builder import Array, Attribute, Attributes, Shape
-from quaver.convert.onnx.names import node_name
+from quaver.convert.onnx.names import MICROSOFT, node_name
 from quaver.convert.onnx.scope import Scope, to_array
 from quaver.errors import ModelError, UnsupportedError
 
-MICROSOFT = "com.microsoft"
+__all__ = ["MICROSOFT", "Handler", "Node", "handled", "handler", "handler_of"]
 
 Handler = Callable[["Node"], None]
 _handlers: dict[tuple[str, str], Handler] = {}

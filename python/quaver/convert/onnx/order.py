@@ -16,9 +16,10 @@ def ordered(model: ModelProto) -> ModelProto:
     Raises
     ------
     ModelError
-        If nodes wait for each other in a circle.
+        If nodes wait for each other in a circle, or a body takes what nothing makes.
     """
     nodes = list(model.graph.node)
+    _expect_captured(model.graph)
     makers = {name: i for i, node in enumerate(nodes) for name in node.output if name}
     waits = [{makers[name] for name in _taken(node) if name in makers} for node in nodes]
     if all(max(before, default=-1) < i for i, before in enumerate(waits)):
@@ -29,6 +30,17 @@ def ordered(model: ModelProto) -> ModelProto:
     del result.graph.node[:]
     result.graph.node.extend(nodes[i] for i in order)
     return result
+
+
+def _expect_captured(graph: GraphProto) -> None:
+    made = {info.name for info in graph.input} | {name for n in graph.node for name in n.output}
+    made |= {tensor.name for tensor in graph.initializer}
+    made |= {tensor.values.name for tensor in graph.sparse_initializer}
+    for node in graph.node:
+        for name in sorted(_taken(node) - made - set(node.input)):
+            raise ModelError(
+                f"{node.op_type} '{node_name(node)}': its body takes '{name}', which nothing makes"
+            )
 
 
 def _sorted(nodes: list[NodeProto], waits: list[set[int]]) -> list[int]:

@@ -150,6 +150,18 @@ def global_max_pool(node: Node) -> None:
     node.result("ReduceMax", node.input(0), axes=all_spatial(node), keepdims=1)
 
 
+@handler("GlobalLpPool")
+def global_lp_pool(node: Node) -> None:
+    """p-th root of the sum of p-th powers over all spatial axes."""
+    p, axes = node.integer("p", 2), all_spatial(node)
+    if p in (1, 2):
+        node.result(f"ReduceL{p}", node.input(0), axes=axes, keepdims=1)
+        return
+    power = node.emit("Pow", node.emit("Abs", node.input(0)), scalar(node, "p", float(p)))
+    total = node.emit("ReduceSum", power, axes=axes, keepdims=1)
+    node.result("Pow", total, scalar(node, "root", 1 / p))
+
+
 def all_spatial(node: Node) -> list[int]:
     """Return the axes from the third on; two where the rank is not known."""
     shape = node.shape(0)

@@ -109,6 +109,13 @@ def qlinear_binary(node: Node) -> None:
     quantize(node, node.emit(node.op.removeprefix("QLinear"), a, b), 6)
 
 
+@handler("QLinearWhere", domain=MICROSOFT)
+def qlinear_where(node: Node) -> None:
+    """Condition; a, scale, zero; b, scale, zero; y's scale and zero."""
+    a, b = dequantized(node, 1), dequantized(node, 4)
+    quantize(node, node.emit("Where", node.input(0), a, b), 7, like=3)
+
+
 @handler("QLinearSigmoid", domain=MICROSOFT)
 def qlinear_sigmoid(node: Node) -> None:
     """x, scale, zero; y's scale and zero."""

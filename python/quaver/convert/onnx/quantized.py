@@ -6,17 +6,58 @@ import numpy as np
 
 from quaver.convert.builder import Attributes
 from quaver.convert.onnx.blocks import deferred, dequantized_in_blocks
-from quaver.convert.onnx.dtypes import dtype_code, dtype_name
+from quaver.convert.onnx.dtypes import dtype_code, dtype_name, known_dtype
 from quaver.convert.onnx.node import MICROSOFT, Node, handler
+from quaver.convert.onnx.sizes import axes
 
 _QUANTIZED = ("uint8", "int8")
 
 
 def expect_zero_point(node: Node, index: int, *allowed: str) -> None:
-    """Refuse 4- and 16-bit integers and 8-bit floats."""
+    """Refuse other integers and 8-bit floats."""
     dtype = node.scope.dtype(node.input_names[index]) if node.has(index) else None
     if dtype is not None and dtype not in allowed:
         raise node.unsupported(f"it quantizes to {dtype}; Quaver takes {' or '.join(allowed)}")
+
+
+def _wide(node: Node, index: int) -> str | None:
+    """Return the type of numbers of 16 bits, which no kernel computes with."""
+    dtype = node.scope.dtype(node.input_names[index]) if node.has(index) else None
+    if index == 2 and not node.has(2) and (to := node.integer("output_dtype")):
+        dtype = known_dtype(to)
+    return dtype if dtype in ("uint16", "int16") else None
+
+
+def _parameters(node: Node) -> list[int | None]:
+    """Scale and zero point, beside an input of which they may belong to an axis."""
+    shapes, axis = [node.shape(i) for i in range(3)], node.integer("axis", 1)
+    values = [node.input(1), node.optional(2)]
+    if shapes[1] is None or shapes[0] is None:
+        raise node.unsupported("the ranks of its inputs are not known")
+    behind = len(shapes[0]) - 1 - axis % max(len(shapes[0]), 1)
+    if len(shapes[1]) == 1 and shapes[1] != [1] and behind:
+        spread = axes(node, *range(1, 1 + behind))
+        return [None if v is None else node.emit("Unsqueeze", v, spread) for v in values]
+    return values
+
+
+def _quantized_wide(node: Node, dtype: str) -> None:
+    scale, zero = _parameters(node)
+    y = node.emit("Round", node.emit("Div", node.input(0), scale))
+    if zero is not None:
+        y = node.emit("Add", y, node.emit("Cast", zero, to=dtype_code("float32")))
+    ends = np.iinfo(dtype)
+    y = node.emit("Clip", y, lo=float(ends.min), hi=float(ends.max))
+    node.result("Cast", y, to=dtype_code(dtype))
+
+
+def _dequantized_wide(node: Node) -> None:
+    scale, zero = _parameters(node)
+    real = dtype_code("float32")
+    y = node.emit("Cast", node.input(0), to=real)
+    if zero is not None:
+        y = node.emit("Sub", y, node.emit("Cast", zero, to=real))
+    node.result("Mul", y, scale)
 
 
 def _axis(node: Node) -> Attributes:
@@ -31,6 +72,9 @@ def _axis(node: Node) -> Attributes:
 @handler("QuantizeLinear", domain=MICROSOFT)
 def quantize_linear(node: Node) -> None:
     """Reals to integers."""
+    if (wide := _wide(node, 2)) and not node.integer("block_size"):
+        _quantized_wide(node, wide)
+        return
     expect_zero_point(node, 2, *_QUANTIZED)
     attrs = _axis(node)
     if not node.has(2) and (to := node.integer("output_dtype")):
@@ -53,6 +97,9 @@ def dequantize_linear(node: Node) -> None:
             return
         reals = dequantized_in_blocks(node, stored, axis, block)
         node.result("Identity", node.add_constant("reals", reals))
+        return
+    if _wide(node, 0) and not node.integer("block_size"):
+        _dequantized_wide(node)
         return
     expect_zero_point(node, 2, *_QUANTIZED, "int32")
     inputs = [node.input(0), node.input(1), node.optional(2)]

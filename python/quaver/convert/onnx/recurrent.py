@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from quaver.convert.builder import Attributes
-from quaver.convert.onnx.node import Node, handler
+from quaver.convert.onnx.node import MICROSOFT, Node, handler
 
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 _ACTIVATIONS = {
@@ -51,6 +51,22 @@ def recurrent(node: Node) -> None:
     _bind(node, 0, _stacked(node, list(ys), 2 if batch_first else 1), batch_first, (1, 0, 2, 3))
     for i, parts in enumerate(states, 1):
         _bind(node, i, _stacked(node, list(parts), 0), batch_first, (1, 0, 2))
+
+
+@handler("DynamicQuantizeLSTM", domain=MICROSOFT)
+def dynamic_quantize_lstm(node: Node) -> None:
+    """An LSTM with weights of bytes, each input by gate; they become reals here."""
+    for index, scale in ((1, 8), (2, 10)):
+        numbers = node.constant(index, "its weights").astype(np.float32)
+        factors = node.constant(scale, "its scales").reshape(len(numbers), 1, -1)
+        if node.has(scale + 1):
+            numbers -= node.constant(scale + 1, "its zero points").reshape(factors.shape)
+        name = f"{node.outputs[0]}/weights{index}"
+        reals = (numbers * factors).transpose(0, 2, 1)
+        node.scope.bind_constant(name, np.ascontiguousarray(reals, np.float32))
+        node.input_names[index] = name
+    node.op = "LSTM"
+    recurrent(node)
 
 
 def _direction(

@@ -23,7 +23,7 @@ def resize(node: Node) -> None:
     attrs = _attributes(node)
     x = node.input(0)
     if _rank(node) != 4:
-        node.result("Resize", x, None, _given(node, 2), _given(node, 3), **attrs)
+        _in_parts(node, x, attrs)
         return
     if axes := node.ints("axes"):
         if any(not -4 <= axis < 4 for axis in axes):
@@ -35,6 +35,36 @@ def resize(node: Node) -> None:
     scales, sizes = (_ordered(node, i, order) for i in (2, 3))
     y = node.emit("Resize", channels_last(node, x), None, scales, sizes, **attrs)
     node.result("Transpose", y, perm=[0, 3, 1, 2])
+
+
+def _in_parts(node: Node, x: int, attrs: Attributes) -> None:
+    """Resize at most two neighbouring axes at a time: axes are resampled one after another."""
+    rank = _rank(node)
+    axes = node.ints("axes") or list(range(rank or 0))
+    if len(axes) < 3 or attrs["keep_aspect_ratio_policy"] != "stretch":
+        node.result("Resize", x, None, _given(node, 2), _given(node, 3), **attrs)
+        return
+    first = len(axes) % 2
+    parts = [list(range(first))] if first else []
+    parts += [[i, i + 1] for i in range(first, len(axes), 2)]
+    if len(axes) == rank == 5:  # a volume: neither images nor channels change
+        parts = [[0, 1], [2], [3, 4]]
+    for part in parts:
+        if not _unchanged(node, [axes[i] for i in part], part):
+            attrs["axes"] = [axes[i] for i in part]
+            scales, sizes = (_ordered(node, i, part) for i in (2, 3))
+            x = node.emit("Resize", x, None, scales, sizes, **attrs)
+    node.pass_on(x)
+
+
+def _unchanged(node: Node, axes: list[int], entries: list[int]) -> bool:
+    """Whether axes are known to keep their sizes."""
+    scales, sizes, shape = node.array(2), node.array(3), node.shape(0)
+    if scales is not None and scales.size:
+        return all(scales.reshape(-1)[i] == 1 for i in entries)
+    if sizes is None or not sizes.size or shape is None:
+        return False
+    return all(sizes.reshape(-1)[i] == shape[axis] for i, axis in zip(entries, axes, strict=True))
 
 
 def _attributes(node: Node) -> Attributes:
@@ -71,12 +101,12 @@ def _given(node: Node, index: int) -> int | None:
 def _ordered(node: Node, index: int, order: list[int]) -> int | None:
     """Return an input's entries in another order."""
     value = _given(node, index)
-    if value is None or order == list(range(len(order))):
-        return value
     array = node.array(index)
+    if value is None or (array is not None and order == list(range(array.size))):
+        return value
     if array is None:
         indices = node.add_constant("order", np.array(order, np.int64))
         return node.emit("Gather", value, indices, axis=0)
-    if array.size != len(order):
-        raise node.invalid(f"input {index} has {array.size} entries, expected {len(order)}")
+    if array.size <= max(order):
+        raise node.invalid(f"input {index} has {array.size} entries, expected {max(order) + 1}")
     return node.add_constant("ordered", array.reshape(-1)[order])

@@ -144,6 +144,8 @@ class Scope:
 
 def to_array(tensor: TensorProto, where: str, *, any_dtype: bool = False) -> Array:
     """Return a tensor's content; `where` is for the errors."""
+    if any(dim < 0 for dim in tensor.dims):
+        raise ModelError(f"{where} has the shape {list(tensor.dims)}")
     if not any_dtype:
         dtype_name(tensor.data_type, where)
     if tensor.data_location == TensorProto.EXTERNAL:

@@ -8,6 +8,7 @@ from onnx import GraphProto, ModelProto, ValueInfoProto
 
 from quaver.convert.builder import Shape
 from quaver.convert.onnx.dtypes import dtype_name, known_dtype, numpy_dtype
+from quaver.convert.onnx.stand_ins import with_stand_ins
 from quaver.errors import ModelError, UnsupportedError
 
 _ROUNDS = 4
@@ -35,7 +36,8 @@ def infer(model: ModelProto) -> tuple[dict[str, Shape], dict[str, str]]:
     skeleton = ModelProto(ir_version=max(model.ir_version, 4), opset_import=model.opset_import)
     graph = skeleton.graph
     graph.name = model.graph.name or "graph"
-    graph.node.extend(model.graph.node)
+    matrices = {tensor.name for tensor in model.graph.initializer if len(tensor.dims) == 2}
+    graph.node.extend(with_stand_ins(model.graph.node, matrices))
     known = {tensor.name for tensor in model.graph.initializer}
     graph.input.extend(i for i in model.graph.input if i.name not in known)
     graph.output.extend(model.graph.output)

@@ -37,6 +37,8 @@ def _content(node: Node) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
 @handler("Cast")
 def cast(node: Node) -> None:
     """Elements brought to another dtype."""
+    if not node.has_attribute("to"):
+        raise node.invalid("attribute 'to' is missing")
     dtype = dtype_name(node.integer("to"), f"{node.label}: its result")
     node.result("Cast", node.input(0), to=dtype_code(dtype))
     node.scope.note_dtype(node.outputs[0], dtype)
