@@ -1,13 +1,15 @@
 """Clients that ask one request after another, and look closely at each answer.
 
-A program of its own: ``closed_loop.py PORT CLIENTS SECONDS``; prints JSON. The model is `simple`,
-whose version v adds v: so each answer shows which version its numbers are of, and must say so.
+A program of its own: ``closed_loop.py PORT CLIENTS SECONDS``; prints JSON, also when SIGTERM ends
+it before. The model is `simple`, whose version v adds v: so each answer shows which version its
+numbers are of, and must say so.
 """
 
 from __future__ import annotations
 
 import json
 import selectors
+import signal
 import socket
 import sys
 import time
@@ -80,9 +82,13 @@ class Client:
 
 
 def run(
-    port: int, clients: int, seconds: float, make: Callable[[int, int], Client] = Client
+    port: int,
+    clients: int,
+    seconds: float,
+    make: Callable[[int, int], Client] = Client,
+    ended: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Let so many clients ask; `make` gives each, of a port and a seed."""
+    """Let so many clients ask, until it has `ended`; `make` gives each, of a port and a seed."""
     counts: Counter[str] = Counter()
     versions: Counter[int] = Counter()
     times: list[float] = []
@@ -92,7 +98,7 @@ def run(
         selector.register(client.socket, selectors.EVENT_READ, client)
         client.send()
     end = time.perf_counter() + seconds
-    while selector.get_map() and (time.perf_counter() < end or "draining" in counts):
+    while selector.get_map() and time.perf_counter() < end and not ended():
         for key, _ in selector.select(1):
             client = key.data
             try:
@@ -128,4 +134,7 @@ def run(
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))))
+    told: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+    port, clients, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    print(json.dumps(run(port, clients, seconds, ended=lambda: bool(told))))

@@ -19,7 +19,7 @@ from onnx import numpy_helper
 
 import quaver
 from closed_loop import request_of
-from serving import Server, compiled, put, simple
+from serving import START_SECONDS, Server, compiled, put, simple
 
 LOOP = Path(__file__).parent / "closed_loop.py"
 
@@ -116,6 +116,12 @@ def publisher(tmp_path: Path) -> Iterator[Publisher]:
     return Publisher(tmp_path)
 
 
+def dealt_with(server: Server, publisher: Publisher) -> bool:
+    """Whether enough went through, good and bad: loading is in no hurry where others compute."""
+    refused = {publisher.bad.get(event["version"]) for event in server.event("refused")}
+    return len(refused) >= 3 and len(server.event("loaded")) >= 6
+
+
 def check(result: dict[str, Any]) -> None:
     counts = result["counts"]
     assert counts["ok"] > 100, counts
@@ -128,11 +134,13 @@ def swap_under_load(publisher: Publisher, clients: int, seconds: float, quiet: f
     """Swap and check; give the 99th percentile as a multiple of that of some quiet seconds."""
     with Server(publisher.root, "--linger", "0", "--settle", "0.2") as server:
         steady = finish(load(server.http, clients, quiet), 200)["p99"] if quiet else 0
-        process = load(server.http, clients, seconds)
+        process = load(server.http, clients, seconds + START_SECONDS)
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while time.monotonic() < end or not dealt_with(server, publisher):
+            assert time.monotonic() < end + START_SECONDS, server.events[-5:]
             publisher.next()
             time.sleep(0.2)
+        process.terminate()
         result = finish(process, 200)
         check(result)
         assert len(result["versions"]) > 3, result
@@ -142,7 +150,6 @@ def swap_under_load(publisher: Publisher, clients: int, seconds: float, quiet: f
         assert not server.event("bug")
         refused = {event["version"] for event in server.event("refused")}
         assert refused <= set(publisher.bad), server.event("refused")
-        assert len({publisher.bad[number] for number in refused}) >= 3
     return result["p99"] / steady if steady else 0
 
 
