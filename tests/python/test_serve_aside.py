@@ -1,4 +1,4 @@
-"""Long texts, which are read and written by a process of their own."""
+"""What takes long and is no run: long texts, many strings. Nobody else waits for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from typing import Any
 
 import grpc
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from closed_loop import Client
 from quaver.serve import aside
@@ -26,6 +28,7 @@ from quaver.serve.errors import ServeError, bad_request
 from quaver.serve.protocol.proto import messages
 from serving import Server, compiled, one_input, put, simple
 
+COUNT = 400_000
 X = np.random.default_rng(0).standard_normal((200_000, 8), np.float32)
 
 
@@ -34,9 +37,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     root = tmp_path_factory.mktemp("models")
     put(root, "one", 1, compiled(one_input()))
     put(root, "simple", 1, compiled(simple(1)))
+    put(root, "words", 1, words().SerializeToString(), "model.onnx")
     with Server(root, "--linger", "0") as server:
         yield server
         assert not server.event("bug"), server.event("bug")
+
+
+def words() -> onnx.ModelProto:
+    """Build y = x over strings [n]."""
+    x, y = (helper.make_tensor_value_info(name, TensorProto.STRING, ["n"]) for name in "xy")
+    node = helper.make_node("StringNormalizer", ["x"], ["y"])
+    graph = helper.make_graph([node], "words", [x], [y])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
 def request(x: np.ndarray) -> dict[str, Any]:
@@ -46,6 +58,8 @@ def request(x: np.ndarray) -> dict[str, Any]:
 
 class OverRest:
     """Asks for -X, both as JSON."""
+
+    expected: Any = -X.ravel()
 
     def __init__(self, server: Server) -> None:
         self.url = f"http://127.0.0.1:{server.http}/v2/models/one/infer"
@@ -57,11 +71,27 @@ class OverRest:
         return data
 
     def values(self, data: bytes) -> Any:
+        return np.float32(json.loads(data)["outputs"][0]["data"])
+
+
+class Strings(OverRest):
+    """Asks for strings as JSON."""
+
+    expected = ["a", "bc"] * (COUNT // 2)
+
+    def __init__(self, server: Server) -> None:
+        self.url = f"http://127.0.0.1:{server.http}/v2/models/words/infer"
+        tensor = {"name": "x", "shape": [COUNT], "datatype": "BYTES", "data": self.expected}
+        self.body = json.dumps({"inputs": [tensor]}).encode()
+
+    def values(self, data: bytes) -> Any:
         return json.loads(data)["outputs"][0]["data"]
 
 
 class OverGrpc:
     """Asks for -X, given in numbers."""
+
+    expected: Any = -X.ravel()
 
     def __init__(self, server: Server) -> None:
         message = messages()["ModelInferRequest"](model_name="one")
@@ -82,12 +112,26 @@ class OverGrpc:
         return np.frombuffer(answer.raw_output_contents[0], np.float32)
 
 
-@pytest.mark.parametrize("way", [OverRest, OverGrpc])
-def test_others_are_answered_meanwhile(
-    server: Server, way: type[OverRest] | type[OverGrpc]
-) -> None:
+class StringsOverGrpc(OverGrpc):
+    """Asks for strings in bytes."""
+
+    expected = b"\1\0\0\0a\2\0\0\0bc" * (COUNT // 2)
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server)
+        message = messages()["ModelInferRequest"](model_name="words")
+        message.inputs.add(name="x", datatype="BYTES", shape=[COUNT])
+        message.raw_input_contents.append(self.expected)
+        self.body = message.SerializeToString()
+
+    def values(self, data: bytes) -> Any:
+        return messages()["ModelInferResponse"].FromString(data).raw_output_contents[0]
+
+
+@pytest.mark.parametrize("way", [OverRest, Strings, OverGrpc, StringsOverGrpc])
+def test_others_are_answered_meanwhile(server: Server, way: type[OverRest | OverGrpc]) -> None:
     long = way(server)
-    assert np.array_equal(np.float32(long.values(long.ask())), -X.ravel())
+    assert np.array_equal(long.values(long.ask()), long.expected)
     took: list[float] = []
 
     def ask() -> None:
@@ -127,6 +171,18 @@ def test_a_long_text_before_bytes(server: Server) -> None:
     status, answer = server.post("/v2/models/one/infer", head + x.tobytes(), **headers)
     assert status == 200
     assert answer["outputs"][0]["data"] == (-x).ravel().tolist()
+
+
+def test_a_long_text_before_strings(server: Server) -> None:
+    data = b"\1\0\0\0a\2\0\0\0bc"
+    tensor = {"name": "x", "shape": [2], "datatype": "BYTES"}
+    sized = tensor | {"parameters": {"binary_data_size": len(data)}}
+    head = json.dumps({"inputs": [sized], "id": " " * LONG}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    status, answer = server.post("/v2/models/words/infer", head + data, **headers)
+    assert (status, answer["outputs"][0]["data"]) == (200, ["a", "bc"])
+    status, answer = server.post("/v2/models/words/infer", head + data[:-1] + b"\xff", **headers)
+    assert (status, "no UTF-8" in answer["error"]) == (400, True), answer
 
 
 def test_what_runs_no_model_takes_no_long_text(server: Server) -> None:

@@ -1,7 +1,9 @@
-"""Work on long texts, by a process of its own.
+"""Work that takes long and is no run, away from the loop's thread.
 
-Reading and writing JSON holds the interpreter's lock all the while; there it holds nobody up, and
-what it takes of memory goes with the process, which ends when it has had nothing to do for a time.
+Reading and writing JSON holds the interpreter's lock all the while; a process of its own holds
+nobody up, and what it takes of memory goes with it when it has had nothing to do for a time. Many
+strings are made here, by a thread: to take them from another process is to make them again, at one
+go.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import Any, TypeVar
 
 from quaver.serve.errors import ServeError
 
-#: Bytes of a text, or elements of tensors to be written as one, that are worth the way there.
+#: Bytes of a text, or of strings, that are worth the way there.
 LONG = 1 << 18
 _IDLE = 60.0  # seconds
 _PROGRAM = "from quaver.serve.aside import work; work()"
@@ -25,15 +27,20 @@ Result = TypeVar("Result")
 
 
 class Aside:
-    """Calls functions in the process, one after another. It is started when one is needed."""
+    """Calls functions, one after another. The process is started when one is needed."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "aside")
         self._process: subprocess.Popen[bytes] | None = None
         self._idle: asyncio.TimerHandle | None = None
 
+    async def in_turns(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """What a function gives that is all Python: other threads have their turns meanwhile."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, function, *arguments)
+
     async def call(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """What a function of a module gives.
+        """What a function of a module gives, in the process.
 
         Raises
         ------

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from numpy.typing import NDArray
 
 import quaver
 from quaver.errors import Error
 from quaver.serve import logs
+from quaver.serve.aside import LONG
 from quaver.serve.batching.job import DEFAULT_PRIORITY, Job, Outcome
 from quaver.serve.classify import classify
 from quaver.serve.errors import ServeError, bad_request
@@ -33,6 +34,7 @@ from quaver.serve.protocol.request import (
     Tensor,
     Wanted,
     count_of,
+    strings_in,
 )
 from quaver.serve.stats import Note
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 _now = time.perf_counter_ns
 
+Result = TypeVar("Result")
 Guard = Callable[[Coroutine[Any, Any, Outcome]], Awaitable[Outcome]]
 
 
@@ -77,11 +80,12 @@ class Inference:
         """
         model = self._service.repository.get(request.model)
         try:
-            arrays = self._arrays(model, request.inputs)
+            tensors = self._tensors(model, request.inputs)
+            arrays = await self._in_turns(sum(t.strings for t in tensors), _arrays, tensors)
             wanted = _wanted(model, request.outputs)
             job = Job(model.track(request.version), arrays, started=started)
             outputs, version = await self._run(model, job, request.parameters, deadline, guard)
-            response = self._response(model, request, outputs, version, wanted)
+            response = await self._response(model, request, outputs, version, wanted)
         except ServeError:
             self._count_failure(model, started)
             raise
@@ -212,8 +216,16 @@ class Inference:
     def _count_failure(self, model: ServedModel, started: int) -> None:
         self._service.stats.of(model.name, model.default).failed(_now() - started)
 
-    def _arrays(self, model: ServedModel, inputs: Sequence[Tensor]) -> list[NDArray[Any]]:
-        """The inputs in the model's order."""
+    async def _in_turns(
+        self, size: int, function: Callable[..., Result], *arguments: Any
+    ) -> Result:
+        """What a function gives that goes through so many bytes of strings."""
+        if size < LONG:
+            return function(*arguments)
+        return await self._service.aside.in_turns(function, *arguments)
+
+    def _tensors(self, model: ServedModel, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """The inputs in the model's order, as it takes them."""
         by_name = {tensor.name: tensor for tensor in inputs}
         names = [port.name for port in model.inputs]
         if len(by_name) != len(inputs):
@@ -224,9 +236,11 @@ class Inference:
         missing = [name for name in names if name not in by_name]
         if missing:
             raise bad_request(f"missing input {', '.join(map(repr, missing))}")
-        return [self._array(port, by_name[port.name]) for port in model.inputs]
+        for port in model.inputs:
+            self._complete(port, by_name[port.name])
+        return [by_name[name] for name in names]
 
-    def _array(self, port: quaver.Port, tensor: Tensor) -> NDArray[Any]:
+    def _complete(self, port: quaver.Port, tensor: Tensor) -> None:
         fits = len(tensor.shape) == len(port.shape) and all(
             dim is None or dim == size for dim, size in zip(port.shape, tensor.shape, strict=True)
         )
@@ -237,16 +251,11 @@ class Inference:
                 f"input {port.name!r}: expected {expected}{shape}, got "
                 f"{tensor.datatype}{list(tensor.shape)}"
             )
-        array = tensor.array
-        if array is None:
-            data = tensor.data
-            if data is None:
-                self._service.expect_shared_memory()
-                data = self._service.regions.read(tensor.parameters)
-            array = array_from(port.name, data, dtype_of(tensor.datatype), tensor.shape)
-        return texts(port.name, array) if port.dtype == object else array
+        if tensor.array is None and tensor.data is None:
+            self._service.expect_shared_memory()
+            tensor.take(self._service.regions.read(tensor.parameters), port.dtype)
 
-    def _response(
+    async def _response(
         self,
         model: ServedModel,
         request: InferRequest,
@@ -258,12 +267,26 @@ class Inference:
         for at, want in wanted:
             array = arrays[at]
             if want.classes:
-                array = classify(want.name, array, want.classes)
+                array = await self._in_turns(array.nbytes, classify, want.name, array, want.classes)
             if "shared_memory_region" in want.parameters:
                 self._service.expect_shared_memory()
-                self._service.regions.write(want.parameters, buffer_of(array))
+                data = await self._in_turns(strings_in([array]), buffer_of, array)
+                self._service.regions.write(want.parameters, data)
             outputs.append(Output(want.name, array, want))
         return InferResponse(model.name, version, request.id, outputs)
+
+
+def _arrays(tensors: Sequence[Tensor]) -> list[NDArray[Any]]:
+    """The contents of tensors, as models take them."""
+    return [_array(tensor) for tensor in tensors]
+
+
+def _array(tensor: Tensor) -> NDArray[Any]:
+    array = tensor.array
+    if array is None:
+        assert tensor.data is not None
+        array = array_from(tensor.name, tensor.data, dtype_of(tensor.datatype), tensor.shape)
+    return texts(tensor.name, array) if array.dtype == object else array
 
 
 def _wanted(model: ServedModel, asked: Sequence[Wanted]) -> list[tuple[int, Wanted]]:

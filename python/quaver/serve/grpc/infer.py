@@ -107,6 +107,8 @@ class Infer:
             known = grpc_tensors.known_of(request, model.inputs, model.outputs, data[end:])
             if known is not None:
                 remember(table, data[:end], known)
+        if response.strings >= LONG:
+            return await self._service.aside.in_turns(grpc_tensors.render, response)
         return grpc_tensors.render(response)
 
     async def _parsed(self, data: bytes, end: int) -> InferRequest:

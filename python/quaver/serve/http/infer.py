@@ -120,6 +120,8 @@ class Infer:
             known = rest.known_of(request, model.inputs, model.outputs)
             if known is not None:
                 remember(seen, head, known)
+        if response.strings >= LONG:
+            return await self._service.aside.in_turns(rest.render, response, request.parameters)
         if rest.text_size(response, request.parameters) >= LONG:
             return await self._service.aside.call(rest.render, response, request.parameters)
         return rest.render(response, request.parameters)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quaver.serve.errors import bad_request, shown
-from quaver.serve.protocol.datatypes import Buffer, array_from
+from quaver.serve.protocol.datatypes import Buffer, array_from, buffer_of
 
 Parameters = Mapping[str, Any]
 _NONE: Parameters = {}
@@ -40,6 +40,21 @@ class Tensor:
             self.data = data
         else:
             self.array = array_from(self.name, data, dtype, self.shape)
+
+    @property
+    def strings(self) -> int:
+        """Bytes of its strings, or of the array that has them."""
+        if self.datatype != "BYTES":
+            return 0
+        return len(self.data or b"") if self.array is None else self.array.nbytes
+
+    def __reduce__(self) -> tuple[type[Tensor], tuple[Any, ...]]:
+        """Strings go to another process in one piece, not as so many objects."""
+        array, data = self.array, self.data
+        if array is not None and array.dtype == object:
+            data, array = buffer_of(array), None
+        piece = None if data is None else bytes(data)
+        return Tensor, (self.name, self.datatype, self.shape, array, self.parameters, piece)
 
 
 @dataclass(slots=True)
@@ -85,6 +100,16 @@ class InferResponse:
     version: int
     id: str
     outputs: list[Output]
+
+    @property
+    def strings(self) -> int:
+        """Bytes of its arrays of strings."""
+        return strings_in([output.array for output in self.outputs])
+
+
+def strings_in(arrays: Sequence[NDArray[Any]]) -> int:
+    """Bytes of those of some arrays that have strings, without these."""
+    return sum(array.nbytes for array in arrays if array.dtype == object)
 
 
 def rows_of(shapes: Sequence[tuple[int, ...]]) -> int:
