@@ -1,6 +1,6 @@
 """Servers that add and subtract two int32 vectors, each a process of its own.
 
-``python -m overhead.limits NAME PORT`` is one of them. Each does by hand, in as few lines as it
+``python -m overhead.limits NAME PORT [MODEL]`` is one of them. Each does by hand, in as few lines as it
 can, what the whole server does: parse the binary tensor extension (or the protocol's messages),
 compute, answer. So they are not rivals but limits: what the framework alone costs.
 """
@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 _SIZE = 64
+_END = b"\r\n\r\n"
+_ANSWER = b"HTTP/1.1 200 OK\r\nInference-Header-Content-Length: 0\r\nContent-Length: %d\r\n\r\n"
 
 
 def _answer(body: bytes, length: int) -> tuple[bytes, bytes]:
@@ -71,6 +73,35 @@ def reader(port: int) -> None:
                 log_level="critical")  # fmt: skip
 
 
+def sockets(port: int, path: str) -> None:
+    """Run a network of one image for requests whose length is known, a thread each: no protocol.
+
+    Nothing that answers the same clients by the same runs on the same cores can do less.
+    """
+    import socket  # noqa: PLC0415
+    import threading  # noqa: PLC0415
+
+    import quaver  # noqa: PLC0415
+
+    model, turn = quaver.load(path, threads=1), threading.Lock()
+    shape = tuple(dim or 1 for dim in model.inputs[0].shape)
+
+    def answer(client: socket.socket) -> None:
+        x = np.empty(shape, np.float32)
+        while head := client.recv(1 << 16, socket.MSG_PEEK):
+            end = head.find(_END) + len(_END)
+            length = int(head.split(b"Length: ")[1].split(b"\r\n")[0])  # of the JSON
+            client.recv(end + length, socket.MSG_WAITALL)
+            client.recv_into(x, x.nbytes, socket.MSG_WAITALL)
+            with turn:
+                y = model(x)
+            client.sendall(_ANSWER % y.nbytes + y.tobytes())
+
+    with socket.create_server(("127.0.0.1", port)) as server:
+        while True:
+            threading.Thread(target=answer, args=server.accept()[:1], daemon=True).start()
+
+
 def grpc_aio(port: int) -> None:
     """Serve by a bare handler of grpc.aio."""
     import grpc  # noqa: PLC0415
@@ -106,4 +137,5 @@ def grpc_aio(port: int) -> None:
 
 
 if __name__ == "__main__":
-    {"starlette": starlette, "grpc.aio": grpc_aio, "reader": reader}[sys.argv[1]](int(sys.argv[2]))
+    limits = {"starlette": starlette, "grpc.aio": grpc_aio, "reader": reader, "sockets": sockets}
+    limits[sys.argv[1]](int(sys.argv[2]), *sys.argv[3:])

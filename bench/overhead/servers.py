@@ -38,9 +38,9 @@ def quaver(root: Path, rest: int, rpc: int, *flags: str) -> list[str]:
     return [sys.executable, "-m", "quaver", "serve", str(root), *where, *flags]
 
 
-def limit(name: str, port: int) -> list[str]:
-    """The command of a framework that Quaver is built of, alone (`limits`)."""
-    return [sys.executable, "-m", "overhead.limits", name, str(port)]
+def limit(name: str, port: int, *model: str) -> list[str]:
+    """The command of what Quaver is built of, alone (`limits`)."""
+    return [sys.executable, "-m", "overhead.limits", name, str(port), *model]
 
 
 def framework(name: str, port: int) -> list[str]:

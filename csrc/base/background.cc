@@ -12,11 +12,12 @@
 namespace quaver {
 namespace {
 
-constexpr int kNiceness = 10;
+constexpr int kNiceness = 10;  // more than the caller's
 
 void lower_priority() {
 #ifdef __linux__  // where a thread has a priority of its own
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), kNiceness);
+  const auto self = static_cast<id_t>(::syscall(SYS_gettid));
+  ::setpriority(PRIO_PROCESS, self, ::getpriority(PRIO_PROCESS, self) + kNiceness);
 #endif
 }
 

@@ -4,6 +4,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <thread>
+
 #include "base/error.h"
 #include "cpp/check.h"
 
@@ -11,7 +13,8 @@ using namespace quaver;
 
 namespace {
 
-int priority() { return ::getpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid))); }
+id_t self() { return static_cast<id_t>(::syscall(SYS_gettid)); }
+int priority() { return ::getpriority(PRIO_PROCESS, self()); }
 
 }  // namespace
 
@@ -21,6 +24,15 @@ TEST(background_work_is_of_low_priority_and_waited_for) {
   in_background([&] { within = priority(); });
   CHECK(within > before || within == 19);
   CHECK_EQ(priority(), before);
+}
+
+TEST(background_work_of_what_is_of_low_priority_is_of_lower_priority) {
+  int within = 0;
+  std::thread([&] {
+    ::setpriority(PRIO_PROCESS, self(), 15);
+    in_background([&] { within = priority(); });
+  }).join();
+  CHECK_EQ(within, 19);
 }
 
 TEST(background_errors_come_back) {

@@ -414,6 +414,20 @@ def test_bad_probes_do_not_end_the_watching(tmp_path: Path) -> None:
         assert not server.event("loader")
 
 
+def test_what_lies_in_the_wrong_place_is_told(tmp_path: Path) -> None:
+    put(tmp_path, "simple", 1, compiled(simple(1)))
+    (tmp_path / "flat").mkdir()
+    for path in ("flat/model.onnx", "lone.onnx", "readme.txt", ".hidden.onnx"):
+        (tmp_path / path).write_bytes(b"model")
+    (tmp_path / "empty").mkdir()
+    put(tmp_path, "a name", 1, compiled(simple(1)))
+    with Server(tmp_path, "--linger", "0") as server:
+        put(tmp_path, "simple", 2, compiled(simple(2)))
+        server.wait_until(lambda: server.version() == 2)
+        told = [Path(event["path"]).name for event in server.event("misplaced")]
+    assert told == ["a name", "flat", "lone.onnx"]
+
+
 def test_not_ready_while_a_model_cannot_answer(tmp_path: Path) -> None:
     put(tmp_path, "simple", 1, b"no model")
     with Server(tmp_path, "--linger", "0", ready=False) as server:

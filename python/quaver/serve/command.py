@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 
@@ -16,6 +17,7 @@ def main(arguments: list[str]) -> None:
     Error
         If it cannot.
     """
+    gc.disable()  # until it serves: what is made meanwhile stays
     try:
         from pydantic import ValidationError  # noqa: PLC0415 -- an extra's
         from pydantic_settings import SettingsError  # noqa: PLC0415

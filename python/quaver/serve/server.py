@@ -219,6 +219,7 @@ def _spare_collector() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(_GARBAGE, 10, 10)
 
 

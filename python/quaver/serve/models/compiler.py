@@ -122,5 +122,5 @@ def _error(path: Path, told: str, errors: str) -> Error:
     kind = getattr(quaver.errors, name, None) if name else None
     if kind is None:
         return CorruptFileError(f"{path}: {errors.strip().splitlines()[-1]}")
-    error: Error = kind(f"{path}: {message}")
+    error: Error = kind(message if str(path) in message else f"{path}: {message}")
     return error

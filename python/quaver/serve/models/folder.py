@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,6 +46,34 @@ def scan(root: Path) -> dict[str, dict[int, Source]]:
         for entry in sorted(os.scandir(root), key=lambda entry: entry.name)
         if is_name(entry.name) and entry.is_dir()
     }
+
+
+def misplaced(root: Path, found: Mapping[str, Mapping[int, Source]]) -> set[str]:
+    """Names in a folder that was looked through which may be meant as models and are none.
+
+    What begins with a dot is left alone, and so is what is empty: it may be on its way.
+
+    Raises
+    ------
+    OSError
+        If the folder itself cannot be read.
+    """
+    return {
+        entry.name
+        for entry in os.scandir(root)
+        if not found.get(entry.name) and _holds_something(entry)
+    }
+
+
+def _holds_something(entry: os.DirEntry[str]) -> bool:
+    if entry.name.startswith("."):
+        return False
+    if not entry.is_dir():
+        return Path(entry).suffix in {Path(file).suffix for file in FILES}
+    try:
+        return any(not inner.startswith(".") for inner in os.listdir(entry))
+    except OSError:  # gone meanwhile, or not to be read
+        return False
 
 
 def _versions(name: str, folder: Path) -> dict[int, Source]:

@@ -17,10 +17,11 @@ from quaver.serve.batching.sizes import batch_sizes
 from quaver.serve.errors import ServeError, not_found
 from quaver.serve.models import load, policy
 from quaver.serve.models.compiler import Compiler
-from quaver.serve.models.folder import Source, Stamp, scan
+from quaver.serve.models.folder import FILES, Source, Stamp, misplaced, scan
 from quaver.serve.models.served import Failure, ServedModel
 from quaver.serve.settings import Settings
 
+_EXPECTED = f"NAME/VERSION/ with {' or '.join(FILES)}; of NAME letters, digits, _, - and ."
 _MOST_BASES = 8  # that are loaded to find a delta's
 
 T = TypeVar("T")
@@ -49,6 +50,7 @@ class Repository:
         """Whether the folder was looked through once."""
         self._settings = settings
         self._observer = observer
+        self._misplaced: set[str] = set()
         self._ended: SimpleQueue[Model] = SimpleQueue()
         self._orders: SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = SimpleQueue()
         self._compiler = Compiler(self.refresh)
@@ -158,6 +160,7 @@ class Repository:
     def _refresh(self) -> bool:
         try:
             found = scan(self._settings.root)
+            self._tell_misplaced(misplaced(self._settings.root, found))
         except OSError as error:
             logs.event("error", "folder", path=str(self._settings.root), error=str(error))
             return False
@@ -172,6 +175,12 @@ class Repository:
                 and self.models[name].pending]  # fmt: skip
         self._compiler.keep({source for sources in busy for source in sources.values()})
         return any(model.pending for model in self.models.values())
+
+    def _tell_misplaced(self, names: set[str]) -> None:
+        for name in sorted(names - self._misplaced):
+            path = self._settings.root / name
+            logs.event("warning", "misplaced", path=str(path), expected=_EXPECTED)
+        self._misplaced = names
 
     def _drop(self, name: str) -> None:
         model = self.models[name]
