@@ -212,7 +212,7 @@ def test_where_a_run_is_done(seconds: float, alone: bool, here: bool) -> None:
         scheduler, fake = Scheduler(1), Fake("model", [], seconds)
         for _ in range(5):
             await fake.ask(scheduler)
-        outcome = scheduler.run_now(fake.model, Job(fake, [ROW]), alone)
+        outcome = scheduler.run_now(fake.model, Job(fake, [ROW]), lambda: alone)
         scheduler.stop()
         return outcome
 

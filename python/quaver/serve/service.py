@@ -145,7 +145,6 @@ class Service:
         """Whether `enter` would let a request in."""
         return not self.draining and self.active < self.settings.max_requests
 
-    @property
     def alone(self) -> bool:
         """Whether nobody asks but the client of the request that is looked at."""
         return self.active <= 1 and self.callers.only_one(_now())

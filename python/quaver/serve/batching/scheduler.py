@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
 
@@ -64,7 +64,7 @@ class Scheduler:
         for _ in self._threads:
             self._tasks.put(None)
 
-    def brief(self, model: str, shapes: Any, alone: bool) -> Runs | None:
+    def brief(self, model: str, shapes: Any, alone: Callable[[], bool]) -> Runs | None:
         """The runs of a model on such shapes, if they may be done at once, on this thread.
 
         They are known to be short, and nobody waits for the model; who runs one, records it.
@@ -76,16 +76,16 @@ class Scheduler:
         shapes
             Those of its inputs.
         alone
-            Whether nobody else asks anything of the server.
+            Tells whether nobody else asks anything of the server.
         """
         timing = self._timings.get(model)
         if timing is None:
             return None
         runs = timing.of(shapes)
-        short = runs.within(_HELD if alone else _HOP)
+        short = runs.within(_HOP) or (runs.within(_HELD) and alone())
         return runs if short and self._lanes.is_empty(model) else None
 
-    def run_now(self, model: ServedModel, job: Job, alone: bool) -> Outcome | None:
+    def run_now(self, model: ServedModel, job: Job, alone: Callable[[], bool]) -> Outcome | None:
         """Run a request on this thread, as `brief` says; None if it may not."""
         runs = self.brief(model.name, job.shapes, alone)
         if runs is None:

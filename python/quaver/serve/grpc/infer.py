@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import NamedTuple
 
 from quaver.serve.aside import LONG
 from quaver.serve.models.served import ServedModel
@@ -12,16 +11,11 @@ from quaver.serve.protocol.known import LONGEST, Known, remember
 from quaver.serve.protocol.request import InferRequest
 from quaver.serve.service import Service
 
+Seen = tuple[ServedModel | None, Known | None, bytes]
+"""What is known of a message before it is read: the model, what was found out of its head, that."""
 
-class Seen(NamedTuple):
-    """What is known of a message before it is read."""
 
-    model: ServedModel | None
-    """That it names."""
-    known: Known | None
-    """What was found out of its head."""
-    end: int
-    """Where that ends."""
+_NO_HEAD = (b"", "")
 
 
 class Infer:
@@ -33,23 +27,29 @@ class Infer:
         self._repository = service.repository
         self._bytes_in = service.stats.bytes_in
         self._bytes_out = service.stats.bytes_out
+        self._heads: dict[int, tuple[bytes, str]] = {}
+        """Of messages by their lengths, and the models' names: most begin as one before."""
 
     def look_up(self, data: bytes) -> Seen:
         """What is known of a message."""
-        end = grpc_tensors.head_length(data)
-        head = data[:end]
-        model = self._repository.models.get(grpc_tensors.first_name(head))
-        known = model.wire["grpc"].get(head) if model is not None else None
-        return Seen(model, known if known is not None and known.fits(data, end) else None, end)
+        head, name = self._heads.get(len(data), _NO_HEAD)
+        if not head or not data.startswith(head):
+            head = data[: grpc_tensors.head_length(data)]
+            name = grpc_tensors.first_name(head)
+        model = self._repository.models.get(name)
+        if model is None:
+            return None, None, head
+        known: Known | None = model.wire["grpc"].get(head)
+        return model, known if known is not None and known.fits(data, len(head)) else None, head
 
     def now(self, data: bytes, seen: Seen, started: int) -> bytes | None:
         """As calling it, where the request is known and its run short; otherwise None."""
         self._service.callers.came(None, started)
-        model, known, end = seen
+        model, known, head = seen
         if model is None or known is None:
             return None
         answered = self._inference.answer_now(
-            model, known, data, end, version=known.version, started=started
+            model, known, data, len(head), version=known.version, started=started
         )
         if answered is None:
             return None
@@ -89,7 +89,8 @@ class Infer:
         return answer
 
     async def _answer(self, data: bytes, seen: Seen, started: int, deadline: float | None) -> bytes:
-        model, known, end = seen
+        model, known, head = seen
+        end = len(head)
         if model is not None and known is not None:
             outputs, number = await self._inference.run(
                 model,
@@ -106,7 +107,8 @@ class Infer:
         if model is not None and model.name == request.model and 0 < end <= LONGEST:
             known = grpc_tensors.known_of(request, model.inputs, model.outputs, data[end:])
             if known is not None:
-                remember(table, data[:end], known)
+                remember(table, head, known)
+                remember(self._heads, len(data), (head, model.name))
         if response.strings >= LONG:
             return await self._service.aside.in_turns(grpc_tensors.render, response)
         return grpc_tensors.render(response)

@@ -107,10 +107,9 @@ class GrpcServer:
         )
 
     def _expect_token(self, context: Any) -> None:
-        if not self._tokens.open:
-            given = dict(context.invocation_metadata() or ()).get("authorization", "")
-            if not self._tokens.accept(given.encode()):
-                raise ServeError(401, "a valid token is needed: authorization: Bearer")
+        given = dict(context.invocation_metadata() or ()).get("authorization", "")
+        if not self._tokens.accept(given.encode()):
+            raise ServeError(401, "a valid token is needed: authorization: Bearer")
 
     async def _refuse(self, context: Any, error: Exception) -> NoReturn:
         refusal = self._refusal(error)
@@ -128,7 +127,8 @@ class GrpcServer:
     async def _model_infer(self, data: bytes, context: Any) -> bytes:
         started = _now()
         try:
-            self._expect_token(context)
+            if not self._tokens.open:
+                self._expect_token(context)
             seen = self._infer.look_up(data)
             answer = self._infer.now(data, seen, started)
             if answer is None:

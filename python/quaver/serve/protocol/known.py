@@ -8,7 +8,7 @@ head of the answer written once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from quaver.serve.protocol.request import (
     flag_of,
     rows_of,
 )
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 _MOST = 128  # of a model
 LONGEST = 4096  # of a head that is kept
@@ -144,11 +147,11 @@ class Known:
         return pieces
 
 
-def remember(table: dict[bytes, Known], head: bytes, known: Known) -> None:
-    """Keep what is known of a head."""
+def remember(table: dict[Key, Value], key: Key, value: Value) -> None:
+    """Keep what was found out, of the last ones."""
     if len(table) >= _MOST:
         table.clear()
-    table[head] = known
+    table[key] = value
 
 
 def may_be_known(request: InferRequest, outputs: Sequence[Port], binary: bool) -> bool:
