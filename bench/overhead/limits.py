@@ -1,8 +1,8 @@
 """Servers that add and subtract two int32 vectors, each a process of its own.
 
-``python -m overhead.limits NAME PORT [MODEL]`` is one of them. Each does by hand, in as few lines as it
-can, what the whole server does: parse the binary tensor extension (or the protocol's messages),
-compute, answer. So they are not rivals but limits: what the framework alone costs.
+``python -m overhead.limits NAME PORT [MODEL]`` is one of them. Each does by hand, in as few lines
+as it can, what the whole server does: parse the binary tensor extension (or the protocol's
+messages), compute, answer. So they are not rivals but limits: what the framework alone costs.
 """
 
 from __future__ import annotations
