@@ -57,7 +57,9 @@ class Bf16Product {
   void block(std::size_t i, std::size_t j, std::size_t j_end) {
     rows_ = least(block_rows_, m_ - i);
     upper_ = least(rows_, kTileRows);
-    fetch_ = i * kBf16Pairs / m_, fetch_end_ = (i + rows_) * kBf16Pairs / m_;
+    // On a grid all blocks meet a pair of panels before the next one.
+    fetch_ = grid_ ? i * kBf16Pairs / m_ : i == 0 ? 0 : kBf16Pairs;
+    fetch_end_ = grid_ ? (i + rows_) * kBf16Pairs / m_ : kBf16Pairs;
     tiles_.configure(upper_, rows_ > upper_ ? rows_ - upper_ : 1, kBf16Pairs);
     for (first_ = 0; first_ < stretches_; first_ += count_) {
       count_ = least(part_, stretches_ - first_);
