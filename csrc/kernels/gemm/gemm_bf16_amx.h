@@ -75,24 +75,34 @@ class Bf16Product {
     }
   }
 
+  // The part's values of the block's rows, zeros after the last.
   void lay_rows(std::size_t i) {
-    for (std::size_t r = 0; r < rows_; ++r) {
-      std::uint16_t* const to = laid_ + r * kLaidStride;
-      g_.a_is_f32 ? lay_floats(i + r, to) : lay(i + r, to);
+    const std::size_t begin = first_ * kValues;
+    const auto each = [&](auto lay) {
+      for (std::size_t r = 0; r < rows_; ++r) lay(i + r, laid_ + r * kLaidStride);
+    };
+    if (g_.a_is_f32) return each([&](std::size_t row, std::uint16_t* to) { lay_floats(row, to); });
+    if (g_.taps == 1) {
+      return each([&](std::size_t row, std::uint16_t* to) {
+        arrange(row_of<std::uint16_t>(g_, row, 0) + begin, g_.k - begin, to);
+      });
     }
+    const std::size_t count = least(g_.taps * tap_values() - begin, count_ * kValues);
+    each([&](std::size_t row, std::uint16_t* to) { gather(row, begin, count, to); });
+    // Later, when what was stored in pieces can be loaded whole.
+    each([&](std::size_t, std::uint16_t* to) { arrange(to, count, to); });
   }
 
-  // The part's values of a row, zeros after the last.
-  void lay(std::size_t i, std::uint16_t* to) {
-    const std::size_t begin = first_ * kValues;
-    if (g_.taps == 1) return arrange(row_of<std::uint16_t>(g_, i, 0) + begin, g_.k - begin, to);
-    const std::size_t tap = 2 * ceil_div(g_.k, 2), all = g_.taps * tap, end = least(all, begin + count_ * kValues);
-    for (std::size_t p = begin; p < end;) {
-      const std::size_t t = p / tap, from = p - t * tap, next = least(end, p - from + tap);
-      copy(row_of<std::uint16_t>(g_, i, t) + from, least(g_.k - from, next - p), to + (p - begin));
-      p = next;
+  std::size_t tap_values() const { return 2 * ceil_div(g_.k, 2); }
+
+  // Of a row's taps in order the values from `begin` on.
+  void gather(std::size_t i, std::size_t begin, std::size_t count, std::uint16_t* to) const {
+    std::size_t t = begin / tap_values(), from = begin % tap_values();
+    for (const std::uint16_t* end = to + count; to < end; ++t, from = 0) {
+      const std::size_t values = least(tap_values() - from, static_cast<std::size_t>(end - to));
+      copy(row_of<std::uint16_t>(g_, i, t) + from, least(g_.k - from, values), to);
+      to += values;
     }
-    arrange(to, end - begin, to);
   }
 
   // The same of floats, in one tap.
