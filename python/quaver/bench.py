@@ -32,6 +32,8 @@ class Contender(NamedTuple):
     runtime: str
     version: str
     threads: int
+    floats: str
+    """The precision of float products: fp32 or bf16."""
     run: Run
 
 
@@ -41,6 +43,7 @@ class Result(NamedTuple):
     runtime: str
     version: str
     threads: int
+    floats: str
     median_ms: float
     p10_ms: float
     ratio: float
@@ -77,7 +80,7 @@ def ours(
         path, threads=threads, isa=isa, fallback=None, float_precision=float_precision
     )
     arrays = [inputs[port.name] for port in model.inputs]
-    return Contender("quaver", quaver.__version__, threads, lambda: model(*arrays))
+    return Contender("quaver", quaver.__version__, threads, float_precision, lambda: model(*arrays))
 
 
 def _onnxruntime(path: str, inputs: Inputs, threads: int) -> Contender:
@@ -89,7 +92,7 @@ def _onnxruntime(path: str, inputs: Inputs, threads: int) -> Contender:
     options.log_severity_level = 3
     session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return Contender(
-        "onnxruntime", ort.__version__, threads, lambda: session.run(None, dict(inputs))
+        "onnxruntime", ort.__version__, threads, "fp32", lambda: session.run(None, dict(inputs))
     )
 
 
@@ -97,10 +100,15 @@ def _openvino(path: str, inputs: Inputs, threads: int) -> Contender:
     import openvino as ov  # noqa: PLC0415 -- an extra
 
     settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
-    request = ov.Core().compile_model(path, "CPU", settings).create_infer_request()
-    version = metadata.version("openvino")
+    model = ov.Core().compile_model(path, "CPU", settings)
+    request = model.create_infer_request()
+    floats = model.get_property("INFERENCE_PRECISION_HINT").get_type_name()
     return Contender(
-        "openvino", version, threads, lambda: request.infer(dict(inputs), share_inputs=True)
+        "openvino",
+        metadata.version("openvino"),
+        threads,
+        "fp32" if floats == "f32" else floats,
+        lambda: request.infer(dict(inputs), share_inputs=True),
     )
 
 
@@ -169,20 +177,29 @@ def as_json(path: str, results: Sequence[Result]) -> dict[str, Any]:
 
 
 def render(results: Sequence[Result]) -> str:
-    """Set the results as a table."""
-    header = ["runtime", "version", "threads", "median ms", "p10 ms", "quaver / this"]
+    """Set the results as a table, and say where precisions differ."""
+    header = ["runtime", "version", "threads", "floats", "median ms", "p10 ms", "quaver / this"]
     rows = [
         [
             result.runtime,
             result.version,
             str(result.threads),
+            result.floats,
             f"{result.median_ms:.3f}",
             f"{result.p10_ms:.3f}",
             "" if result.runtime == "quaver" else f"{result.ratio:.2f}",
         ]
         for result in results
     ]
-    return table.render(header, rows, right=(2, 3, 4, 5))
+    text = table.render(header, rows, right=(2, 4, 5, 6))
+    precision = {result.runtime: result.floats for result in results}
+    notes = [
+        f"{runtime} rounds the operands of float products to {floats}, Quaver computes them in "
+        f"{precision['quaver']}; --float-precision {floats} has it do so too"
+        for runtime, floats in precision.items()
+        if floats == "bf16" != precision["quaver"]
+    ]
+    return "\n".join([text, *notes])
 
 
 def _check(path: str, against: Sequence[str]) -> None:
@@ -244,6 +261,7 @@ def _result(
         contender.runtime,
         contender.version,
         contender.threads,
+        contender.floats,
         1e3 * statistics.median(medians),
         1e3 * float(np.percentile(everything, 10)),
         statistics.median(ratios),

@@ -93,6 +93,16 @@ def test_bench_against_a_peer(convolution_path: Path) -> None:
     assert float(lines[-1].split()[-1]) > 0
 
 
+def test_bench_says_where_precisions_differ() -> None:
+    def result(runtime: str, floats: str) -> bench.Result:
+        return bench.Result(runtime, "1.0", 1, floats, 2.0, 1.0, 0.5)
+
+    peer = result("openvino", "bf16")
+    assert "--float-precision bf16" in bench.render([result("quaver", "fp32"), peer])
+    assert "--float-precision" not in bench.render([result("quaver", "bf16"), peer])
+    assert "--float-precision" not in bench.render([result("quaver", "fp32")])
+
+
 def test_bench_gives_indices_in_bounds(tmp_path: Path) -> None:
     """Where a peer refuses an index beyond its table, and one input chooses from two of them."""
     pytest.importorskip("onnxruntime")
