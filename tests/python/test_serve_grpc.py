@@ -133,3 +133,28 @@ def test_whoever_leaves_is_not_worked_for(slow: Server) -> None:
     assert b'quaver_errors_total{protocol="http",status="499"}' in slow.get("/metrics")[1]
     assert answered(slow) < count
     assert slow.post("/v2/models/slow/infer", body)[0] == 200
+
+
+def test_messages_of_one_length(tmp_path: Path) -> None:
+    """What is found out of one is not taken for another's, however they take turns."""
+    put(tmp_path, "simple", 1, compiled(simple(1)))
+    put(tmp_path, "sample", 1, compiled(simple(5)))
+    a, b = np.arange(32, dtype=np.int32).reshape(2, 16) ** 2
+    messages_of = []
+    for model, step in (("simple", 1), ("sample", 5)):
+        for order in (1, -1):
+            request = messages()["ModelInferRequest"](model_name=model)
+            for name, array in (("INPUT0", a), ("INPUT1", b))[::order]:
+                request.inputs.add(name=name, datatype="INT32", shape=[1, 16])
+                request.raw_input_contents.append(array.tobytes())
+            messages_of.append((request.SerializeToString(), a + b + step))
+    assert len({len(data) for data, _ in messages_of}) == 1
+    with (
+        Server(tmp_path, "--linger", "0") as server,
+        grpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel,
+    ):
+        call = channel.unary_unary(CALL, None, messages()["ModelInferResponse"].FromString)
+        for _ in range(6):
+            for data, total in messages_of:
+                for _ in range(2):
+                    assert call(data).raw_output_contents[0] == total.tobytes()

@@ -15,7 +15,7 @@ Seen = tuple[ServedModel | None, Known | None, bytes]
 """What is known of a message before it is read: the model, what was found out of its head, that."""
 
 
-_NO_HEAD = (b"", "")
+_NO_HEAD = (b"", b"", "")
 
 
 class Infer:
@@ -27,13 +27,13 @@ class Infer:
         self._repository = service.repository
         self._bytes_in = service.stats.bytes_in
         self._bytes_out = service.stats.bytes_out
-        self._heads: dict[int, tuple[bytes, str]] = {}
-        """Of messages by their lengths, and the models' names: most begin as one before."""
+        self._heads: dict[int, tuple[bytes, bytes, str]] = {}
+        """Of messages by their lengths: how they begin, their heads, and the models they name."""
 
     def look_up(self, data: bytes) -> Seen:
         """What is known of a message."""
-        head, name = self._heads.get(len(data), _NO_HEAD)
-        if not head or not data.startswith(head):
+        start, head, name = self._heads.get(len(data), _NO_HEAD)
+        if not start or not data.startswith(start):
             head = data[: grpc_tensors.head_length(data)]
             name = grpc_tensors.first_name(head)
         model = self._repository.models.get(name)
@@ -108,7 +108,7 @@ class Infer:
             known = grpc_tensors.known_of(request, model.inputs, model.outputs, data[end:])
             if known is not None:
                 remember(table, head, known)
-                remember(self._heads, len(data), (head, model.name))
+                remember(self._heads, len(data), (data[: end + 1], head, model.name))
         if response.strings >= LONG:
             return await self._service.aside.in_turns(grpc_tensors.render, response)
         return grpc_tensors.render(response)
