@@ -28,10 +28,10 @@ def _node(op: str, inputs: str, output: str) -> onnx.NodeProto:
     return helper.make_node(op, inputs.split(), [output], f"{op}_{output}")
 
 
-def _chain(outlier: float, *, gated: bool = False) -> onnx.ModelProto:
+def _chain(outlier: float, *, gated: bool = False, scaled: bool = False) -> onnx.ModelProto:
     """Products and Relus; some channels of one are as much larger as the next makes them small.
 
-    Gated, they meet another tensor before the next product.
+    Gated, they meet another tensor before the next product; scaled, one number and another.
     """
     rng = np.random.default_rng(0)
     nodes, constants, x = [], {}, "x"
@@ -41,6 +41,9 @@ def _chain(outlier: float, *, gated: bool = False) -> onnx.ModelProto:
         x = f"r{i}"
         if gated and i == 5:
             nodes.append(_node("Mul", "r5 r4", x := "m5"))
+        if scaled and i == 5:
+            constants |= {"g": np.float32([0.5]), "b": np.float32([0.25])}
+            nodes += [_node("Mul", "r5 g", "m5"), _node("Add", "m5 b", x := "a5")]
     constants["w5"][:, 7:10] *= outlier
     constants["w6"][7:10] /= outlier
     nodes.append(_node("MatMul", f"{x} w0", "y"))
@@ -78,6 +81,16 @@ def test_outliers_of_a_function_move_into_weights() -> None:
     assert before.report["nodes"]["float"] == {}
     assert _noise(made, 3000.0) < _noise(before, 3000.0) / 2
     onnx.checker.check_model(made.model, full_check=True)
+
+
+def test_what_outliers_left_gets_a_range_anew() -> None:
+    """Here the function's own constants take them out: the tensor keeps its name."""
+    made, plain = (
+        quaver.quantize(_chain(3000.0, scaled=True), _inputs(24), mixed=mixed, measure=False).report
+        for mixed in (True, False)
+    )
+    assert made["mixed"][0]["moved"] == ["Add_a5", "Mul_m5"]
+    assert made["tensors"]["a5"]["hi"] < plain["tensors"]["a5"]["hi"] / 10
 
 
 def test_a_tensor_returns_to_float() -> None:

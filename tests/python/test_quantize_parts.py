@@ -386,6 +386,35 @@ def test_smoothing_before_convolutions_of_single_channels() -> None:
     np.testing.assert_allclose(tops, tops[0], rtol=1e-4)
 
 
+def test_smoothing_takes_constants_of_all_channels() -> None:
+    """A scale and a shift that are one number each become one a channel, and no node is added."""
+    net = _net(
+        _node("Conv", "x w", "a"),
+        _node("HardSwish", "a", "h"),
+        _node("Mul", "h g", "scaled"),
+        _node("Add", "scaled b", "n"),
+        _node("Conv", "n w2", "y"),
+        w=_weight(4, 4, 1, 1) * np.array([1, 20, 1, 1]).reshape(-1, 1, 1, 1),
+        g=np.float32([0.5]),
+        b=np.float32([0.25]),
+        w2=_weight(4, 4, 3, 3, seed=1),
+    )
+    feed = {"x": np.random.default_rng(0).standard_normal((1, 4, 6, 6)).astype(np.float32)}
+    before, count = runner(net.proto(), "quaver")(feed)["y"], len(net.nodes)
+    smooth(net, targets(net, {"n"}), calibrate(net, ["n"], [feed], total=1))
+    assert len(net.nodes) == count
+    assert net.weights["g"].shape == net.weights["b"].shape == (1, 4, 1, 1)
+    np.testing.assert_allclose(runner(net.proto(), "quaver")(feed)["y"], before, rtol=1e-4)
+
+
+def test_subnormal_constants_become_zero() -> None:
+    weight = _weight(4, 4)
+    weight[1] = [1e-39, -1e-45, 1e-37, 0]
+    net = _net(_node("MatMul", "x w", "y"), w=weight, shape=(1, 4))
+    np.testing.assert_array_equal(net.weights["w"][1], np.float32([0, 0, 1e-37, 0]))
+    np.testing.assert_array_equal(net.weights["w"][[0, 2, 3]], weight[[0, 2, 3]])
+
+
 def test_range_before_a_function() -> None:
     """What a function flattens needs no steps."""
 

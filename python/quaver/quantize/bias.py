@@ -9,6 +9,7 @@ fewer inputs take part, the mean is taken to be the same.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import TypeAlias
 
 import numpy as np
 import onnx
@@ -20,6 +21,11 @@ from quaver.quantize.ranges import Affine
 from quaver.quantize.regions import is_bias
 from quaver.quantize.weights import Weight
 
+#: By node, whether its weight stays and how its input is rounded: what that is of, and the shift.
+Known: TypeAlias = dict[
+    tuple[str, bool, Affine | None], tuple[tuple[Array, Array | None, Channels], Array | None]
+]
+
 
 def biases(
     net: Net,
@@ -29,6 +35,7 @@ def biases(
     channels: Mapping[str, Channels],
     *,
     doubled: Collection[str] = (),
+    known: Known | None = None,
 ) -> tuple[dict[str, Array], dict[str, float]]:
     """Give the biases of products, corrected for what is in bytes.
 
@@ -46,6 +53,8 @@ def biases(
         Of tensors; biases of what reads others are not corrected.
     doubled
         The nodes for which rounding leaves nothing of what they read.
+    known
+        What was found before; of the same weight, input and rounding it is not computed again.
 
     Returns
     -------
@@ -55,6 +64,7 @@ def biases(
     """
     made = {name: bias for name, bias in products.biases.items() if name in weights}
     corrected: dict[str, float] = {}
+    known = {} if known is None else known
     for name, weight in products.weights.items():
         node = products.nodes[name]
         adder = _adder(net, node)
@@ -62,9 +72,14 @@ def biases(
         if adder is None or read not in channels or not (name in weights or read in inputs):
             continue
         seen = channels[read]
-        rounded = read in inputs and name not in doubled
-        error = seen.error(inputs[read]) if rounded else np.zeros_like(seen.mean)
-        added = shift(net, node, weight if name in weights else None, seen.mean, error)
+        numbers = inputs[read] if read in inputs and name not in doubled else None
+        used = weight if name in weights else None
+        key = name, used is None, numbers
+        of = net.weights[node.input[1]], used and used.bytes, seen
+        if key not in known or any(a is not b for a, b in zip(known[key][0], of, strict=True)):
+            error = np.zeros_like(seen.mean) if numbers is None else seen.error(numbers)
+            known[key] = of, shift(net, node, used, seen.mean, error)
+        added = known[key][1]
         if added is not None:
             corrected[name] = float(np.abs(added).max())
             old = products.biases.get(name) if adder is node else _constant(net, adder)

@@ -286,7 +286,9 @@ class Job:
     def _smooth_floats(self, floats: frozenset[str]) -> frozenset[str]:
         """Move outliers of what is in float now into weights; the nodes that do it."""
         known = {node.name for node in self._net.nodes}
+        before = len(self._smoothed)
         self._smooth(floats)
+        self._levels.forget(str(item["tensor"]) for item in self._smoothed[before:])
         return frozenset(node.name for node in self._net.nodes) - known
 
     def _slower(self, kept: frozenset[str]) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import numpy as np
 import onnx
@@ -47,7 +47,9 @@ class Levels:
         self.affines: dict[str, Affine] = {}
         """By tensor."""
         self.products = Products({}, {}, {})
+        self._searched: dict[str, tuple[Array, Weight]] = {}
         self._rounded: dict[str, Weight] = {}
+        self._shifts: bias.Known = {}
         self.corrected: dict[str, float] = {}
         """The greatest correction of each bias in the model that was written last."""
 
@@ -73,6 +75,11 @@ class Levels:
         for group in dict.fromkeys(placement.group[name] for name in statistics.histograms):
             self._choose(placement, group)
 
+    def forget(self, tensors: Iterable[str]) -> None:
+        """Drop the ranges of tensors whose values changed; who places them next sees them anew."""
+        for name in tensors:
+            self.affines.pop(name, None)
+
     def weigh(self, placement: Placement) -> None:
         """Bring weights and biases to what the ranges ask for."""
         self.products = quantize_products(
@@ -80,6 +87,7 @@ class Levels:
             placement.nodes,
             self.affines,
             search=self._search_weights,
+            known=self._searched,
         )
         for name, weight in self._rounded.items():
             made = self.products.weights.get(name)
@@ -115,6 +123,7 @@ class Levels:
             {name: numbers[name] for name in placement.tensors},
             self.statistics.channels if self._correct_bias else {},
             doubled=placement.doubled,
+            known=self._shifts,
         )
         chosen = {name: w for name, w in self.products.weights.items() if name in weights}
         return qdq.write(self._net, placement, numbers, chosen, made)

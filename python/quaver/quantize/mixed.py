@@ -29,13 +29,13 @@ from typing import Any, NamedTuple
 import onnx
 
 from quaver import progress
-from quaver.quantize import cost, gptq, smooth
+from quaver.quantize import cost, gptq
 from quaver.quantize.answers import Answers
 from quaver.quantize.data import Feed
+from quaver.quantize.islands import Islands, Nodes
 from quaver.quantize.levels import Levels, members
 from quaver.quantize.net import Net
-from quaver.quantize.operators import is_move, weight_of
-from quaver.quantize.placement import Placement, leaves_sums
+from quaver.quantize.placement import Placement
 from quaver.quantize.ranges import Range, affine
 
 _AUDIBLE = 1 / 16  # of the noise: what a part must bring to be looked at
@@ -187,7 +187,8 @@ class Mixer:
         whole = now = cost.estimate(self._net, self._placement, elements)
         kept: frozenset[str] = frozenset()
         for part in self.found:
-            makers = self._function(part)
+            alone = self._members.get(part.name) == [part.name]
+            makers = self._islands.function(part.name) if alone else None
             if not makers:
                 continue
             readers = {user.name for user in self._net.users[part.name]}
@@ -198,15 +199,6 @@ class Mixer:
                 kept, now = kept | makers, time
         self.moved = kept
         return kept
-
-    def _function(self, part: Part) -> frozenset[str]:
-        """The nodes from a product's sums to a tensor that only products with weights read."""
-        users = self._net.users.get(part.name, [])
-        products = [user for user in users if smooth.input_axis(self._net, user) is not None]
-        found: set[str] = set()
-        if self._members.get(part.name) == [part.name] and users and products == users:
-            self._above(part.name, found)
-        return frozenset() if found & set(self._levels.products.weights) else frozenset(found)
 
     def refit(self) -> bool:
         """Give the tensors among them the range of the least noise; whether any has another.
@@ -282,34 +274,6 @@ class Mixer:
             if pays:
                 (kept, doubled), noise, now = trial, after, time
         return kept, doubled
-
-    def _wide(self, part: Part) -> tuple[frozenset[str], frozenset[str]]:
-        """What must be in float for a tensor to be stored in two bytes, and who reads it then."""
-        floats: set[str] = set()
-        readers: set[str] = set()
-        for name in () if part.is_weight else self._members[part.name]:
-            products = {
-                user.name
-                for user in self._net.users.get(name, [])
-                if weight_of(self._net, user) and user.input[0] == name
-                if leaves_sums(self._net, user) and user.name in self._placement.nodes
-            }
-            if products:
-                readers |= products
-                self._free(name, floats)
-        made = floats & set(self._levels.products.weights)
-        return frozenset(floats), frozenset() if made else frozenset(readers)
-
-    def _free(self, name: str, found: set[str]) -> None:
-        """The nodes in int8 from sums, or from what is in float, to a tensor."""
-        maker = self._net.producer.get(name)
-        if maker is None or maker.name not in self._placement.nodes:
-            return
-        if is_move(maker):
-            found.add(maker.name)
-            self._free(maker.input[0], found)
-        elif not leaves_sums(self._net, maker):
-            self._above(name, found)
 
     def compensate(self, engine: str) -> None:
         """Round weights among what was found so that each makes up for the errors of others."""
@@ -387,6 +351,10 @@ class Mixer:
                 kept, noise, now = kept | names, after, time
         return kept
 
+    @property
+    def _islands(self) -> Islands:
+        return Islands(self._net, self._placement, self._levels.products.weights)
+
     @cached_property
     def _elements(self) -> dict[str, int]:
         """The size of each tensor, with the first sample."""
@@ -461,34 +429,11 @@ class Mixer:
         """The nodes that must be in float for a part to be."""
         if part.is_weight:
             return frozenset({part.name})
-        found: set[str] = set()
-        for name in self._members[part.name]:
-            self._above(name, found)
-            self._below(name, found)
-        return frozenset(found)
+        return self._islands.around(self._members[part.name])
 
-    def _above(self, name: str, found: set[str]) -> None:
-        """What makes a tensor, up to what is stored; a product that leaves its sums may stay."""
-        maker = self._net.producer.get(name)
-        if maker is None or maker.name not in self._placement.nodes or maker.name in found:
-            return
-        if leaves_sums(self._net, maker):
-            return
-        found.add(maker.name)
-        weight = weight_of(self._net, maker)
-        for other in maker.input:
-            if other != weight and other not in self._stored:
-                self._above(other, found)
-
-    def _below(self, name: str, found: set[str]) -> None:
-        """What reads a tensor, down to what is stored."""
-        for user in self._net.users.get(name, []):
-            if user.name not in self._placement.nodes:
-                continue
-            found.add(user.name)
-            for made in user.output:
-                if made not in self._stored:
-                    self._below(made, found)
+    def _wide(self, part: Part) -> tuple[Nodes, Nodes]:
+        """What must be in float for a part to be stored in two bytes, and who reads it then."""
+        return self._islands.wide([] if part.is_weight else self._members[part.name])
 
 
 def _only(groups: dict[str, list[str]], stored: set[str]) -> dict[str, list[str]]:

@@ -56,7 +56,16 @@ def prepare(source: Source) -> Net:
             _fold_factors(net, node)
         elif node.op_type in ("Add", "Sub", "Mul", "Div"):
             _fold_arithmetic(net, node)
+    _flush(net)
     return Net(_inferred(net.proto()))
+
+
+def _flush(net: Net) -> None:
+    """Make subnormal constants zero: sums lose their products, which take many times as long."""
+    least = np.finfo(np.float32).tiny
+    for name, array in net.weights.items():
+        if array.dtype == np.float32 and (tiny := (array != 0) & (np.abs(array) < least)).any():
+            net.weights[name] = np.where(tiny, np.float32(0), array)
 
 
 def _check(model: onnx.ModelProto) -> None:

@@ -31,6 +31,7 @@ def quantize_products(
     affines: Mapping[str, Affine],
     *,
     search: bool,
+    known: dict[str, tuple[Array, Weight]],
 ) -> Products:
     """Bring the weights of `nodes` to int8.
 
@@ -44,6 +45,8 @@ def quantize_products(
         Of the tensors that they read.
     search
         As for `weights.quantize_weight`.
+    known
+        By node, weights as they were and in int8; what is the same array is not searched again.
 
     Raises
     ------
@@ -61,7 +64,15 @@ def quantize_products(
         old = _bias(net, node, array.shape[axis] if axis is not None else None)
         least = weights.least_scale(old, float(affines[data_inputs(node)[0]].scale))
         made.nodes[node.name] = node
-        made.weights[node.name] = weights.quantize_weight(array, axis, search=search, least=least)
+        if node.name not in known or known[node.name][0] is not array:
+            known[node.name] = array, weights.quantize_weight(array, axis, search=search)
+        weight = known[node.name][1]
+        if (
+            least is not None
+            and (weight.scale < (least if axis is not None else least.max())).any()
+        ):
+            weight = weights.quantize_weight(array, axis, search=search, least=least)
+        made.weights[node.name] = weight
         if old is not None:
             made.biases[node.name] = old
     return made

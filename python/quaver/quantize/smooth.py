@@ -197,11 +197,11 @@ def _divide(net: Net, target: Target, factor: Array) -> None:
     rank = len(net.shape(target.tensor) or ())
     constants = list(_constants(net, target)) if alone else []
     if constants and target.tensor not in net.outputs:
+        spread = _along(factor, rank, target.axis)
         for name in constants:
             own = net.weights[name]
-            net.weights[name] = (own / factor.astype(own.dtype).reshape(own.shape)).astype(
-                own.dtype
-            )
+            shape = own.shape if own.size == factor.size else spread.shape
+            net.weights[name] = (own.reshape(-1) / factor).astype(own.dtype).reshape(shape)
         return
     made, name = f"{target.tensor}/smoothed", f"{target.tensor}/factor"
     net.weights[name] = _along(1 / factor, rank, target.axis).astype(np.float32)
@@ -214,7 +214,10 @@ def _divide(net: Net, target: Target, factor: Array) -> None:
 
 
 def _constants(net: Net, target: Target) -> Iterator[str]:
-    """The scale and shift that make a result, where they serve nothing else; else nothing."""
+    """The scale and shift that make a result, where they serve nothing else; else nothing.
+
+    Those of a normalization are one a channel, of a product and a sum also one for all.
+    """
     maker = net.producer[target.tensor]
     if maker.op_type in NORMALIZATIONS:
         names = [name for name in maker.input[1:] if name]
@@ -227,10 +230,9 @@ def _constants(net: Net, target: Target) -> Iterator[str]:
             return
         names += [name for name in before.input if name in net.weights]
     channels = (net.shape(target.tensor) or ())[target.axis]
+    sizes = (channels,) if maker.op_type in NORMALIZATIONS else (1, channels)
     own = [
-        name in net.weights
-        and net.sole_user(name) is not None
-        and net.weights[name].size == channels
+        name in net.weights and net.sole_user(name) is not None and net.weights[name].size in sizes
         for name in names
     ]
     if len(names) == (1 if maker.op_type == "RMSNormalization" else 2) and all(own):
