@@ -42,7 +42,7 @@ def _contests(results: dict[str, Any], arguments: argparse.Namespace) -> None:
                 _say(f"{network}, threads={threads}, batch={batch}")
                 held = contest.hold(
                     network,
-                    _chosen(contest.CONTENDERS, arguments.only),
+                    _chosen(arguments.only, arguments.skip),
                     threads=threads,
                     batch=batch,
                     rounds=arguments.rounds,
@@ -86,10 +86,13 @@ def _profiles(results: dict[str, Any], arguments: argparse.Namespace) -> None:
 _MEASURE = {"contests": _contests, "avx2": _avx2, "costs": _costs, "profiles": _profiles}
 
 
-def _chosen(
-    contenders: Sequence[contest.Contender], only: Sequence[str]
-) -> list[contest.Contender]:
-    return [c for c in contenders if not only or c.runtime == "quaver" or c.runtime in only]
+def _chosen(only: Sequence[str], skip: Sequence[str]) -> list[contest.Contender]:
+    return [
+        contender
+        for contender in contest.CONTENDERS
+        if contender.key not in skip
+        and (not only or contender.runtime == "quaver" or contender.runtime in only)
+    ]
 
 
 def _dispatch() -> dict[str, float]:
@@ -150,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--batches", type=_numbers, default=[1, 8, 32], help="default: 1,8,32")
     add("--parts", type=_words, default=_PARTS, help=f"default: {','.join(_PARTS)}")
     add("--only", type=_words, default=[], metavar="PEER,...", help="peers to run; default: all")
+    add("--skip", type=_words, default=[], metavar="NAME,...", help='such as "quaver int8"')
     add("--rounds", type=int, default=7, help="turns of each contender (default: 7)")
     add("--seconds", type=float, default=0.2, help="of a turn, at least (default: 0.2)")
     add("--output", type=Path, default=_ROOT / "build" / "tables", help="default: build/tables")

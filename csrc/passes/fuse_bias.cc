@@ -1,4 +1,4 @@
-// MatMul followed by Add of a constant row: the product's bias.
+// MatMul followed by Add of a constant row: the product's bias. A bias that no constant gives is an Add.
 #include <algorithm>
 
 #include "passes/passes.h"
@@ -44,7 +44,20 @@ bool fuse(Editor& edit, NodeId id) {
   return false;
 }
 
-constexpr Rule kRules[] = {{"fuse_bias", fuse}};
+bool part(Editor& edit, NodeId id) {
+  const Op op = edit.node(id).op;
+  if ((op != Op::MatMul && op != Op::Conv) || !has_input(edit.node(id), 2) || has_input(edit.node(id), 3)) return false;
+  const ValueId bias = edit.node(id).inputs[2], sum = edit.node(id).outputs[0];
+  if (edit.value(bias).constant() || edit.value(bias).dtype != DType::f32) return false;
+  if (edit.made_by(bias, Op::DequantizeLinear)) return false;
+  const ValueId product = edit.add_like(sum, "/product");
+  edit.set_input(id, 2, kNone);
+  edit.set_output(id, 0, product);
+  edit.add(Op::Add, edit.node(id).name, {product, bias}, {sum});
+  return true;
+}
+
+constexpr Rule kRules[] = {{"fuse_bias", fuse}, {"part_bias", part}};
 
 }  // namespace
 

@@ -52,6 +52,12 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], int]] = {
         {"time_axis": 1, "batch_axis": 0},
         1,
     ),
+    "maxima of regions": (
+        "MaxRoiPool",
+        {"x": normal(2, 3, 8, 8), "r": np.insert(ROIS, 0, [0, 1, 1], axis=1)},
+        {"pooled_shape": [3, 2], "spatial_scale": 0.5},
+        1,
+    ),
     "determinant": ("Det", {"x": normal(2, 3, 3)}, {}, 1),
     "unpooled": (
         "MaxUnpool",
@@ -175,3 +181,19 @@ def test_sequences() -> None:
             np.testing.assert_allclose(got, want, rtol=1e-6)
     with pytest.raises(quaver.InputError, match="SplitToSequence"):
         loaded(np.empty((0, 3), np.float32))
+
+
+def test_classes_are_drawn_as_often_as_they_are_likely() -> None:
+    likely = np.array([[0.1, 0.0, 0.6, 0.3], [0.5, 0.5, 0.0, 0.0]])
+    node = helper.make_node("Multinomial", ["x"], ["y"], sample_size=20000, seed=3.0)
+    ports = [
+        helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 4]),
+        helper.make_tensor_value_info("y", onnx.TensorProto.INT32, None),
+    ]
+    graph = helper.make_graph([node], "net", ports[:1], ports[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    with np.errstate(divide="ignore"):
+        drawn = quaver.load(model, fallback=None)(np.log(likely).astype(np.float32) + 2)
+    counts = np.stack([np.bincount(row, minlength=4) for row in drawn]) / 20000
+    assert np.abs(counts - likely).max() < 0.02
+    assert not counts[likely == 0].any()

@@ -316,6 +316,20 @@ def test_a_slope_for_each_channel_as_old_opsets_had_it() -> None:
     np.testing.assert_array_equal(quaver.load(model, fallback=None)(x), want)
 
 
+@pytest.mark.parametrize("op", ["Gemm", "Conv"])
+def test_a_bias_from_a_run(op: str) -> None:
+    shapes = {"Gemm": ((3, 4), (4, 5)), "Conv": ((1, 3, 6, 6), (5, 3, 3, 3))}[op]
+    x, w = (normal(*shape) for shape in shapes)
+    b = normal(5)
+    nodes = [
+        helper.make_node("Neg", ["b"], ["n"]),
+        helper.make_node(op, ["x", "w", "n"], ["s"]),
+        helper.make_node("Relu", ["s"], ["y"]),
+    ]
+    y = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
+    check(graph_model(nodes, [port("x", x), port("b", b)], [y], {"w": w}), {"x": x, "b": b})
+
+
 def test_normalization_in_half_precision() -> None:
     x = normal(2, 5, 8).astype(np.float16)
     node = helper.make_node("LayerNormalization", ["x", "g"], ["y"])

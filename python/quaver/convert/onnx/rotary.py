@@ -101,7 +101,9 @@ def _pairs(node: Node, index: int) -> int:
 
 def _size(node: Node, heads: int, shared: int) -> int:
     """Return the size of a head."""
-    shape = node.shape(0)
+    past, shape = node.shape(3), node.shape(0)
+    if past is not None and len(past) == 4 and past[3] is not None:
+        return past[3]
     if shape is None or len(shape) != 3 or shape[2] is None:
         raise node.unsupported("the width of its queries is not known")
     return shape[2] // (heads if node.has(1) else heads + 2 * shared)

@@ -74,6 +74,20 @@ def _real_product(node: NodeProto) -> _Made:
     return [product, helper.make_node("Cast", [whole], [node.output[0]], to=TensorProto.FLOAT)]
 
 
+def _packed_product(node: NodeProto) -> _Made:
+    size = {a.name: a.i for a in node.attribute if a.name in ("K", "N")}
+    shape, weights = (f"{node.output[0]}/{name}" for name in ("shape", "weights"))
+    return [
+        helper.make_node("Constant", [], [shape], value_ints=[size.get("K", 0), size.get("N", 0)]),
+        helper.make_node("ConstantOfShape", [shape], [weights]),
+        helper.make_node("MatMul", [node.input[0], weights], [node.output[0]]),
+    ]
+
+
+def _grouped(node: NodeProto) -> _Made:
+    return _like_first(node) if len(node.input) > 1 and node.input[1] else [node]
+
+
 def _convolution(node: NodeProto) -> _Made:
     plain = helper.make_node("Conv", node.input[:3], node.output)
     plain.attribute.extend(a for a in node.attribute if not a.name.startswith("activation"))
@@ -92,7 +106,9 @@ _STAND_INS: dict[str, Callable[[NodeProto], _Made]] = {
     "DynamicQuantizeMatMul": _real_product,
     "EmbedLayerNormalization": _embedded,
     "FusedConv": _convolution,
+    "GroupQueryAttention": _grouped,
     "MatMulIntegerToFloat": _real_product,
+    "MatMulNBits": _packed_product,
     "MultiHeadAttention": _attended,
     "SkipLayerNormalization": _sum,
     "SkipSimplifiedLayerNormalization": _sum,

@@ -92,6 +92,18 @@ def col2im(node: HostNode, x: Any, image: Any, block: Any) -> Any:
     return np.ascontiguousarray(result[every + inner])
 
 
+@host("Multinomial")
+def multinomial(node: HostNode, x: Any) -> Any:
+    """Random classes, by logarithms of how likely they are."""
+    count, seed = node.get("sample_size", 1), node.get("seed")
+    generator = np.random.default_rng(
+        None if seed is None else int(np.float32(seed).view(np.uint32))
+    )
+    likely = np.exp(x - x.max(axis=1, keepdims=True)).cumsum(axis=1)
+    drawn = generator.uniform(size=(len(x), count, 1)) * likely[:, None, -1:]
+    return (drawn >= likely[:, None]).sum(axis=2).astype(node.dtype_of(node.get("dtype", 6)))
+
+
 @host("RandomUniform", "RandomNormal", "RandomUniformLike", "RandomNormalLike", "Bernoulli")
 def random(node: HostNode, x: Any = None) -> Any:
     """Random numbers; the same ones again where a seed is given."""

@@ -31,6 +31,33 @@ def bilinear(x: Any, y: Any, at: Any, low: float) -> tuple[Any, Any]:
     return total, np.stack(corners)
 
 
+@host("MaxRoiPool")
+def max_roi_pool(node: HostNode, x: Any, rois: Any) -> Any:
+    """Maxima of the parts of regions; a part without a pixel is zero."""
+    parts, scale = node.get("pooled_shape"), node.get("spatial_scale", 1.0)
+    result = np.zeros((len(rois), x.shape[1], *parts), x.dtype)
+    for r, (image, *corners) in enumerate(rois):
+        left, top, right, bottom = (int(np.floor(c * scale + 0.5)) for c in corners)
+        spans = [
+            _parts(first, last, count, size)
+            for first, last, count, size in zip(
+                (top, left), (bottom, right), parts, x.shape[2:], strict=True
+            )
+        ]
+        for i, (y0, y1) in enumerate(spans[0]):
+            for j, (x0, x1) in enumerate(spans[1]):
+                if y1 > y0 and x1 > x0:
+                    result[r, :, i, j] = x[int(image), :, y0:y1, x0:x1].max(axis=(1, 2))
+    return result
+
+
+def _parts(first: int, last: int, count: int, size: int) -> list[tuple[int, int]]:
+    """From where to where each of a region's parts reaches, within an axis of a picture."""
+    step = max(last - first + 1, 1) / count
+    ends = [(int(np.floor(i * step)), int(np.ceil((i + 1) * step))) for i in range(count)]
+    return [(min(max(a + first, 0), size), min(max(b + first, 0), size)) for a, b in ends]
+
+
 @host("RoiAlign")
 def roi_align(node: HostNode, x: Any, rois: Any, batch: Any) -> Any:
     """Regions brought to one size by means, or maxima, of samples."""
