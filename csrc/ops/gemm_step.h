@@ -137,14 +137,14 @@ class GemmStep final : public Step {
 
   // To be called once everything above is filled in.
   void finish() {
+    if constexpr (kRounds) {
+      if (kernel_can_round()) take_floats();
+    }
     args.bias = bias.data();
     args.pad = pad.data();
     if constexpr (requires { args.scale; }) {
       args.scale = scale.data();
       args.shift = shift.empty() ? nullptr : shift.data();
-    }
-    if constexpr (kRounds) {
-      if (kernel_can_round()) take_floats();
     }
     for (std::size_t p = 0; p < parts.size(); ++p) cut(p);
     units = cuts_.size();

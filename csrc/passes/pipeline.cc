@@ -24,6 +24,7 @@ constexpr Pass kPipeline[] = {
     {"fuse_tables", fuse_tables},
     {"fuse_residual", fuse_residual},
     {"fuse_norm", fuse_norm},
+    {"flush_weights", flush_weights},
     {"canonicalize", canonicalize},
     {"remove_dead", remove_dead},
 };
