@@ -226,7 +226,9 @@ TEST(corrupt_root_repeats_itself) {
   g.nodes[0].note = std::string(10000, '.');
   const File file = write_model(g);
   std::vector<std::uint32_t> words = root_words(file);
-  const auto count = std::find(words.begin(), words.end(), kNodes);  // the vector of nodes
+  // The vector of nodes: their number, and then offsets. A value may have that number too.
+  const auto count = std::adjacent_find(words.begin(), words.end(),
+                                        [](std::uint32_t n, std::uint32_t next) { return n == kNodes && next > n; });
   CHECK(words.end() - count > kNodes);
   for (std::uint32_t i = 1; i < kNodes; ++i) count[1 + i] = count[1] - 4 * i;  // offsets are from their own place
   check_corrupt(with_words(file, words), "refers to the same bytes more than once");
