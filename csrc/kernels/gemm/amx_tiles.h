@@ -19,6 +19,26 @@ inline void store(void* to, std::size_t stride) {
   asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(stride), "i"(kTile) : "memory");
 }
 
+// Sums of R tiles of rows, the lower ones apart, × N of columns; a stride of 0 makes all rows the first.
+template <int R, int N, class Sum>
+inline void load_sums(const Sum* upper, const Sum* lower, std::size_t stride) {
+  constexpr std::size_t kColumns = kTileBytes / sizeof(Sum);
+  load<0>(upper, stride);
+  if constexpr (N > 1) load<1>(upper + kColumns, stride);
+  if constexpr (R > 1) load<2>(lower, stride);
+  if constexpr (R > 1 && N > 1) load<3>(lower + kColumns, stride);
+}
+// Row after row, `rows` of them in the upper tiles.
+template <int R, int N, class Sum>
+inline void store_sums(Sum* upper, std::size_t rows) {
+  constexpr std::size_t kColumns = kTileBytes / sizeof(Sum), kStride = N * kTileBytes;
+  Sum* lower = upper + rows * N * kColumns;
+  store<0>(upper, kStride);
+  if constexpr (N > 1) store<1>(upper + kColumns, kStride);
+  if constexpr (R > 1) store<2>(lower, kStride);
+  if constexpr (R > 1 && N > 1) store<3>(lower + kColumns, kStride);
+}
+
 // Tiles 0 to 3 hold sums, 4 and 5 rows, 6 and 7 weights, all `quads` of four bytes along k.
 class Tiles {
  public:

@@ -149,9 +149,9 @@ class Bf16Product {
     constexpr std::size_t kStride = N * kColumns * sizeof(float);
     if (first_ == 0) {
       const float* bias = bias_at<N>(j);
-      begin<R, N>(bias, bias, 0);
+      load_sums<R, N>(bias, bias, 0);
     } else {
-      begin<R, N>(sums, sums + upper_ * N * kColumns, kStride);
+      load_sums<R, N>(sums, sums + upper_ * N * kColumns, kStride);
     }
     const std::size_t share = ceil_div(waiting_.left, count_);
     const std::uint16_t* w = g_.w + j / kColumns * panel_ + first_ * kTileValues;
@@ -166,7 +166,7 @@ class Bf16Product {
     }
     finish_rows(waiting_.left);
     const bool last = first_ + count_ == stretches_;
-    keep<R, N>(last ? waiting_sums_ : sums);
+    store_sums<R, N>(last ? waiting_sums_ : sums, upper_);
     if (last) waiting_.hold(waiting_sums_, i, rows_, j, N);
   }
 
@@ -185,16 +185,6 @@ class Bf16Product {
       prefetch<N>(w + N * panel_);
       finish_rows(share);
     }
-  }
-
-  template <int R, int N>
-  void keep(float* sums) const {
-    constexpr std::size_t kStride = N * kColumns * sizeof(float);
-    float* lower = sums + upper_ * N * kColumns;
-    store<0>(sums, kStride);
-    if constexpr (N > 1) store<1>(sums + kColumns, kStride);
-    if constexpr (R > 1) store<2>(lower, kStride);
-    if constexpr (R > 1 && N > 1) store<3>(lower + kColumns, kStride);
   }
 
   // Weights lie far off, where the last run has left them: the block's share of the next panels'.
@@ -254,14 +244,6 @@ class Bf16Product {
     if (g_.n - j >= N * kColumns) return g_.bias + j;
     for (std::size_t c = 0; c < N * kColumns; ++c) bias_[c] = j + c < g_.n ? g_.bias[j + c] : 0;
     return bias_;
-  }
-
-  template <int R, int N>
-  static void begin(const float* upper, const float* lower, std::size_t stride) {
-    load<0>(upper, stride);
-    if constexpr (N > 1) load<1>(upper + kColumns, stride);
-    if constexpr (R > 1) load<2>(lower, stride);
-    if constexpr (R > 1 && N > 1) load<3>(lower + kColumns, stride);
   }
 
   template <int kSums, int kRows, int kWeights>

@@ -171,8 +171,8 @@ class Product {
       multiply<R, N>(tails_, kTileBytes, upper_ * kTileBytes, w);
     }
     finish_rest();
-    if (part_.first + part_.count < quads_) return keep<R, N>(sums);
-    keep<R, N>(waiting_sums_);
+    if (part_.first + part_.count < quads_) return store_sums<R, N>(sums, upper_);
+    store_sums<R, N>(waiting_sums_, upper_);
     waiting_.hold(waiting_sums_, part_.i, part_.rows, j, N);
   }
 
@@ -182,20 +182,7 @@ class Product {
     const std::int32_t* upper = start ? g_.bias + j : sums;
     const std::int32_t* lower = start ? upper : sums + upper_ * N * kPanel;
     const std::size_t stride = start ? 0 : N * kPanel * 4;
-    load<0>(upper, stride);
-    if constexpr (N > 1) load<1>(upper + kPanel, stride);
-    if constexpr (R > 1) load<2>(lower, stride);
-    if constexpr (R > 1 && N > 1) load<3>(lower + kPanel, stride);
-  }
-
-  template <int R, int N>
-  void keep(std::int32_t* sums) const {
-    constexpr std::size_t kStride = N * kPanel * 4;
-    std::int32_t* lower = sums + upper_ * N * kPanel;
-    store<0>(sums, kStride);
-    if constexpr (N > 1) store<1>(sums + kPanel, kStride);
-    if constexpr (R > 1) store<2>(lower, kStride);
-    if constexpr (R > 1 && N > 1) store<3>(lower + kPanel, kStride);
+    load_sums<R, N>(upper, lower, stride);
   }
 
   template <int R, int N>

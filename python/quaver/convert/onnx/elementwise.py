@@ -6,6 +6,7 @@ import numpy as np
 
 from quaver.convert.builder import Attributes
 from quaver.convert.onnx.node import MICROSOFT, Node, handler
+from quaver.convert.onnx.sizes import axes
 
 _REALS = {  # operators with attributes of their own names, and what these are by default
     "LeakyRelu": {"alpha": 0.01},
@@ -35,8 +36,9 @@ def _by_channel(node: Node, slope: int) -> int:
     x, given = node.shape(0), node.shape(1)
     if x is None or given is None or len(given) != 1 or len(x) < 3 or given[0] in (1, x[-1]):
         return slope
-    axes = node.add_constant("axes", np.arange(1, len(x) - 1))
-    return node.emit("Unsqueeze", slope, axes) if given[0] == x[1] else slope
+    if given[0] != x[1]:
+        return slope
+    return node.emit("Unsqueeze", slope, axes(node, *range(1, len(x) - 1)))
 
 
 @handler("Add", "Sub", "Mul", "Div", "Pow")
