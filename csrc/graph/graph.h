@@ -45,7 +45,8 @@ struct Value {
   bool ranked = false;  // shape is meaningful (its dimensions may still be dynamic)
   Dims shape;
   std::optional<Quant> quant;
-  std::optional<Blob> data;  // a constant's contents, contiguous, in native byte order
+  std::optional<Blob> data;   // a constant's contents, contiguous, in native byte order
+  std::optional<Dims> known;  // of integers computed from shapes: those that follow, kDynamic for others (contents.h)
 
   bool constant() const noexcept { return data.has_value(); }
   bool static_shape() const noexcept { return ranked && is_static(shape); }

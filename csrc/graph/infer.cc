@@ -1,3 +1,4 @@
+#include "graph/contents.h"
 #include "graph/schema.h"
 
 namespace quaver {
@@ -9,6 +10,7 @@ void infer_node(Graph& graph, const Node& node) {
   } catch (const Error& error) {
     fail(error.status(), name_of(node.op), " '", node.name, "': ", error.what());
   }
+  if (node.outputs[0] != kNone) graph.value(node.outputs[0]).known = known_output(graph, node);
 }
 
 void infer_shapes(Graph& graph) {

@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "graph/contents.h"
+
 namespace quaver {
 namespace {
 
@@ -32,6 +34,11 @@ std::optional<std::vector<std::int64_t>> InferContext::constant_ints(std::size_t
   if (value.dtype == DType::i64) return converted<std::int64_t, std::int64_t>(*value.data);
   if (value.dtype == DType::i32) return converted<std::int64_t, std::int32_t>(*value.data);
   fail("input '", value.name, "' is ", name_of(value.dtype), ", expected int64 or int32");
+}
+
+std::optional<Dims> InferContext::known_ints(std::size_t i) const {
+  if (auto constant = constant_ints(i)) return constant;
+  return quaver::known_ints(graph_, node_.inputs[i]);
 }
 
 std::optional<std::vector<float>> InferContext::constant_floats(std::size_t i) const {

@@ -34,6 +34,8 @@ class InferContext {
   bool ranked(std::size_t i) const { return has_input(i) && input(i).ranked; }
   // The input's integers (i64 or i32, flattened) where it is a known constant.
   std::optional<std::vector<std::int64_t>> constant_ints(std::size_t i) const;
+  // The same as far as they follow from shapes where they are no constant; kDynamic where not.
+  std::optional<Dims> known_ints(std::size_t i) const;
   std::optional<std::vector<float>> constant_floats(std::size_t i) const;
   // Fails unless input i is of rank `rank` (or unranked: then inference of this node should return early).
   void expect_rank(std::size_t i, std::size_t rank) const;

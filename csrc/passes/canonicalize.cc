@@ -25,8 +25,15 @@ bool takes_all(const Graph& graph, const Node& slice) {
   if (has_input(slice, 4) && !all_equal(constant_ints(graph, slice.inputs[4]), 1)) return false;
   if (x.static_shape() && y.static_shape() && x.shape == y.shape) return true;
   const auto ends = constant_ints(graph, slice.inputs[2]);
-  return all_equal(constant_ints(graph, slice.inputs[1]), 0) && ends &&
-         std::all_of(ends->begin(), ends->end(), [](std::int64_t end) { return end >= INT32_MAX; });
+  const auto axes = has_input(slice, 3) ? constant_ints(graph, slice.inputs[3]) : std::nullopt;
+  if (!all_equal(constant_ints(graph, slice.inputs[1]), 0) || !ends || (has_input(slice, 3) && !axes)) return false;
+  for (std::size_t i = 0; i < ends->size(); ++i) {
+    if ((*ends)[i] >= INT32_MAX) continue;
+    if (!x.ranked) return false;
+    const auto axis = axes ? normalize_axis((*axes)[i], static_cast<std::int64_t>(x.shape.size())) : std::int64_t(i);
+    if (x.shape[axis] == kDynamic || (*ends)[i] < x.shape[axis]) return false;
+  }
+  return true;
 }
 
 bool does_nothing(const Graph& graph, const Node& node) {
@@ -86,9 +93,27 @@ bool same_result(Editor& edit, const Node& a, const Node& b) {
          a.attrs.items() == b.attrs.items() && x.dtype == y.dtype && x.quant == y.quant;
 }
 
-// A view goes behind a function of single elements, which then meets the node that makes them.
+// The side of `node` that a view may leave: of a function of single elements, or one that takes a constant for each of
+// the last axis, which the view keeps. Nothing where that is another node.
+std::optional<std::size_t> viewed_side(Editor& edit, const Node& node) {
+  if (is_unary(node.op)) return 0;
+  if (node.op != Op::Add && node.op != Op::Sub && node.op != Op::Mul && node.op != Op::Div) return std::nullopt;
+  const std::size_t side = edit.value(node.inputs[0]).constant() ? 1 : 0;
+  const Node* view = edit.made_by(node.inputs[side], Op::Reshape);
+  const Value &row = edit.value(node.inputs[1 - side]), &y = edit.value(node.outputs[0]);
+  if (!view || !row.constant() || row.shape.empty() || count(row.shape) != row.shape.back()) return std::nullopt;
+  const Value &x = edit.value(view->inputs[0]), &seen = edit.value(node.inputs[side]);
+  const auto last = [&](const Value& value) {
+    return value.ranked && !value.shape.empty() && value.shape.back() == row.shape.back();
+  };
+  const bool fits = row.shape.size() <= x.shape.size() && y.ranked && y.shape == seen.shape;
+  return last(x) && last(seen) && fits ? std::optional(side) : std::nullopt;
+}
+
+// A view goes behind such a node, which then meets the one that makes what is viewed.
 bool sink_view(Editor& edit, NodeId id) {
-  const ValueId viewed = is_unary(edit.node(id).op) ? edit.node(id).inputs[0] : kNone;
+  const auto side = viewed_side(edit, edit.node(id));
+  const ValueId viewed = side ? edit.node(id).inputs[*side] : kNone;
   if (viewed == kNone || !edit.made_by(viewed, Op::Reshape) || !edit.single_use(viewed)) return false;
   const NodeId view = edit.producer(viewed);
   const ValueId x = edit.node(view).inputs[0], y = edit.node(id).outputs[0];
@@ -96,7 +121,7 @@ bool sink_view(Editor& edit, NodeId id) {
   const ValueId made = edit.add_like(x, "/" + std::string(name_of(edit.node(id).op)));
   edit.value(made).dtype = edit.value(y).dtype;
   edit.value(made).quant = edit.value(y).quant;
-  edit.set_input(id, 0, x);
+  edit.set_input(id, *side, x);
   edit.set_output(id, 0, made);
   edit.set_input(view, 0, made);
   edit.set_output(view, 0, y);

@@ -35,36 +35,12 @@ bool give(Graph& graph, Node& node, std::vector<Blob> results) {
   return true;
 }
 
-// Shape, whose answer is known as soon as the shape is.
-std::vector<Blob> known_shape(const Graph& graph, const Node& node) {
-  const Value& x = graph.value(node.inputs[0]);
+// Integers that follow from shapes, other dimensions of which may be open.
+std::vector<Blob> known(const Graph& graph, const Node& node) {
   const Value& y = graph.value(node.outputs[0]);
-  if (node.op != Op::Shape || !x.ranked || !y.static_shape()) return {};
-  const auto rank = static_cast<std::int64_t>(x.shape.size());
-  const auto bound = [&](const char* name, std::int64_t otherwise) {
-    const std::int64_t at = node.attrs.i(name, otherwise);
-    return std::clamp<std::int64_t>(at < 0 ? at + rank : at, 0, rank);
-  };
-  const std::int64_t start = bound("start", 0), end = std::max(start, bound("end", rank));
-  const Dims dims(x.shape.begin() + start, x.shape.begin() + end);
-  if (!is_static(dims)) return {};
-  return {Blob::of<std::int64_t>(dims)};
-}
-
-// Gather of dimensions that are known though others are not.
-std::vector<Blob> known_dimensions(const Graph& graph, const std::vector<NodeId>& producer, const Node& node) {
-  if (node.op != Op::Gather || producer[node.inputs[0]] == kNone) return {};
-  const Node& shape = graph.nodes[producer[node.inputs[0]]];
-  const auto picks = constant_ints(graph, node.inputs[1]);
-  if (shape.op != Op::Shape || !shape.attrs.items().empty() || !picks) return {};
-  const Value& x = graph.value(shape.inputs[0]);
-  if (!x.ranked) return {};
-  Dims dims;
-  for (const std::int64_t pick : *picks) {
-    dims.push_back(x.shape[normalize_axis(pick, static_cast<std::int64_t>(x.shape.size()))]);
-  }
-  if (!is_static(dims)) return {};
-  return {Blob::of<std::int64_t>(dims)};
+  if (node.outputs.size() != 1 || !y.known || !is_static(*y.known)) return {};
+  if (y.dtype == DType::i64) return {Blob::of<std::int64_t>(*y.known)};
+  return {Blob::of<std::int32_t>(std::vector<std::int32_t>(y.known->begin(), y.known->end()))};
 }
 
 std::vector<Blob> computed(const Graph& graph, const Node& node, const Evaluator& evaluate) {
@@ -75,7 +51,6 @@ std::vector<Blob> computed(const Graph& graph, const Node& node, const Evaluator
 }
 
 bool fold(Graph& graph, const Evaluator& evaluate, bool keep_quantized) {
-  const Uses uses(graph);
   bool changed = false;
   for (Node& node : graph.nodes) {
     if (node.dead) continue;
@@ -83,9 +58,7 @@ bool fold(Graph& graph, const Evaluator& evaluate, bool keep_quantized) {
     const bool output =
         std::any_of(node.outputs.begin(), node.outputs.end(), [&](ValueId out) { return graph.is_output(out); });
     if (output || (keep_quantized && node.op == Op::DequantizeLinear)) continue;
-    changed |= give(graph, node, known_shape(graph, node)) ||
-               give(graph, node, known_dimensions(graph, uses.producer, node)) ||
-               give(graph, node, computed(graph, node, evaluate));
+    changed |= give(graph, node, known(graph, node)) || give(graph, node, computed(graph, node, evaluate));
   }
   return changed;
 }

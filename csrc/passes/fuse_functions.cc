@@ -1,6 +1,7 @@
 // Functions that exporters spell in pieces become one node again: layer normalization, GELU by erf or by tanh, swish,
 // a square.
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "passes/passes.h"
@@ -115,46 +116,73 @@ bool fuse_layer_norm(Editor& edit, NodeId id) {
   return true;
 }
 
-// x where `id` is 1 + erf(x / √2).
-ValueId erf_operand(Editor& edit, ValueId id) {
+// Whether `id` is 1 + erf(x / √2).
+bool is_erf_gate(Editor& edit, ValueId id, ValueId x) {
   const ValueId erf = beside(edit, id, Op::Add, 1.0);
   const Node* node = erf == kNone ? nullptr : edit.made_by(erf, Op::Erf);
-  if (!node) return kNone;
-  const ValueId x = beside(edit, node->inputs[0], Op::Div, std::sqrt(2.0));
-  return x != kNone ? x : beside(edit, node->inputs[0], Op::Mul, std::sqrt(0.5));
+  if (!node) return false;
+  return beside(edit, node->inputs[0], Op::Div, std::sqrt(2.0)) == x ||
+         beside(edit, node->inputs[0], Op::Mul, std::sqrt(0.5)) == x;
 }
 
-// x where `id` is 1 + tanh(√(2/π) · (x + 0.044715 · x³)).
-ValueId tanh_operand(Editor& edit, ValueId id) {
+// The coefficients of 1, x, x² and x³.
+using Cubic = std::array<double, 4>;
+
+std::optional<Cubic> product(const Cubic& a, const Cubic& b) {
+  Cubic out{};
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      if (a[i] == 0 || b[j] == 0) continue;
+      if (i + j >= out.size()) return std::nullopt;
+      out[i + j] += a[i] * b[j];
+    }
+  }
+  return out;
+}
+
+// What `id` is of x by sums, products and powers, at most `depth` of them one behind another.
+std::optional<Cubic> cubic_of(Editor& edit, ValueId id, ValueId x, int depth) {
+  if (id == x) return Cubic{0, 1, 0, 0};
+  if (const std::optional<float> c = constant_scalar(edit.graph, id)) return Cubic{*c, 0, 0, 0};
+  const NodeId maker = edit.producer(id);
+  if (maker == kNone || depth == 0 || !edit.node(maker).attrs.items().empty()) return std::nullopt;
+  const Node node = edit.node(maker);
+  if (node.op != Op::Add && node.op != Op::Mul && node.op != Op::Pow) return std::nullopt;
+  const std::optional<Cubic> a = cubic_of(edit, node.inputs[0], x, depth - 1);
+  const std::optional<Cubic> b = a ? cubic_of(edit, node.inputs[1], x, depth - 1) : std::nullopt;
+  if (!b) return std::nullopt;
+  if (node.op == Op::Mul) return product(*a, *b);
+  if (node.op == Op::Pow)
+    return *a == Cubic{0, 1, 0, 0} && *b == Cubic{3, 0, 0, 0} ? std::optional(Cubic{0, 0, 0, 1}) : std::nullopt;
+  Cubic sum = *a;
+  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += (*b)[i];
+  return sum;
+}
+
+// Whether `id` is 1 + tanh(√(2/π) · (x + 0.044715 · x³)), however that is spelled.
+bool is_tanh_gate(Editor& edit, ValueId id, ValueId x) {
   const ValueId tanh = beside(edit, id, Op::Add, 1.0);
   const Node* node = tanh == kNone ? nullptr : edit.made_by(tanh, Op::Tanh);
-  const ValueId sum = node ? beside(edit, node->inputs[0], Op::Mul, std::sqrt(2.0 / 3.14159265358979)) : kNone;
-  const Node* add = sum == kNone ? nullptr : edit.made_by(sum, Op::Add);
-  if (!add) return kNone;
-  for (std::size_t side = 0; side < 2; ++side) {
-    const ValueId x = add->inputs[side];
-    const ValueId cube = beside(edit, add->inputs[1 - side], Op::Mul, 0.044715);
-    const Node* pow = cube == kNone ? nullptr : edit.made_by(cube, Op::Pow);
-    if (pow && pow->inputs[0] == x && near(constant_scalar(edit.graph, pow->inputs[1]), 3.0)) return x;
-  }
-  return kNone;
+  const std::optional<Cubic> inner = node ? cubic_of(edit, node->inputs[0], x, 6) : std::nullopt;
+  const double root = std::sqrt(2.0 / 3.14159265358979);
+  return inner && (*inner)[0] == 0 && (*inner)[2] == 0 && near((*inner)[1], root) && near((*inner)[3], 0.044715 * root);
 }
 
-// The product of the two operands of `node` and ½ in any order: x · ½ · (1 + …), where the last is given by `find`.
-ValueId gelu_operand(Editor& edit, const Node& node, ValueId (*find)(Editor&, ValueId)) {
+// The product of the two operands of `node` and ½ in any order: x · ½ · gate(x).
+ValueId gelu_operand(Editor& edit, const Node& node, bool (*is_gate)(Editor&, ValueId, ValueId)) {
   for (std::size_t side = 0; side < 2; ++side) {
     const ValueId one = node.inputs[side], other = node.inputs[1 - side];
-    if (near(constant_scalar(edit.graph, one), 0.5)) {  // ½ · (x · (1 + …))
+    if (near(constant_scalar(edit.graph, one), 0.5)) {  // ½ · (x · gate)
       const Node* inner = edit.made_by(other, Op::Mul);
       for (std::size_t i = 0; inner && i < 2; ++i) {
-        if (find(edit, inner->inputs[i]) == inner->inputs[1 - i]) return inner->inputs[1 - i];
+        if (is_gate(edit, inner->inputs[i], inner->inputs[1 - i])) return inner->inputs[1 - i];
       }
       continue;
     }
-    const ValueId half = beside(edit, one, Op::Mul, 0.5);  // (½ · x) · (1 + …), or x · (½ · (1 + …))
+    const ValueId half = beside(edit, one, Op::Mul, 0.5);  // (½ · x) · gate, or x · (½ · gate)
     if (half == kNone) continue;
-    if (find(edit, other) == half) return half;
-    if (find(edit, half) == other) return other;
+    if (is_gate(edit, other, half)) return half;
+    if (is_gate(edit, half, other)) return other;
   }
   return kNone;
 }
@@ -162,9 +190,9 @@ ValueId gelu_operand(Editor& edit, const Node& node, ValueId (*find)(Editor&, Va
 bool fuse_gelu(Editor& edit, NodeId id) {
   if (edit.node(id).op != Op::Mul || !edit.node(id).attrs.items().empty()) return false;
   if (edit.value(edit.node(id).outputs[0]).dtype != DType::f32) return false;
-  ValueId x = gelu_operand(edit, edit.node(id), erf_operand);
+  ValueId x = gelu_operand(edit, edit.node(id), is_erf_gate);
   const bool exact = x != kNone;
-  if (!exact) x = gelu_operand(edit, edit.node(id), tanh_operand);
+  if (!exact) x = gelu_operand(edit, edit.node(id), is_tanh_gate);
   if (x == kNone || !edit.value(x).ranked || edit.value(x).shape != edit.value(edit.node(id).outputs[0]).shape) {
     return false;
   }

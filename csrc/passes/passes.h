@@ -43,6 +43,7 @@ bool fuse_residual(Graph&, const Evaluator&);    // Add into the convolution or 
 bool fuse_bias(Graph&, const Evaluator&);        // Add of a row into the product before it
 bool fuse_dynamic(Graph&, const Evaluator&);     // a product of dynamic quantization gives reals at once
 bool fuse_functions(Graph&, const Evaluator&);   // layer normalization and GELU in pieces become one node
+bool fuse_gather(Graph&, const Evaluator&);      // what is done to rows of a known table, to the table itself
 bool fuse_norm(Graph&, const Evaluator&);        // Add before and QuantizeLinear after a LayerNormalization into it
 bool fuse_attention(Graph&, const Evaluator&);   // scores, Softmax and their product with values become one node
 bool remove_dead(Graph&, const Evaluator&);

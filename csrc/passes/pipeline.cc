@@ -11,6 +11,7 @@ constexpr Pass kPipeline[] = {
     {"canonicalize", canonicalize},
     {"fold_constants_keep_quantized", fold_constants_keep_quantized},
     {"fuse_functions", fuse_functions},
+    {"fuse_gather", fuse_gather},
     {"fuse_bias", fuse_bias},
     {"fuse_dynamic", fuse_dynamic},
     {"push_transposes", push_transposes},

@@ -103,6 +103,26 @@ Result pad(Graph& graph, Remapped out, const Perm& perm) {
   return out;
 }
 
+// A Reshape that only drops dimensions of 1.
+Result squeezed(Graph& graph, const Node& node, Remapped out, const Perm& perm) {
+  const Value &x = graph.value(node.inputs[0]), &y = graph.value(node.outputs[0]);
+  if (!x.ranked || x.shape.size() != perm.size() || !constant_shape(y)) return std::nullopt;
+  std::vector<bool> dropped(perm.size(), true);  // by the axes before the transpose
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < perm.size(); ++i) {
+    if (kept < y.shape.size() && x.shape[i] == y.shape[kept]) {
+      dropped[perm[i]] = false;
+      ++kept;
+    } else if (x.shape[i] != 1) {
+      return std::nullopt;
+    }
+  }
+  if (kept != y.shape.size()) return std::nullopt;
+  out.below = without(perm, dropped);
+  out.inputs[1] = add_ints(graph, "shape", permuted(*constant_shape(y), inverse(out.below)));
+  return out;
+}
+
 }  // namespace
 
 std::optional<Remapped> remap_axes(Graph& graph, const Node& node, const Perm& perm) {
@@ -127,6 +147,7 @@ std::optional<Remapped> remap_axes(Graph& graph, const Node& node, const Perm& p
     case Op::ReduceMax:
     case Op::ReduceSum: return reduce(std::move(same), perm);
     case Op::Gather: return gather(graph, std::move(same), perm);
+    case Op::Reshape: return squeezed(graph, node, std::move(same), perm);
     case Op::Slice: return slice(graph, std::move(same), perm);
     case Op::Pad: return pad(graph, std::move(same), perm);
     default: return std::nullopt;

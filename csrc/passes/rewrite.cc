@@ -25,6 +25,7 @@ ValueId Editor::add_like(ValueId like, const std::string& suffix) {
   Value copy = value(like);
   copy.name += suffix;
   copy.data.reset();
+  copy.known.reset();
   graph.values.push_back(std::move(copy));
   return static_cast<ValueId>(graph.values.size() - 1);
 }

@@ -11,6 +11,7 @@ void forget_shapes(Graph& graph) {
     if (value.constant()) continue;
     value.ranked = false;
     value.shape.clear();
+    value.known.reset();
   }
 }
 

@@ -43,6 +43,15 @@ TEST(canonicalize_keeps_what_does_something) {
   CHECK_EQ(canonical(b.graph), "Transpose Slice Pad Clip Flatten Tanh");
 }
 
+TEST(canonicalize_drops_slices_that_end_where_the_axis_does) {
+  for (const std::int64_t end : {3, 4}) {
+    Build b;
+    const ValueId x = b.input("x", DType::f32, {kDynamic, 4});
+    b.output(b.node(Op::Tanh, {b.node(Op::Slice, {x, b.ints({0, 0}), b.ints({INT64_MAX, end}), b.ints({0, 1})})}));
+    CHECK_EQ(canonical(b.graph), end == 4 ? "Tanh" : "Slice Tanh");
+  }
+}
+
 TEST(canonicalize_keeps_names_of_the_interface) {
   Build b;
   const ValueId x = b.input("x", DType::f32, {2});
@@ -109,6 +118,25 @@ TEST(canonicalize_sinks_views_below_functions_of_single_elements) {
   CHECK(apply(b.graph, canonicalize));
   CHECK_EQ(ops(b.graph), "Conv Clip Exp Reshape");
   CHECK_EQ(b.graph.value(b.graph.outputs[0]).shape, (Dims{1, 6, 1, 1}));
+}
+
+TEST(canonicalize_sinks_views_below_a_number_for_each_channel) {
+  Build b;
+  const ValueId x = b.input("x", DType::f32, {kDynamic, 5, 1, 6});
+  const ValueId conv = b.node(Op::Conv, {x, b.counting<float>("w", {6, 1, 1, 6})});
+  const ValueId flat = b.node(Op::Reshape, {conv, b.ints({-1, 5, 6})});
+  b.output(b.node(Op::Add, {b.counting<float>("bias", {1, 1, 6}), flat}));
+  CHECK(apply(b.graph, canonicalize));
+  CHECK_EQ(ops(b.graph), "Conv Add Reshape");
+  CHECK_EQ(b.graph.value(b.graph.outputs[0]).shape, (Dims{-1, 5, 6}));
+}
+
+TEST(canonicalize_keeps_views_that_move_channels) {
+  Build b;
+  const ValueId x = b.input("x", DType::f32, {4, 3, 2});
+  b.output(b.node(Op::Mul, {b.node(Op::Reshape, {x, b.ints({4, 6})}), b.counting<float>("gain", {6})}));
+  b.output(b.node(Op::Sub, {b.node(Op::Reshape, {x, b.ints({12, 2})}), b.counting<float>("rows", {12, 1})}));
+  CHECK(!apply(b.graph, canonicalize));
 }
 
 TEST(canonicalize_leaves_views_that_others_use) {

@@ -143,3 +143,14 @@ TEST(push_transposes_below_dropped_dimensions) {
   CHECK_EQ(only(b.graph, Op::Gather).attrs.i("axis"), 3);
   CHECK_EQ(only(b.graph, Op::Transpose).attrs.ints("perm"), (Perm{0, 2, 1}));
 }
+
+TEST(push_transposes_below_squeezed_dimensions) {
+  Build b;
+  const ValueId x = b.conv(b.input("x", DType::f32, {kDynamic, 3, 7, 1}), weight(b, 8, 3));
+  const ValueId y = b.node(Op::Squeeze, {x, b.ints({3})});  // [?, 8, 7]
+  const ValueId sum = b.node(Op::Add, {y, b.counting<float>("bias", {1, 8, 1})});
+  b.output(b.node(Op::ReduceMax, {sum}, Build::attr("axes", std::vector<std::int64_t>{2})));
+  CHECK_EQ(pushed(b.graph), "Transpose Conv Add Reshape ReduceMax Reshape");
+  CHECK_EQ(only(b.graph, Op::ReduceMax).attrs.ints("axes"), (std::vector<std::int64_t>{1}));
+  CHECK_EQ(b.graph.value(b.graph.outputs[0]).shape, (Dims{-1, 8, 1}));
+}

@@ -84,6 +84,16 @@ def test_float_agrees_with_onnxruntime(network: str) -> None:
         )
 
 
+def taken(node: onnx.NodeProto) -> Iterator[str]:
+    """What a node takes, in its branches and bodies too."""
+    yield from node.input
+    for attribute in node.attribute:
+        body = attribute.g
+        own = {name for inner in body.node for name in inner.output}
+        own |= {port.name for port in [*body.input, *body.initializer]}
+        yield from (name for inner in body.node for name in taken(inner) if name not in own)
+
+
 def layers(model: onnx.ModelProto) -> Iterator[tuple[list[str], list[onnx.NodeProto], str]]:
     """Each quantized tensor with the nodes that compute it from other quantized tensors."""
     producer = {name: node for node in model.graph.node for name in node.output}
@@ -101,7 +111,7 @@ def layers(model: onnx.ModelProto) -> Iterator[tuple[list[str], list[onnx.NodePr
                 continue
             node = producer[name]
             cone.append(node)
-            pending.extend(node.input)
+            pending.extend(taken(node))
         order = {id(node): i for i, node in enumerate(model.graph.node)}
         yield sources, sorted(cone, key=lambda node: order[id(node)]), tensor
 
@@ -123,7 +133,7 @@ def check_layers(model: onnx.ModelProto, feeds: dict[str, np.ndarray], share: fl
     values = dict(zip(names, theirs.run(None, feeds), strict=True)) | feeds
     initializers = {tensor.name: tensor for tensor in model.graph.initializer}
     for sources, nodes, tensor in cones:
-        used = {name for node in nodes for name in node.input}
+        used = {name for node in nodes for name in taken(node)}
         graph = onnx.helper.make_graph(
             nodes,
             "layer",

@@ -260,3 +260,94 @@ def test_onnx_attention_is_one_step(
     made = operators(loaded, **{n: x.shape for n, x in feeds.items()})
     assert made.count("Attention") == 1
     assert not {"Softmax", "MatMul", "Transpose", "Expand"} & set(made)
+
+
+@pytest.mark.parametrize("spelled", ["pow", "products", "scaled inside"])
+def test_gelu_by_tanh_is_one_step(spelled: str) -> None:
+    """As PyTorch, JAX and Hugging Face spell x + 0.044715 x³, times the root of 2 / π."""
+    constants = {"c": 0.044715, "root": np.sqrt(2 / np.pi), "half": 0.5, "one": 1.0, "three": 3.0}
+    node = helper.make_node
+    nodes = {
+        "pow": [
+            node("Pow", ["x", "three"], ["cube"]),
+            node("Mul", ["cube", "c"], ["small"]),
+            node("Add", ["x", "small"], ["sum"]),
+            node("Mul", ["sum", "root"], ["inner"]),
+        ],
+        "products": [
+            node("Mul", ["c", "x"], ["cx"]),
+            node("Mul", ["x", "cx"], ["cxx"]),
+            node("Mul", ["x", "cxx"], ["small"]),
+            node("Add", ["x", "small"], ["sum"]),
+            node("Mul", ["root", "sum"], ["inner"]),
+        ],
+        "scaled inside": [
+            node("Mul", ["x", "root"], ["rx"]),
+            node("Mul", ["x", "c"], ["cx"]),
+            node("Mul", ["cx", "x"], ["cxx"]),
+            node("Add", ["cxx", "one"], ["factor"]),
+            node("Mul", ["rx", "factor"], ["inner"]),
+        ],
+    }[spelled]
+    nodes += [
+        node("Tanh", ["inner"], ["t"]),
+        node("Add", ["one", "t"], ["gate"]),
+        node("Mul", ["half", "gate"], ["g"]),
+        node("Mul", ["x", "g"], ["y"]),
+    ]
+    float32 = TensorProto.FLOAT
+    graph = helper.make_graph(
+        nodes,
+        "gelu",
+        [helper.make_tensor_value_info("x", float32, ["N", 12])],
+        [helper.make_tensor_value_info("y", float32, ["N", 12])],
+        [numpy_helper.from_array(np.array(c, np.float32), name) for name, c in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    inputs = {"x": rng.normal(size=(5, 12)).astype(np.float32)}
+    loaded = quaver.load(model)
+    assert operators(loaded, x=(5, 12)) == ["Gelu"]
+    close(loaded.run(inputs)["y"], peer(model, inputs))
+
+
+@pytest.mark.parametrize("spelled", ["OneHot", "Equal"])
+def test_a_product_with_one_hot_rows_picks_rows(spelled: str) -> None:
+    """Zeros where an index is none of the table's; the activation is computed for the table."""
+    classes, width = 6, 4
+    constants = {
+        "w": rng.normal(size=(classes, width)).astype(np.float32),
+        "b": rng.normal(size=(width,)).astype(np.float32),
+        "depth": np.array(classes),
+        "values": np.array([0, 1], np.float32),
+        "last": np.array([-1]),
+        "classes": np.arange(classes).reshape(1, 1, classes),
+    }
+    node = helper.make_node
+    nodes = {
+        "OneHot": [node("OneHot", ["x", "depth", "values"], ["hot"])],
+        "Equal": [
+            node("Unsqueeze", ["x", "last"], ["column"]),
+            node("Equal", ["column", "classes"], ["equal"]),
+            node("Cast", ["equal"], ["hot"], to=TensorProto.FLOAT),
+        ],
+    }[spelled]
+    nodes += [
+        node("MatMul", ["hot", "w"], ["product"]),
+        node("Add", ["product", "b"], ["sum"]),
+        node("Tanh", ["sum"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "one-hot",
+        [helper.make_tensor_value_info("x", TensorProto.INT64, ["N", 9])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 9, width])],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    loaded = quaver.load(model)
+    made = operators(loaded, x=(2, 9))
+    assert "Gather" in made
+    assert not {"MatMul", "Equal", "Tanh"} & set(made)
+    for x in ([[*range(6), 6, 7, 100]], [[-1, -2, -6, -7, -100, 0, 5, 3, 3], [0] * 9]):
+        inputs = {"x": np.array(x, np.int64)}
+        close(loaded.run(inputs)["y"], peer(model, inputs))

@@ -35,6 +35,11 @@ inline void expect_dtype(const InferContext& c, std::size_t i, std::initializer_
   c.fail("input '", value.name, "' is ", name_of(value.dtype), ", expected ", names);
 }
 
+// As many dimensions as a vector of `n` numbers gives, none of them known; nothing where that is not known or absurd.
+inline std::optional<Dims> dims_of_length(std::int64_t n) {
+  return n >= 0 && n <= 64 ? std::optional<Dims>(std::in_place, static_cast<std::size_t>(n), kDynamic) : std::nullopt;
+}
+
 // Output 0 with the first input's shape.
 inline void output_same_shape(InferContext& c, DType dtype) {
   if (c.ranked(0)) {

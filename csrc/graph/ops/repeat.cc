@@ -11,10 +11,11 @@ constexpr AttrSpec kTrilu[] = {{"upper", AttrKind::i}};
 
 void infer_expand(InferContext& c) {
   const DType dtype = c.input(0).dtype;
-  const auto to = c.constant_ints(1);
+  auto to = c.known_ints(1);
+  if (!to && c.ranked(1) && c.input(1).shape.size() == 1) to = dims_of_length(c.input(1).shape[0]);
   if (!to || !c.ranked(0)) return c.output_unranked(0, dtype);
   for (const std::int64_t d : *to) {
-    if (d < 0) c.fail("the shape holds ", d);
+    if (d < 0 && c.input(1).constant()) c.fail("the shape holds ", d);
   }
   c.output(0, dtype, broadcast(c.input(0).shape, *to));
 }

@@ -47,14 +47,16 @@ Dims reshaped(const InferContext& c, const Dims& x, const Dims& wanted) {
 void infer_reshape(InferContext& c) {
   const DType dtype = c.input(0).dtype;
   c.expect_rank(1, 1);
-  const auto wanted = c.constant_ints(1);
-  if (wanted && c.ranked(0)) {
-    c.output(0, dtype, reshaped(c, c.input(0).shape, *wanted));
-  } else if (c.ranked(1) && is_static(c.input(1).shape) && c.input(1).shape[0] <= 64) {
-    c.output(0, dtype, Dims(static_cast<std::size_t>(c.input(1).shape[0]), kDynamic));
-  } else {
-    c.output_unranked(0, dtype);
+  auto wanted = c.known_ints(1);
+  if (!wanted && c.ranked(1)) wanted = dims_of_length(c.input(1).shape[0]);
+  if (!wanted) return c.output_unranked(0, dtype);
+  // One dimension that is not known is what the others leave; a 0 that is computed may be one or a copy.
+  const bool follows = std::ranges::count(*wanted, kDynamic) <= 1 && std::ranges::count(*wanted, 0) == 0;
+  if (c.ranked(0) && (c.input(1).constant() || follows)) {
+    return c.output(0, dtype, reshaped(c, c.input(0).shape, *wanted));
   }
+  std::ranges::replace(*wanted, 0, kDynamic);
+  c.output(0, dtype, *wanted);
 }
 
 }  // namespace
