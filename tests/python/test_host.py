@@ -33,6 +33,34 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], int]] = {
     "unique": ("Unique", {"x": np.array([2.0, 1, 1, 3, 4, 3], np.float32)}, {}, 4),
     "unique in order": ("Unique", {"x": ints(2, 1, 1, 3, 4, 3)}, {"sorted": 0}, 4),
     "unique rows": ("Unique", {"x": ints(1, 0, 1, 0, 2, 3).reshape(3, 2)}, {"axis": 0}, 4),
+    "unique of com.microsoft": (
+        "com.microsoft.Unique",
+        {"x": np.array([2.0, 1, 1, 3, 4, 3], np.float32)},
+        {},
+        3,
+    ),
+    "cropped": (
+        "com.microsoft.CropAndResize",
+        {
+            "x": normal(2, 3, 8, 7),
+            "r": np.array([[0.1, 0, 0.9, 1.2], [0.3, 0.7, 0.6, 0.2]], np.float32),
+            "b": np.array([1, 0], np.int32),
+            "S": np.array([4, 5], np.int32),
+        },
+        {"extrapolation_value": 0.5},
+        1,
+    ),
+    "cropped to the nearest, of one row": (
+        "com.microsoft.CropAndResize",
+        {
+            "x": normal(1, 2, 8, 7),
+            "r": np.array([[0.1, 0.05, 0.9, 0.8]], np.float32),
+            "b": np.array([0], np.int32),
+            "S": np.array([1, 3], np.int32),
+        },
+        {"mode": "nearest"},
+        1,
+    ),
     "compress": (
         "Compress",
         {"x": normal(3, 4), "c": np.array([True, False, True])},
@@ -120,7 +148,8 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], int]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_one(case: str) -> None:
     op, inputs, attrs, count = CASES[case]
-    domain = ML if op == "LabelEncoder" else ""
+    domain = ML if op == "LabelEncoder" else op.rpartition(".")[0]
+    op = op.rpartition(".")[2]
     outputs = [f"y{i}" for i in range(count)]
     graph = helper.make_graph(
         [helper.make_node(op, list(inputs), outputs, "n", domain=domain, **attrs)],
@@ -135,7 +164,8 @@ def test_one(case: str) -> None:
         [onnx.ValueInfoProto(name=name) for name in outputs],
         [numpy_helper.from_array(a, n) for n, a in inputs.items() if n.isupper()],
     )
-    imports = [helper.make_opsetid("", 21), helper.make_opsetid(ML, 3)]
+    versions = {"": 21, ML: 3, "com.microsoft": 1}
+    imports = [helper.make_opsetid(name, version) for name, version in versions.items()]
     model = helper.make_model(graph, opset_imports=imports, ir_version=10)
     feeds = {n: a for n, a in inputs.items() if n.islower()}
     try:

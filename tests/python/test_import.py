@@ -308,6 +308,8 @@ def quantized_conv(bias: bool, scales: int) -> list[np.ndarray]:
     ]
 
 
+LAST_CONV = quantized_conv(True, 6)
+LAST_CONV[0] = LAST_CONV[0].transpose(0, 2, 3, 1).copy()
 A_U8 = [integers(np.uint8, 1, 4, 6, 8), f32(0.02), u8(120)]
 B_U8 = [integers(np.uint8, 4, 1, 1), f32(0.03), u8(130)]
 Y_U8 = [f32(0.04), u8(110)]
@@ -331,6 +333,7 @@ MICROSOFT_CASES = {
     "softmax of old": ("QLinearSoftmax", [*A_U8, *UNIT], {"axis": 3, "of_opset": 11}),
     "global average": ("QLinearGlobalAveragePool", [*A_U8, *Y_U8], {}),
     "global average, last": ("QLinearGlobalAveragePool", [*A_U8, *Y_U8], {"channels_last": 1}),
+    "conv, last": ("QLinearConv", LAST_CONV, {"pads": [1, 0, 1, 2], "channels_last": 1}),
     "average": ("QLinearAveragePool", [*A_U8, *Y_U8], POOL),
     "average, last": ("QLinearAveragePool", [*A_U8, *Y_U8], {**POOL, "channels_last": 1}),
     "concat": (

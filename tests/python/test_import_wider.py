@@ -285,6 +285,26 @@ BLOCKS = [
 ]
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int8, np.int32])
+def test_integers_are_shrunk(kind: type) -> None:
+    x = rng.integers(0, 100, (4, 5)).astype(kind)
+    node = helper.make_node("Shrink", ["x"], ["y"], lambd=20.0, bias=3.0)
+    check(graph_model([node], [port("x", x)], [onnx.ValueInfoProto(name="y")]), {"x": x})
+
+
+def test_integers_are_interpolated() -> None:
+    """Means are cut to integers; ONNX Runtime adds them in another order."""
+    x = rng.integers(-1000, 1000, (1, 3, 8, 9)).astype(np.int32)
+    node = helper.make_node("Resize", ["x", "", "s"], ["y"], mode="linear")
+    scales = {"s": np.array([1, 1, 2, 1.5], np.float32)}
+    model = graph_model([node], [port("x", x)], [onnx.ValueInfoProto(name="y")], scales)
+    (want,) = peer(model, {"x": x})
+    got = quaver.load(model, fallback=None)(x)
+    assert got.dtype == np.int32
+    assert np.abs(got - want).max() <= 1
+    assert (got != want).mean() < 0.05
+
+
 @pytest.mark.parametrize(("op", "shape", "attrs"), BLOCKS, ids=str)
 @pytest.mark.parametrize("dims", [["N", None, "H", "W"], "own"], ids=["open", "known"])
 def test_blocks_of_pixels_of_any_size(op: str, shape: Any, attrs: Any, dims: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from quaver.convert.builder import Attributes
 from quaver.convert.onnx.layout import (
     Emit,
     channels_first,
@@ -26,23 +27,26 @@ def conv(node: Node) -> None:
 
 
 def emit_conv(
-    node: Node, operands: tuple[int, int, int | None], weight_index: int, last: Emit
+    node: Node,
+    operands: tuple[int, int, int | None],
+    weight_index: int,
+    last: Emit,
+    *,
+    is_last: bool = False,
 ) -> int:
-    """Emit a convolution of x, weights and bias, channels first.
+    """Emit a convolution of x, weights and bias, channels first, or last where `is_last` says so.
 
-    `weight_index` is the node's input that holds the weights.
+    `weight_index` is the node's input that holds the weights, whose channels come first.
     """
     x, weight, bias = operands
     axes = spatial_axes(node, weight_index)
-    y = node.emit(
-        "Conv",
-        channels_last(node, x, axes),
-        channels_last(node, weight, axes),
-        bias,
-        group=node.integer("group", 1),
-        **window_attributes(node, axes),
-    )
-    return channels_first(node, y, axes, last)
+    if is_last and axes == 1:
+        raise node.unsupported("one spatial axis with channels last")
+    attrs: Attributes = {"group": node.integer("group", 1), **window_attributes(node, axes)}
+    if is_last:
+        return last("Conv", x, channels_last(node, weight, axes), bias, **attrs)
+    x, weight = channels_last(node, x, axes), channels_last(node, weight, axes)
+    return channels_first(node, node.emit("Conv", x, weight, bias, **attrs), axes, last)
 
 
 @handler("ConvInteger")

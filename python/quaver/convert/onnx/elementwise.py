@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from quaver.convert.builder import Attributes
+from quaver.convert.onnx.dtypes import dtype_code
 from quaver.convert.onnx.node import MICROSOFT, Node, handler
 from quaver.convert.onnx.sizes import axes
 
@@ -57,9 +58,14 @@ def unary(node: Node) -> None:
 
 @handler(*_REALS)
 def parametrized(node: Node) -> None:
-    """One input and a few real attributes."""
+    """One input and a few real attributes. Of integers, what the result's reals are cut to."""
     reals = {name: node.real(name, default) for name, default in _REALS[node.op].items()}
-    node.result(node.op, node.input(0), **reals)
+    dtype = node.scope.dtype(node.input_names[0]) or "float32"
+    if not np.issubdtype(dtype, np.integer):
+        node.result(node.op, node.input(0), **reals)
+        return
+    x = node.emit("Cast", node.input(0), to=dtype_code("float32"))
+    node.result("Cast", node.emit(node.op, x, **reals), to=dtype_code(dtype))
 
 
 @handler("QuickGelu", domain=MICROSOFT)

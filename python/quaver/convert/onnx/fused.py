@@ -59,20 +59,26 @@ def fused_gemm(node: Node) -> None:
 @handler("FusedMatMul", "TransposeMatMul", domain=MICROSOFT)
 def fused_matmul(node: Node) -> None:
     """A product of matrices that may be transposed, times alpha."""
-    if node.integer("transBatchA") or node.integer("transBatchB"):
-        raise node.unsupported("it moves its batch axes")
-    operands = []
-    for index, name in enumerate(("transA", "transB")):
-        value, shape = node.input(index), node.shape(index)
-        if node.integer(name):
-            if shape is None or len(shape) < 2:
-                raise node.unsupported(f"the rank of its input {index} is not known")
-            axes = list(range(len(shape)))
-            value = node.transpose(value, *axes[:-2], axes[-1], axes[-2])
-        operands.append(value)
+    operands = [_turned(node, i, name) for i, name in enumerate(("A", "B"))]
     y = node.emit("MatMul", *operands)
     alpha = node.real("alpha", 1.0)
     node.pass_on(y if alpha == 1.0 else node.emit("Mul", y, scalar(node, "alpha", alpha)))
+
+
+def _turned(node: Node, index: int, name: str) -> int:
+    """Return an operand whose rows may come before its batches, and whose axes then may trade."""
+    value, shape = node.input(index), node.shape(index)
+    batches_last, turns = node.integer(f"transBatch{name}"), node.integer(f"trans{name}")
+    if not (batches_last or turns):
+        return value
+    if shape is None or len(shape) < 2:
+        raise node.unsupported(f"the rank of its input {index} is not known")
+    axes = list(range(len(shape)))
+    if batches_last:
+        axes = [*axes[1:-1], 0, axes[-1]]
+    if turns:
+        axes = [*axes[:-2], axes[-1], axes[-2]]
+    return node.transpose(value, *axes)
 
 
 @handler("BiasGelu", "FastGelu", domain=MICROSOFT)

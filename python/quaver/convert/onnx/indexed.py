@@ -6,7 +6,7 @@ import numpy as np
 
 from quaver.convert.builder import Attributes
 from quaver.convert.onnx.dtypes import dtype_name, numpy_dtype
-from quaver.convert.onnx.node import Node, handler
+from quaver.convert.onnx.node import MICROSOFT, Node, handler
 from quaver.convert.onnx.scope import to_array
 
 
@@ -17,6 +17,7 @@ def gather_elements(node: Node) -> None:
 
 
 @handler("GatherND")
+@handler("GatherND", domain=MICROSOFT)
 def gather_nd(node: Node) -> None:
     """Elements or slices at tuples of indices."""
     dims = node.integer("batch_dims")
@@ -47,9 +48,15 @@ def repeated(node: Node) -> None:
 
 
 @handler("Range")
+@handler("Range", domain=MICROSOFT)
 def range_(node: Node) -> None:
     """Numbers from a start to a limit by a step, each of one element."""
-    bounds = [node.input(i) for i in range(3)]
+    bounds = [node.input(i) for i in range(2)]
+    if node.has(2):
+        bounds.append(node.input(2))
+    else:  # only com.microsoft's
+        dtype = node.scope.dtype(node.input_names[0]) or "float32"
+        bounds.append(node.add_constant("step", np.ones((), dtype)))
     node.result("Range", *bounds)
 
 

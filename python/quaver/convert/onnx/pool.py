@@ -13,7 +13,7 @@ from quaver.convert.onnx.layout import (
     window_attributes,
 )
 from quaver.convert.onnx.linear import scalar
-from quaver.convert.onnx.node import Node, handler
+from quaver.convert.onnx.node import MICROSOFT, Node, handler
 
 
 @handler("MaxPool")
@@ -28,6 +28,12 @@ def max_pool(node: Node) -> None:
         node.pass_on(indices)
     node.outputs = names[:1]
     _pool(node, "MaxPool", node.input(0), node.result)
+
+
+@handler("NhwcMaxPool", domain=MICROSOFT)
+def channels_last_max_pool(node: Node) -> None:
+    """Maximum over a sliding window, channels last."""
+    emit_pool(node, "MaxPool", node.input(0), node.result, is_last=True)
 
 
 def _columns_first(node: Node, indices: int) -> int:

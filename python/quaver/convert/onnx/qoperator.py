@@ -58,11 +58,13 @@ def dequantized_bias(node: Node, index: int, x_scale: int, w_scale: int, factor:
 
 
 @handler("QLinearConv")
+@handler("QLinearConv", domain=MICROSOFT)
 def qlinear_conv(node: Node) -> None:
-    """x, scale, zero; w, scale, zero; y's scale and zero; bias."""
+    """x, scale, zero; w, scale, zero; y's scale and zero; bias. Channels may come last."""
     bias = dequantized_bias(node, 8, 1, 4, 1.0) if node.has(8) else None
     x, w = dequantized(node, 0), dequantized(node, 3, axis=0)
-    quantize(node, emit_conv(node, (x, w, bias), 3, node.emit), 6)
+    is_last = bool(node.integer("channels_last"))
+    quantize(node, emit_conv(node, (x, w, bias), 3, node.emit, is_last=is_last), 6)
 
 
 @handler("QLinearMatMul")

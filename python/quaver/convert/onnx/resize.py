@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from quaver.convert.builder import Attributes
-from quaver.convert.onnx.layout import channels_last
+from quaver.convert.onnx.dtypes import dtype_code
+from quaver.convert.onnx.layout import Emit, channels_last
 from quaver.convert.onnx.node import Node, handler
 from quaver.convert.onnx.resample import resampled
 
@@ -20,11 +21,18 @@ def resize(node: Node) -> None:
     if region or (node.integer("antialias") and node.string("mode", "nearest") != "nearest"):
         resampled(node)
         return
+    dtype = node.scope.dtype(node.input_names[0]) or "float32"
     attrs = _attributes(node)
-    x = node.input(0)
-    if _rank(node) != 4:
-        _in_parts(node, x, attrs)
+    if attrs["mode"] == "nearest" or dtype in ("float32", "uint8", "int8"):
+        _resized(node, node.input(0), attrs, node.result)
         return
+    x = node.emit("Cast", node.input(0), to=dtype_code("float32"))  # means are of reals
+    node.result("Cast", _resized(node, x, attrs, node.emit), to=dtype_code(dtype))
+
+
+def _resized(node: Node, x: int, attrs: Attributes, last: Emit) -> int:
+    if _rank(node) != 4:
+        return _in_parts(node, x, attrs, last)
     if axes := node.ints("axes"):
         if any(not -4 <= axis < 4 for axis in axes):
             raise node.invalid(f"axes {axes} of a tensor of rank 4")
@@ -34,16 +42,15 @@ def resize(node: Node) -> None:
         order = list(_TO_LAST)
     scales, sizes = (_ordered(node, i, order) for i in (2, 3))
     y = node.emit("Resize", channels_last(node, x), None, scales, sizes, **attrs)
-    node.result("Transpose", y, perm=[0, 3, 1, 2])
+    return last("Transpose", y, perm=[0, 3, 1, 2])
 
 
-def _in_parts(node: Node, x: int, attrs: Attributes) -> None:
+def _in_parts(node: Node, x: int, attrs: Attributes, last: Emit) -> int:
     """Resize at most two neighbouring axes at a time: axes are resampled one after another."""
     rank = _rank(node)
     axes = node.ints("axes") or list(range(rank or 0))
     if len(axes) < 3 or attrs["keep_aspect_ratio_policy"] != "stretch":
-        node.result("Resize", x, None, _given(node, 2), _given(node, 3), **attrs)
-        return
+        return last("Resize", x, None, _given(node, 2), _given(node, 3), **attrs)
     first = len(axes) % 2
     parts = [list(range(first))] if first else []
     parts += [[i, i + 1] for i in range(first, len(axes), 2)]
@@ -54,7 +61,7 @@ def _in_parts(node: Node, x: int, attrs: Attributes) -> None:
             attrs["axes"] = [axes[i] for i in part]
             scales, sizes = (_ordered(node, i, part) for i in (2, 3))
             x = node.emit("Resize", x, None, scales, sizes, **attrs)
-    node.pass_on(x)
+    return last("Identity", x)
 
 
 def _unchanged(node: Node, axes: list[int], entries: list[int]) -> bool:

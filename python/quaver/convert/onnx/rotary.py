@@ -49,41 +49,76 @@ def group_query_attention(node: Node) -> None:
 
     Inputs: queries (or all three in one), keys, values, past keys and values of [batch, heads,
     tokens, size], how many tokens of each row count, less one; the longest; cosines, sines,
-    positions, a bias of the scores.
+    positions, a bias of the scores, a score for each head that stands for no key.
     """
     heads, shared = node.integer("num_heads"), node.integer("kv_num_heads")
     if heads < 1 or shared < 1 or heads % shared:
         raise node.invalid(f"{heads} heads over {shared} of keys")
-    for name in ("softcap", "smooth_softmax", "qk_output", "k_quant_type", "v_quant_type"):
-        if node.has_attribute(name) and (
-            node.real(name) if name == "softcap" else _set(node, name)
-        ):
+    for name in ("qk_output", "k_quant_type", "v_quant_type"):
+        if node.has_attribute(name) and _set(node, name):
             raise node.unsupported(f"its attribute {name} is set")
-    if any(node.has(i) for i in range(11, 16)):
-        raise node.unsupported("it has sinks, or scales of keys and values")
-    if not (node.has(3) and node.has(4)):
-        raise node.unsupported("it has no past")
+    if any(node.has(i) for i in range(12, 16)):
+        raise node.unsupported("it has scales of keys and values")
     query, key, value = _apart(node, heads, shared)
     tokens = length(node, query, 1)
     first = _first(node, tokens)
     if node.integer("do_rotary"):
         query, key = _rotated(node, query, key, node.emit("Add", first, index_range(node, tokens)))
     keys, values = (
-        _kept(node, node.input(i), node.transpose(new, 0, 2, 1, 3), first, tokens)
+        _kept(node, node.optional(i), node.transpose(new, 0, 2, 1, 3), first, tokens)
         for i, new in ((3, key), (4, value))
     )
     hidden = _hidden(node, first, tokens, length(node, keys, 2))
     if node.has(10):
         hidden = node.emit("Add", hidden, node.input(10))
-    y = node.emit(
-        "Attention",
-        *(node.transpose(query, 0, 2, 1, 3), keys, values, hidden),
-        heads=heads,
-        kv_heads=shared,
-        scale=node.real("scale") or _size(node, heads, shared) ** -0.5,
-        flat=1,
-    )
+    query = node.transpose(query, 0, 2, 1, 3)
+    scale = node.real("scale") or _size(node, heads, shared) ** -0.5
+    if node.real("softcap") or node.has(11) or node.integer("smooth_softmax") > 0:
+        y = _bounded(node, query, (keys, values), hidden, scale)
+    else:
+        y = node.emit(
+            "Attention",
+            *(query, keys, values, hidden),
+            heads=heads,
+            kv_heads=shared,
+            scale=scale,
+            flat=1,
+        )
     node.bind_outputs(y, keys, values)
+
+
+def _bounded(node: Node, query: int, kept: tuple[int, int], hidden: int, scale: float) -> int:
+    """Attention whose scores stay within a cap, and whose weights may go to no key at all."""
+    heads, shared = node.integer("num_heads"), node.integer("kv_num_heads")
+    if heads > shared:
+        of_head = node.add_constant("of_head", np.arange(heads) // (heads // shared))
+        kept = (
+            node.emit("Gather", kept[0], of_head, axis=1),
+            node.emit("Gather", kept[1], of_head, axis=1),
+        )
+    scores = node.emit("MatMul", query, node.transpose(kept[0], 0, 1, 3, 2))
+    scores = node.emit("Mul", scores, scalar(node, "scale", scale))
+    if cap := node.real("softcap"):
+        bounded = node.emit("Tanh", node.emit("Mul", scores, scalar(node, "steepness", 1 / cap)))
+        scores = node.emit("Mul", bounded, scalar(node, "cap", cap))
+    scores = node.emit("Add", scores, hidden)
+    if node.has(11) or node.integer("smooth_softmax") > 0:
+        weights = _with_sink(node, scores, heads)
+    else:
+        weights = node.emit("Softmax", scores, axis=-1)
+    mixed = node.transpose(node.emit("MatMul", weights, kept[1]), 0, 2, 1, 3)
+    return node.reshape(mixed, 0, 0, -1)
+
+
+def _with_sink(node: Node, scores: int, heads: int) -> int:
+    """Softmax of scores and one more for each head, whose weight is dropped."""
+    sink = scalar(node, "sink", 0.0)
+    if node.has(11):
+        sink = node.reshape(node.input(11), 1, heads, 1, 1)
+    rows = node.emit("Concat", node.emit("Shape", scores, end=3), axes(node, 1), axis=0)
+    every = node.emit("Concat", scores, node.emit("Expand", sink, rows), axis=-1)
+    weights = node.emit("Softmax", every, axis=-1)
+    return node.emit("Slice", weights, *(axes(node, i) for i in (0, -1, -1)))
 
 
 def _set(node: Node, name: str) -> bool:
@@ -167,8 +202,10 @@ def _turned(node: Node, x: int, cos: int, sin: int, *, interleaved: int) -> int:
     return node.emit("Concat", left, right, cut(2 * pairs, None), axis=-1)
 
 
-def _kept(node: Node, past: int, new: int, first: int, tokens: int) -> int:
+def _kept(node: Node, past: int | None, new: int, first: int, tokens: int) -> int:
     """Past and new keys or values; a row's new ones follow its last, which padding may follow."""
+    if past is None:
+        return new
     every = node.emit("Concat", past, new, axis=2)
     places = node.emit("Add", first, index_range(node, tokens))
     places = node.emit("Unsqueeze", places, axes(node, 1, 3))

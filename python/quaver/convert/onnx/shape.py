@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from quaver.convert.builder import Attributes
-from quaver.convert.onnx.node import Node, handler
+from quaver.convert.onnx.node import MICROSOFT, Node, handler
 
 
 @handler("Reshape")
@@ -65,6 +67,7 @@ def slice_(node: Node) -> None:
 
 
 @handler("Pad")
+@handler("Pad", domain=MICROSOFT)
 def pad(node: Node) -> None:
     """A border added, or cut where negative."""
     pads = node.ints_at(1, "pads")
@@ -72,6 +75,13 @@ def pad(node: Node) -> None:
         raise node.invalid("pads are missing")
     mode = node.string("mode", "constant")
     node.result("Pad", node.input(0), pads, node.optional(2), node.optional(3), mode=mode)
+
+
+@handler("ExpandDims", domain=MICROSOFT)
+def expand_dims(node: Node) -> None:
+    """A dimension of one more."""
+    axis = node.constant(1, "its axis").reshape(1).astype(np.int64)
+    node.result("Unsqueeze", node.input(0), node.add_constant("axis", axis))
 
 
 @handler("Gather")

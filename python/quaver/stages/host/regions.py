@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from quaver.convert.onnx.names import MICROSOFT
 from quaver.stages.host.node import HostNode, host
 
 
@@ -87,6 +88,25 @@ def roi_align(node: HostNode, x: Any, rois: Any, batch: Any) -> Any:
         else:
             kept = np.where(outside, 0, corners.max(axis=0)).reshape(shape)
             result[r] = kept.max(axis=(2, 4))
+    return result
+
+
+@host("CropAndResize", domain=MICROSOFT)
+def crop_and_resize(node: HostNode, x: Any, rois: Any, batch: Any, size: Any) -> Any:
+    """Regions of pictures brought to one size, their corners in parts of the pictures' sides."""
+    sides = x.shape[2:]
+    result = np.empty((len(rois), x.shape[1], *size), x.dtype)
+    for r, (y1, x1, y2, x2) in enumerate(rois):
+        rows, columns = (
+            (np.linspace(low, high, n) if n > 1 else np.array([(low + high) / 2])) * (side - 1)
+            for low, high, n, side in zip((y1, x1), (y2, x2), size, sides, strict=True)
+        )
+        y, at = np.meshgrid(rows, columns, indexing="ij")
+        outside = (y < 0) | (y > sides[0] - 1) | (at < 0) | (at > sides[1] - 1)
+        if node.get("mode", "bilinear") == "nearest":
+            y, at = np.round(y), np.round(at)
+        values, _ = bilinear(x[int(batch[r])], y, at, -1)
+        result[r] = np.where(outside, node.get("extrapolation_value", 0.0), values)
     return result
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from quaver import _core
+from quaver.convert.onnx.names import MICROSOFT
 from quaver.stages.host.node import HostNode, host
 
 
@@ -25,12 +26,22 @@ def compress(node: HostNode, x: Any, condition: Any) -> Any:
 @host("Unique")
 def unique(node: HostNode, x: Any) -> tuple[Any, ...]:
     """Each element, or slice of an axis, once; where it is first, which it is, how often."""
-    axis = node.get("axis")
+    return _unique(x, node.get("axis"), in_order=not node.get("sorted", 1))
+
+
+@host("Unique", domain=MICROSOFT)
+def unique_in_order(_: HostNode, x: Any) -> tuple[Any, ...]:
+    """Each element once, in the order they come; which it is, how often."""
+    values, _first, inverse, counts = _unique(x, None, in_order=True)
+    return values, inverse, counts
+
+
+def _unique(x: Any, axis: int | None, *, in_order: bool) -> tuple[Any, ...]:
     values, first, inverse, counts = np.unique(
         x, return_index=True, return_inverse=True, return_counts=True, axis=axis
     )
     inverse = inverse.reshape(-1)
-    if not node.get("sorted", 1):
+    if in_order:
         order = np.argsort(first)
         rank = np.empty_like(order)
         rank[order] = np.arange(order.size)
