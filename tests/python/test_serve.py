@@ -421,11 +421,32 @@ def test_what_lies_in_the_wrong_place_is_told(tmp_path: Path) -> None:
         (tmp_path / path).write_bytes(b"model")
     (tmp_path / "empty").mkdir()
     put(tmp_path, "a name", 1, compiled(simple(1)))
+    (tmp_path / "simple" / "notes").mkdir()
+    (tmp_path / "simple" / "v3").mkdir()
+    (tmp_path / "simple" / "v3" / "model.onnx").write_bytes(b"model")
     with Server(tmp_path, "--linger", "0") as server:
         put(tmp_path, "simple", 2, compiled(simple(2)))
         server.wait_until(lambda: server.version() == 2)
-        told = [Path(event["path"]).name for event in server.event("misplaced")]
-    assert told == ["a name", "flat", "lone.onnx"]
+        told = [
+            str(Path(event["path"]).relative_to(tmp_path)) for event in server.event("misplaced")
+        ]
+    assert told == ["a name", "flat", "lone.onnx", "simple/v3"]
+
+
+def test_a_version_without_a_model_is_in_the_index_with_the_reason(tmp_path: Path) -> None:
+    put(tmp_path, "simple", 1, compiled(simple(1)))
+    put(tmp_path, "simple", 2, b"weights", file="model.pt")
+    (tmp_path / "simple" / "3").mkdir()  # may be on its way
+    with Server(tmp_path, "--linger", "0", "--settle", "0.1") as server:
+        assert server.version() == 1
+        assert set(server.index()) == {"simple/1", "simple/2"}
+        state, reason = server.index()["simple/2"]
+        assert state == "UNAVAILABLE"
+        assert "no model in it: expected model.quaver or model.onnx or update.qdelta" in reason
+        put(tmp_path, "simple", 4, b"weights", file="model.pt")
+        server.wait_until(lambda: "simple/4" in server.index(), 20)
+        (tmp_path / "simple" / "4" / "model.quaver").write_bytes(compiled(simple(4)))
+        server.wait_until(lambda: server.version() == 4, 20)
 
 
 def test_not_ready_while_a_model_cannot_answer(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ class Source(NamedTuple):
     name: str
     version: int
     file: Path
+    """One of `FILES`; the folder where there is something else in it."""
     probe: Path | None
     stamp: Stamp
 
@@ -34,7 +35,7 @@ def is_name(name: str) -> bool:
 
 
 def scan(root: Path) -> dict[str, dict[int, Source]]:
-    """All versions of all models. What begins with a dot, or is no number, is none.
+    """All versions of all models. What begins with a dot, is no number, or is empty, is none.
 
     Raises
     ------
@@ -49,7 +50,7 @@ def scan(root: Path) -> dict[str, dict[int, Source]]:
 
 
 def misplaced(root: Path, found: Mapping[str, Mapping[int, Source]]) -> set[str]:
-    """Names in a folder that was looked through which may be meant as models and are none.
+    """Paths in a folder that was looked through which may be meant as models and are none.
 
     What begins with a dot is left alone, and so is what is empty: it may be on its way.
 
@@ -58,36 +59,52 @@ def misplaced(root: Path, found: Mapping[str, Mapping[int, Source]]) -> set[str]
     OSError
         If the folder itself cannot be read.
     """
-    return {
+    names = {
         entry.name
         for entry in os.scandir(root)
-        if not found.get(entry.name) and _holds_something(entry)
+        if not found.get(entry.name) and _may_be_meant(entry)
     }
+    for model, versions in found.items():
+        names |= {
+            f"{model}/{entry.name}"
+            for entry in (_entries(root / model) if versions else ())
+            if _number(entry.name) is None and entry.is_dir() and _may_be_meant(entry)
+        }
+    return names
 
 
-def _holds_something(entry: os.DirEntry[str]) -> bool:
+def _may_be_meant(entry: os.DirEntry[str]) -> bool:
     if entry.name.startswith("."):
         return False
     if not entry.is_dir():
         return Path(entry).suffix in {Path(file).suffix for file in FILES}
+    return _holds_something(Path(entry))
+
+
+def _holds_something(folder: Path) -> bool:
+    return any(not entry.name.startswith(".") for entry in _entries(folder))
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
-        return any(not inner.startswith(".") for inner in os.listdir(entry))
+        return list(os.scandir(folder))
     except OSError:  # gone meanwhile, or not to be read
-        return False
+        return []
+
+
+def _number(name: str) -> int | None:
+    if not (name.isascii() and name.isdigit()) or name[0] == "0" or len(name) > len(str(_LARGEST)):
+        return None
+    return number if (number := int(name)) <= _LARGEST else None
 
 
 def _versions(name: str, folder: Path) -> dict[int, Source]:
     found = {}
-    try:
-        entries = list(os.scandir(folder))
-    except OSError:  # gone meanwhile
-        return {}
-    for entry in entries:
-        if entry.name.isascii() and entry.name.isdigit() and entry.name[0] != "0":
-            number = int(entry.name)
-            source = _source(name, number, Path(entry.path))
-            if source is not None and number <= _LARGEST:
-                found[number] = source
+    for entry in _entries(folder):
+        number = _number(entry.name)
+        source = _source(name, number, Path(entry.path)) if number is not None else None
+        if source is not None:
+            found[source.version] = source
     return dict(sorted(found.items()))
 
 
@@ -99,7 +116,9 @@ def _source(name: str, version: int, folder: Path) -> Source | None:
             return Source(
                 name, version, folder / file, folder / PROBE if probe else None, stamp + probe
             )
-    return None
+    return (
+        Source(name, version, folder, None, stamp_of(folder)) if _holds_something(folder) else None
+    )
 
 
 def stamp_of(path: Path) -> Stamp:

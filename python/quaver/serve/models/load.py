@@ -17,7 +17,7 @@ from quaver.errors import CorruptFileError, Error, FileError, UnsupportedError
 from quaver.model import Model, load
 from quaver.probe import Probe
 from quaver.samples import random_inputs
-from quaver.serve.models.folder import Source
+from quaver.serve.models.folder import FILES, Source
 from quaver.serve.settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def load_model(
     """
     from quaver import _core  # noqa: PLC0415 -- the command line is read before it is loaded
 
+    if source.file.is_dir():
+        raise FileError(f"{source.file}: no model in it: expected {' or '.join(FILES)}")
     if source.file.suffix == ".qdelta":
         return _updated(source.file, bases)
     again = None
