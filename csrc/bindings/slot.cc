@@ -96,14 +96,21 @@ class PySlot {
   std::optional<Dtypes> dtypes_;
 };
 
+// What a dictionary has for a key; None where it has nothing.
+py::object found(const py::dict& dict, const py::object& key) {
+  PyObject* value = PyDict_GetItemWithError(dict.ptr(), key.ptr());
+  if (!value && PyErr_Occurred()) throw py::error_already_set();
+  return value ? py::reinterpret_borrow<py::object>(value) : py::none();
+}
+
 // By the current version: the answer and the version's number. None where there is no frame of it that fits, or it is
 // no native graph.
 py::object answer_now(const PySlot& self, const py::object& body, std::size_t start, const Layout& layout,
                       const py::dict& numbers, const py::dict& frames) {
   const Versions::Pin pin = self.slot().pin();
   if (!pin->model()) return py::none();
-  const auto number = numbers.attr("get")(pin.version());
-  const auto frame = frames.attr("get")(number);
+  const py::object number = found(numbers, py::int_(pin.version()));
+  const py::object frame = found(frames, number);
   if (frame.is_none()) return py::none();
   auto bytes = answer(*pin->model(), body, start, layout, frame.cast<const Frame&>());
   return bytes.is_none() ? bytes : py::make_tuple(std::move(bytes), number);

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from quaver.serve.protocol.proto import messages
-from serving import Server, compiled, grpc_request, one_input, put, simple
+from serving import Server, compiled, grpc_ask, grpc_request, one_input, put, simple
 
 CALL = "/inference.GRPCInferenceService/ModelInfer"
 
@@ -158,3 +158,17 @@ def test_messages_of_one_length(tmp_path: Path) -> None:
             for data, total in messages_of:
                 for _ in range(2):
                     assert call(data).raw_output_contents[0] == total.tobytes()
+
+
+def test_what_is_known_of_requests_ends_with_the_model(tmp_path: Path) -> None:
+    put(tmp_path, "simple", 1, compiled(simple(1)))
+    data = grpc_request().SerializeToString()
+    with Server(tmp_path, "--linger", "0") as server:
+        for _ in range(6):
+            assert grpc_ask(server, data) == ("OK", "")
+        assert server.post("/v2/repository/models/simple/unload")[0] == 200
+        assert grpc_ask(server, data)[0] == "NOT_FOUND"
+        put(tmp_path, "simple", 2, compiled(simple(name="OTHER")))  # it takes other inputs
+        assert server.post("/v2/repository/models/simple/load")[0] == 200
+        status, told = grpc_ask(server, data)
+        assert (status, "INPUT0" in told) == ("INVALID_ARGUMENT", True)

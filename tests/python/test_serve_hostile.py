@@ -431,7 +431,44 @@ def test_many_kinds_of_json_headers(server: Server) -> None:
     assert server.rss < before + 10
 
 
+def test_runs_that_fail_keep_no_bodies(tmp_path: Path) -> None:
+    put(tmp_path, "simple", 1, compiled(simple()))
+    rows = {"INPUT0": 200_000, "INPUT1": 100_000}  # which do not go together
+    inputs = [
+        {"name": name, "shape": [n, 16], "datatype": "INT32"}
+        | {"parameters": {"binary_data_size": n * 64}}
+        for name, n in rows.items()
+    ]
+    head = json.dumps({"inputs": inputs}).encode()
+    body = head + bytes(300_000 * 64)
+    with Server(tmp_path, "--linger", "0") as server:
+        before = server.rss
+        for _ in range(10):
+            status, answer = server.post(
+                "/v2/models/simple/infer",
+                body,
+                **{"Inference-Header-Content-Length": str(len(head))},
+            )
+            assert (status, "do not broadcast" in answer["error"]) == (400, True)
+        server.wait_until(lambda: server.rss < before + 50, 20)
+
+
 # gRPC.
+
+
+def test_refused_messages_are_not_kept(tmp_path: Path) -> None:
+    put(tmp_path, "simple", 1, compiled(simple()))
+    with Server(tmp_path, "--linger", "0", "--max-buffered", "50000000") as server:
+        message = grpc_request()
+        message.raw_input_contents[0] = bytes(20_000_000)
+        before = server.rss
+        for _ in range(10):
+            status, told = grpc_ask(server, message.SerializeToString())
+            assert (status, "takes 64 bytes" in told) == ("INVALID_ARGUMENT", True)
+        server.wait_until(lambda: server.rss < before + 150, 20)
+        message.raw_input_contents[0] = bytes(60_000_000)
+        status, told = grpc_ask(server, message.SerializeToString())
+        assert (status, "no room" in told) == ("UNAVAILABLE", True)
 
 
 def test_messages_that_are_none(server: Server) -> None:

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from quaver.serve.errors import ServeError
-from quaver.serve.http.long_bodies import LEAST, LongBody, Room
+from quaver.serve.http.long_bodies import LEAST, LongBody
+from quaver.serve.room import Room
 from serving import Server, compiled, one_input, put
 
 ROWS = 20_000

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import reprlib
+import traceback
 
 from quaver.errors import Error
+from quaver.serve import logs
 
 #: gRPC's status for each of HTTP's that the server answers with.
 GRPC_STATUS = {
@@ -48,6 +50,28 @@ class ServeError(Error):
     def grpc_status(self) -> str:
         """The name of gRPC's status."""
         return GRPC_STATUS[self.status]
+
+
+def _let_go(error: BaseException) -> None:
+    """Let an error keep nothing of the request that it came of.
+
+    The frames that it passed hold arrays and bodies, and what holds the error: all would stay until
+    garbage is searched for.
+    """
+    each: BaseException | None = error
+    while each is not None and each.__traceback__ is not None:  # one may be its own cause
+        traceback.clear_frames(each.__traceback__)
+        each.__traceback__ = None
+        each = each.__cause__ or each.__context__
+
+
+def refusal(error: Exception) -> ServeError:
+    """What a client is told of an error; of a bug no more than that. The request is let go of."""
+    _let_go(error)
+    if isinstance(error, ServeError):
+        return error
+    logs.event("error", "bug", error=f"{type(error).__name__}: {error}")
+    return ServeError(500, "an error inside the server")
 
 
 def shown(value: object) -> str:

@@ -129,10 +129,13 @@ class Inference:
         ServeError
             If it fails.
         """
-        if known.timed or not self._service.has_room:
-            return None
-        runs = self._service.scheduler.brief(model.name, known.shapes, self._service.alone)
+        service = self._service
+        runs = known.runs
         if runs is None:
+            runs = known.runs = service.scheduler.runs(model.name, known.shapes)
+        if known.timed or not service.has_room:
+            return None
+        if not service.scheduler.may_run_now(model.name, runs, service.alone):
             return None
         ready = _now()
         try:

@@ -17,11 +17,11 @@ from prometheus_client.exposition import generate_latest
 if TYPE_CHECKING:
     from quaver.serve.service import Service
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
 
 class Metrics:
     """The server's metrics; they are made when they are asked for."""
+
+    TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
     def __init__(self, service: Service) -> None:
         self._service = service

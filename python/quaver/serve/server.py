@@ -95,12 +95,10 @@ class Server:
 
         from quaver.serve.http.app import App  # noqa: PLC0415
         from quaver.serve.http.connection import Connection, Reader  # noqa: PLC0415
-        from quaver.serve.http.long_bodies import Room  # noqa: PLC0415
 
         settings = self._settings
-        room = Room(settings.max_buffered)
         config = uvicorn.Config(
-            App(self._service, self._tokens, room),
+            App(self._service, self._tokens),
             lifespan="off",
             access_log=False,
             log_config=None,
@@ -116,6 +114,7 @@ class Server:
         state = self._http_state = ServerState()
 
         def connection() -> Reader:
+            room = self._service.room
             return Reader(
                 Connection(settings, room, config=config, server_state=state, app_state={})
             )

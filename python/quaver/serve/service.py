@@ -17,6 +17,7 @@ from quaver.serve.inference import Inference
 from quaver.serve.models.repository import Repository
 from quaver.serve.options import Tracing
 from quaver.serve.protocol.request import Parameters
+from quaver.serve.room import Room
 from quaver.serve.settings import Settings
 from quaver.serve.shared_memory import Regions
 from quaver.serve.stats import Stats
@@ -49,6 +50,7 @@ class Service:
         self.tracing = Tracing()
         self.active = 0
         """Requests to run a model that are under way."""
+        self.room = Room(settings.max_buffered)
         self.callers = Callers()
         self.aside = Aside()
         self.draining = False

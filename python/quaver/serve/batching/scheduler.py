@@ -64,31 +64,34 @@ class Scheduler:
         for _ in self._threads:
             self._tasks.put(None)
 
-    def brief(self, model: str, shapes: Any, alone: Callable[[], bool]) -> Runs | None:
-        """The runs of a model on such shapes, if they may be done at once, on this thread.
+    def runs(self, model: str, shapes: Any) -> Runs:
+        """What is known of a model's runs on inputs of such shapes; who runs one, records it."""
+        timing = self._timings.get(model)
+        if timing is None:
+            timing = self._timings[model] = Timing()
+        return timing.of(shapes)
 
-        They are known to be short, and nobody waits for the model; who runs one, records it.
+    def may_run_now(self, model: str, runs: Runs, alone: Callable[[], bool]) -> bool:
+        """Whether such runs may be done at once, on this thread.
+
+        They are known to be short, and nobody waits for the model.
 
         Parameters
         ----------
         model
             Its name.
-        shapes
-            Those of its inputs.
+        runs
+            What is known of them.
         alone
             Tells whether nobody else asks anything of the server.
         """
-        timing = self._timings.get(model)
-        if timing is None:
-            return None
-        runs = timing.of(shapes)
         short = runs.within(_HOP) or (runs.within(_HELD) and alone())
-        return runs if short and self._lanes.is_empty(model) else None
+        return short and self._lanes.is_empty(model)
 
     def run_now(self, model: ServedModel, job: Job, alone: Callable[[], bool]) -> Outcome | None:
-        """Run a request on this thread, as `brief` says; None if it may not."""
-        runs = self.brief(model.name, job.shapes, alone)
-        if runs is None:
+        """Run a request on this thread; None if it may not be."""
+        runs = self.runs(model.name, job.shapes)
+        if not self.may_run_now(model.name, runs, alone):
             return None
         job.enqueued = _now()
         outcome = job.track.run(job.arrays)
@@ -116,7 +119,7 @@ class Scheduler:
             self._lanes.drop(lane, job)
             if timer is not None:
                 timer.cancel()
-        self._timings.setdefault(model.name, Timing()).of(job.shapes).record(job.computed)
+        self.runs(model.name, job.shapes).record(job.computed)
         return outcome
 
     def _watch_deadline(self, lane: Lane, job: Job) -> asyncio.TimerHandle | None:

@@ -15,7 +15,22 @@ Seen = tuple[ServedModel | None, Known | None, bytes]
 """What is known of a message before it is read: the model, what was found out of its head, that."""
 
 
-_NO_HEAD = (b"", b"", "")
+class _Guess:
+    """What is known of messages that begin so, unless their model was unloaded since."""
+
+    __slots__ = ("_end", "_known", "_model", "_wire", "seen", "start")
+
+    def __init__(
+        self, start: bytes, model: ServedModel, wire: object, known: Known, head: bytes
+    ) -> None:
+        self.start = start
+        self.seen: Seen = (model, known, head)
+        self._model, self._wire = model, wire
+        self._known, self._end = known, len(head)
+
+    def holds(self, data: bytes) -> bool:
+        """Whether it is true of a message that begins so."""
+        return self._model.wire is self._wire and self._known.fits(data, self._end)
 
 
 class Infer:
@@ -27,16 +42,16 @@ class Infer:
         self._repository = service.repository
         self._bytes_in = service.stats.bytes_in
         self._bytes_out = service.stats.bytes_out
-        self._heads: dict[int, tuple[bytes, bytes, str]] = {}
-        """Of messages by their lengths: how they begin, their heads, and the models they name."""
+        self._guesses: dict[int, _Guess] = {}
+        """By the length of a message."""
 
     def look_up(self, data: bytes) -> Seen:
         """What is known of a message."""
-        start, head, name = self._heads.get(len(data), _NO_HEAD)
-        if not start or not data.startswith(start):
-            head = data[: grpc_tensors.head_length(data)]
-            name = grpc_tensors.first_name(head)
-        model = self._repository.models.get(name)
+        guess = self._guesses.get(len(data))
+        if guess is not None and data.startswith(guess.start) and guess.holds(data):
+            return guess.seen
+        head = data[: grpc_tensors.head_length(data)]
+        model = self._repository.models.get(grpc_tensors.first_name(head))
         if model is None:
             return None, None, head
         known: Known | None = model.wire["grpc"].get(head)
@@ -82,7 +97,11 @@ class Infer:
         self._bytes_in["grpc"] += len(data)
         self._service.enter()
         try:
-            answer = await self._answer(data, seen, started, deadline)
+            self._service.room.take(len(data))
+            try:
+                answer = await self._answer(data, seen, started, deadline)
+            finally:
+                self._service.room.give(len(data))
         finally:
             self._service.leave()
         self._bytes_out["grpc"] += len(answer)
@@ -102,13 +121,14 @@ class Infer:
             )
             return known.answer(number, outputs)[0]
         request = await self._parsed(data, end)
-        table = model.wire["grpc"] if model is not None else {}
+        wire = model.wire if model is not None else {}
         response = await self._inference.infer(request, started, deadline)
         if model is not None and model.name == request.model and 0 < end <= LONGEST:
             known = grpc_tensors.known_of(request, model.inputs, model.outputs, data[end:])
             if known is not None:
-                remember(table, head, known)
-                remember(self._heads, len(data), (data[: end + 1], head, model.name))
+                remember(wire["grpc"], head, known)
+                guess = _Guess(data[: end + 1], model, wire, known, head)
+                remember(self._guesses, len(data), guess)
         if response.strings >= LONG:
             return await self._service.aside.in_turns(grpc_tensors.render, response)
         return grpc_tensors.render(response)

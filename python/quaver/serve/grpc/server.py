@@ -14,7 +14,7 @@ from grpc import aio
 
 from quaver.serve import logs
 from quaver.serve.auth import Tokens
-from quaver.serve.errors import ServeError
+from quaver.serve.errors import ServeError, refusal
 from quaver.serve.grpc.calls import Calls
 from quaver.serve.grpc.infer import Infer
 from quaver.serve.protocol.grpc_tensors import framed
@@ -98,7 +98,9 @@ class GrpcServer:
                 self._expect_token(context)
                 return await call(request)
             except Exception as error:
-                await self._refuse(context, error)
+                refused = self._refusal(error)
+            del request
+            return await _abort(context, refused)
 
         return grpc.unary_unary_rpc_method_handler(
             answer,
@@ -111,18 +113,10 @@ class GrpcServer:
         if not self._tokens.accept(given.encode()):
             raise ServeError(401, "a valid token is needed: authorization: Bearer")
 
-    async def _refuse(self, context: Any, error: Exception) -> NoReturn:
-        refusal = self._refusal(error)
-        await context.abort(getattr(grpc.StatusCode, refusal.grpc_status), str(refusal))
-        raise AssertionError("an aborted call goes on")
-
     def _refusal(self, error: Exception) -> ServeError:
-        """What the client is told of an error; of a bug no more than that."""
-        if not isinstance(error, ServeError):
-            logs.event("error", "bug", error=f"{type(error).__name__}: {error}")
-            error = ServeError(500, "an error inside the server")
-        self._stats.error("grpc", error.grpc_status)
-        return error
+        refused = refusal(error)
+        self._stats.error("grpc", refused.grpc_status)
+        return refused
 
     async def _model_infer(self, data: bytes, context: Any) -> bytes:
         started = _now()
@@ -136,18 +130,21 @@ class GrpcServer:
                 bounded = left is not None and left < _FOREVER
                 answer = await self._infer(data, seen, started, left if bounded else None)
         except Exception as error:
-            self._log(data, getattr(error, "grpc_status", "INTERNAL"), started)
-            await self._refuse(context, error)
-        if logs.enabled("debug"):
-            self._log(data, "OK", started)
-        return answer
+            refused = self._refusal(error)
+            self._log(data, refused.grpc_status, started)
+        else:
+            if logs.enabled("debug"):
+                self._log(data, "OK", started)
+            return answer
+        del data
+        return await _abort(context, refused)
 
     async def _stream(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
         """Answer a stream of requests in their order; an error is an answer, and no end."""
         try:
             self._expect_token(context)
         except ServeError as error:
-            await self._refuse(context, error)
+            await _abort(context, self._refusal(error))
         async for data in requests:
             started = _now()
             try:
@@ -156,9 +153,9 @@ class GrpcServer:
                 if answer is None:
                     answer = await self._infer(data, seen, started)
             except Exception as error:
-                refusal = self._refusal(error)
-                self._log(data, refusal.grpc_status, started)
-                yield self._stream_error(data, refusal)
+                refused = self._refusal(error)
+                self._log(data, refused.grpc_status, started)
+                yield self._stream_error(data, refused)
             else:
                 self._log(data, "OK", started)
                 yield framed(_INFER_RESPONSE, len(answer)) + answer
@@ -209,3 +206,9 @@ class GrpcServer:
                 await self._health.set(SERVICE, state)
                 told = ready
             await asyncio.sleep(_HEALTH_SECONDS)
+
+
+async def _abort(context: Any, refused: ServeError) -> NoReturn:
+    """End a call. What the caller's frame holds stays until garbage is searched for: no request."""
+    await context.abort(getattr(grpc.StatusCode, refused.grpc_status), str(refused))
+    raise AssertionError("an aborted call goes on")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import urllib.parse
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.applications import Starlette
@@ -14,18 +14,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from quaver.serve import logs
 from quaver.serve.auth import Tokens
-from quaver.serve.errors import ServeError, bad_request
+from quaver.serve.errors import ServeError, bad_request, refusal
 from quaver.serve.http.bodies import Bodies
 from quaver.serve.http.calls import Calls
 from quaver.serve.http.infer import Infer, rest_error
-from quaver.serve.http.long_bodies import LongBody, Room
+from quaver.serve.http.long_bodies import LongBody
 from quaver.serve.http.openapi import document
 from quaver.serve.http.routes import ROWS, Row
-from quaver.serve.metrics import CONTENT_TYPE, Metrics
 from quaver.serve.protocol.rest import object_of
 from quaver.serve.service import Service
+
+if TYPE_CHECKING:
+    from quaver.serve.metrics import Metrics
 
 _INFER = re.compile(rb"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 _OPEN = ("/v2/health/live", "/v2/health/ready")
@@ -37,13 +38,14 @@ Scope = MutableMapping[str, Any]
 class App:
     """Answers REST requests. What runs models goes its own short way; Starlette has the rest."""
 
-    def __init__(self, service: Service, tokens: Tokens, room: Room) -> None:
+    def __init__(self, service: Service, tokens: Tokens) -> None:
         self._service = service
         self._tokens = tokens
         most = service.settings.max_body
-        self._bodies = Bodies(min(most, _MOST), room)
-        self._infer = Infer(service, Bodies(most, room))
+        self._bodies = Bodies(min(most, _MOST), service.room)
+        self._infer = Infer(service, Bodies(most, service.room))
         self._calls = Calls(service)
+        self._metrics: Metrics | None = None
         self._others = self._starlette()
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
@@ -83,14 +85,16 @@ class App:
         for path, rows in paths.items():
             methods = {row.method: self._endpoint(row) for row in rows}
             routes.append(Route(path, _by_method(methods), methods=list(methods)))
-        metrics = Metrics(self._service)
-        openapi = orjson.dumps(document())
 
         async def get_metrics(_: Request) -> Response:
-            return Response(metrics.render(), headers={"content-type": CONTENT_TYPE})
+            if self._metrics is None:
+                from quaver.serve.metrics import Metrics  # noqa: PLC0415 -- not all are asked
+
+                self._metrics = Metrics(self._service)
+            return Response(self._metrics.render(), headers={"content-type": self._metrics.TYPE})
 
         async def get_openapi(_: Request) -> Response:
-            return Response(openapi, media_type="application/json")
+            return Response(orjson.dumps(document()), media_type="application/json")
 
         routes += [Route("/metrics", get_metrics), Route("/openapi.json", get_openapi)]
         return Starlette(routes=routes, exception_handlers={HTTPException: self._http_error})
@@ -102,13 +106,10 @@ class App:
             try:
                 assert call is not None  # running a model goes its own way
                 status, record = await call(request.path_params, await self._body(request))
-            except ServeError as error:
+            except Exception as raised:
+                error = refusal(raised)
                 self._service.stats.error("http", str(error.status))
                 return _error(error)
-            except Exception as error:  # a bug; the client learns no more than that
-                logs.event("error", "bug", error=f"{type(error).__name__}: {error}")
-                self._service.stats.error("http", "500")
-                return _error(ServeError(500, "an error inside the server"))
             return Response(orjson.dumps(record), status, media_type="application/json")
 
         return endpoint

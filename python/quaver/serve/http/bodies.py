@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from quaver.serve.errors import ServeError, bad_request
-from quaver.serve.http.long_bodies import LongBody, Room
+from quaver.serve.http.long_bodies import LongBody
 from quaver.serve.protocol.datatypes import Buffer
+from quaver.serve.room import Room
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 

@@ -10,7 +10,8 @@ import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from quaver.serve.http.long_bodies import LEAST, LongBody, Room
+from quaver.serve.http.long_bodies import LEAST, LongBody
+from quaver.serve.room import Room
 from quaver.serve.settings import Settings
 
 _MOST_HEADERS = 1 << 16

@@ -13,7 +13,7 @@ import orjson
 from quaver.serve import logs
 from quaver.serve.aside import LONG
 from quaver.serve.batching.job import Outcome
-from quaver.serve.errors import ServeError
+from quaver.serve.errors import ServeError, refusal
 from quaver.serve.http.bodies import Bodies, Receive, packed
 from quaver.serve.models.served import ServedModel
 from quaver.serve.protocol import rest
@@ -67,15 +67,11 @@ class Infer:
                 given, body, receive, name=model, version=version, started=started
             )
             status = 200
-        except ServeError as error:
+        except Exception as raised:
+            error = refusal(raised)
             status = error.status
             parts, length = [rest_error(error)], None
             self._service.stats.error("http", str(status))
-        except Exception as error:  # a bug; the client learns no more than that
-            status, length = 500, None
-            logs.event("error", "bug", error=f"{type(error).__name__}: {error}")
-            parts = [rest_error(ServeError(500, "an error inside the server"))]
-            self._service.stats.error("http", "500")
         finally:
             self._bodies.release(held)
             if entered:

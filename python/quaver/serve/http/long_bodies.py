@@ -7,39 +7,10 @@ import asyncio
 import numpy as np
 
 from quaver.serve.errors import ServeError
+from quaver.serve.room import Room
 
 #: Bytes; a shorter body comes in a part or two, as all else.
 LEAST = 1 << 14
-
-
-class Room:
-    """Bytes of all bodies that are held at a time.
-
-    Parameters
-    ----------
-    most
-        How many.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._held = 0
-
-    def take(self, size: int) -> None:
-        """Hold so many more.
-
-        Raises
-        ------
-        ServeError
-            503, if there is no room for them.
-        """
-        if self._held + size > self._most:
-            raise ServeError(503, "there is no room for the request's body: try again later")
-        self._held += size
-
-    def give(self, size: int) -> None:
-        """Hold so many no longer."""
-        self._held -= size
 
 
 class LongBody:

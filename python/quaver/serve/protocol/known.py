@@ -8,7 +8,7 @@ head of the answer written once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from quaver.serve.protocol.request import (
     flag_of,
     rows_of,
 )
+
+if TYPE_CHECKING:
+    from quaver.serve.batching.timing import Runs
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -82,6 +85,8 @@ class Known:
         self._places = [places[port.name] for port in inputs]
         self.shapes = tuple(place.shape for place in self._places)
         self.rows = rows_of(self.shapes)
+        self.runs: Runs | None = None
+        """What is known of the time that runs on such inputs take, once somebody asked."""
         self.layout = _core.Layout(self.shapes, [place.offset for place in self._places])
         names = [port.name for port in outputs]
         self._wanted = request.outputs or [Wanted(name) for name in names]
