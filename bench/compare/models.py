@@ -16,12 +16,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import onnx
+from onnx import version_converter
 
 from compare.networks import NETWORKS, Network
 from fetched import fetched
 from zoo import cache as zoo
 
-_FLOAT_ONLY = "it is compared in float alone"
+_OPSET = 17  # weights have a scale per channel from 13 on
 
 
 class UnavailableError(Exception):
@@ -34,7 +35,7 @@ def onnx_file(network: str, batch: int, suffix: str = "") -> Path:
     Raises
     ------
     UnavailableError
-        If the network fixes its batch, or is compared in float alone.
+        If the network fixes its batch, or its quantizer fails.
     """
     name = NETWORKS[network].model
     if name in zoo.ALL:
@@ -42,9 +43,21 @@ def onnx_file(network: str, batch: int, suffix: str = "") -> Path:
         if batch == 1:
             return one
         return _kept(one, f"b{batch}.onnx", lambda path: _with_batch(one, batch, path))
-    if suffix:
-        raise UnavailableError(_FLOAT_ONLY)
-    return fetched(name)
+    source = fetched(name)
+    if not suffix:
+        return source
+    kept = f"b{batch}{suffix}.{zoo.version(name, suffix)}.onnx"
+    return _kept(source, kept, lambda path: _quantize(source, NETWORKS[network], suffix, path))
+
+
+def _quantize(source: Path, network: Network, suffix: str, path: Path) -> None:
+    model = onnx.load(source)
+    if model.opset_import[0].version < _OPSET:
+        model = version_converter.convert_version(model, _OPSET)
+    try:
+        onnx.save(zoo.quantized(model, network.calibration(1), suffix), path)
+    except Exception as error:  # whatever a quantizer stumbles over
+        raise UnavailableError(f"its quantizer fails: {error}") from error
 
 
 def compiled_file(network: str, batch: int, suffix: str = "", precision: str = "fp32") -> Path:
@@ -87,8 +100,6 @@ def ncnn_file(name: str, batch: int) -> Path:
 
 def nncf_file(name: str, batch: int) -> Path:
     """Give the network quantized by NNCF, OpenVINO's own quantizer, as OpenVINO's file."""
-    if NETWORKS[name].model not in zoo.ALL:
-        raise UnavailableError(_FLOAT_ONLY)
     source = onnx_file(name, batch)
     return _kept(source, "nncf.xml", lambda path: _run_nncf(source, NETWORKS[name], batch, path))
 
@@ -156,7 +167,10 @@ def _run_nncf(source: Path, network: Network, batch: int, path: Path) -> None:
     import nncf  # noqa: PLC0415
     import openvino as ov  # noqa: PLC0415
 
-    model = ov.Core().read_model(str(source))
+    try:
+        model = ov.Core().read_model(str(source))
+    except RuntimeError as error:
+        raise UnavailableError(f"it does not read it: {error}") from error
     runs = network.calibration(batch)
     quantized = nncf.quantize(
         model,

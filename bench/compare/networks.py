@@ -32,8 +32,19 @@ class Network(NamedTuple):
         if self.model in bert.NETWORKS:
             return list(bert.NETWORKS[self.model].calibration(batch))
         drawn = self.sample(_CALIBRATION * batch)
-        parts = {name: np.split(array, _CALIBRATION) for name, array in drawn.items()}
-        return [dict(zip(parts, run, strict=True)) for run in zip(*parts.values(), strict=True)]
+        axes = {name: _batch_axis(name) for name in drawn}
+        return [
+            {
+                name: array if axes[name] is None else np.split(array, _CALIBRATION, axes[name])[i]
+                for name, array in drawn.items()
+            }
+            for i in range(_CALIBRATION)
+        ]
+
+
+def _batch_axis(name: str) -> int | None:
+    """Where an input has its batch; a rate has none, the state of a recurrence its layers first."""
+    return {"sr": None, "state": 1}.get(name, 0)
 
 
 def _pictures(name: str, batch: int) -> Feed:

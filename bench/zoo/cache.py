@@ -97,7 +97,7 @@ def path(name: str, batch: int | None = 1) -> Path:
     """
     network, suffix = _parse(name)
     label = "n" if batch is None else batch
-    file = _directory() / f"{name}-b{label}-{_version(network, suffix)}.onnx"
+    file = _directory() / f"{name}-b{label}-{version(network, suffix)}.onnx"
     if file.exists():
         return file
     if suffix:
@@ -106,7 +106,7 @@ def path(name: str, batch: int | None = 1) -> Path:
     start = time.perf_counter()
     if suffix:
         operators = getattr(ALL[network], "OPERATORS", None)
-        model = _quantized(float_model, _calibration(network, batch or 1), suffix, operators)
+        model = quantized(float_model, _calibration(network, batch or 1), suffix, operators)
     else:
         model = ALL[network].build(batch)
     _write(model, file)
@@ -126,9 +126,25 @@ def _calibration(name: str, batch: int) -> list[Feed]:
     return list(drawn.reshape(-1, batch, *drawn.shape[1:]))
 
 
-def _quantized(
-    model: onnx.ModelProto, runs: list[Feed], suffix: str, operators: Sequence[str] | None
+def quantized(
+    model: onnx.ModelProto,
+    runs: list[Feed],
+    suffix: str,
+    operators: Sequence[str] | None = None,
 ) -> onnx.ModelProto:
+    """Quantize a network as a suffix of `NAMES` says, by Quaver or onnxruntime.
+
+    Parameters
+    ----------
+    model
+        In float.
+    runs
+        To calibrate on.
+    suffix
+        Such as "-int8-quaver".
+    operators
+        What onnxruntime is to quantize, where that is not all it can.
+    """
     if suffix != _OURS:
         return quantize(model, runs, **_QUANTIZATIONS[suffix]._asdict(), operators=operators)
     import quaver  # noqa: PLC0415 -- the others can be built without it
@@ -160,7 +176,7 @@ def _directory() -> Path:
 
 
 @cache
-def _version(network: str, suffix: str) -> str:
+def version(network: str, suffix: str) -> str:
     """Digest all that decides a model's bytes: the sources and packages that it is built with."""
     digest = hashlib.sha256()
     folders = [Path(__file__).parent]
@@ -169,7 +185,7 @@ def _version(network: str, suffix: str) -> str:
     for folder in folders:
         for source in sorted(folder.glob("*.py")):
             digest.update(source.read_bytes())
-    packaged_in = getattr(ALL[network], "distribution", None)
+    packaged_in = getattr(ALL.get(network), "distribution", None)
     for package in (*_BUILD_PACKAGES, *([packaged_in] if packaged_in else [])):
         digest.update(f"{package} {metadata.version(package)}\n".encode())
     return digest.hexdigest()[:12]

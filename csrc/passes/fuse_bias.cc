@@ -1,4 +1,4 @@
-// MatMul followed by Add of a constant row: the product's bias. A bias that no constant gives is an Add.
+// MatMul or Conv followed by Add of a constant row: the product's bias. A bias that no constant gives is an Add.
 #include <algorithm>
 
 #include "passes/passes.h"
@@ -22,13 +22,18 @@ bool is_row(const Value& bias, const Value& product) {
   return bias.shape.back() == product.shape.back() && count(bias.shape) == bias.shape.back();
 }
 
+bool is_clipped(const Node& node) { return node.attrs.has("lo") || node.attrs.has("hi"); }
+
 bool fuse(Editor& edit, NodeId id) {
   if (edit.node(id).op != Op::Add || !edit.node(id).attrs.items().empty()) return false;
   for (std::size_t side = 0; side < 2; ++side) {
     const ValueId product = edit.node(id).inputs[side], bias = edit.node(id).inputs[1 - side];
     const Node* made = edit.made_by(product, Op::MatMul);
+    if (!made) made = edit.made_by(product, Op::Conv);
     if (!made || !edit.single_use(product) || has_input(*made, 2) || has_input(*made, 3)) continue;
-    if (edit.value(product).dtype != DType::f32 || edit.value(product).quant || !made->attrs.items().empty()) continue;
+    if (edit.value(product).dtype != DType::f32 || edit.value(product).quant) continue;
+    const bool plain = made->op == Op::MatMul ? made->attrs.items().empty() : !is_clipped(*made);
+    if (!plain) continue;
     if (edit.value(made->inputs[1]).shape.size() < 2) continue;  // a column's result has no columns
     if (!has_weight(edit, *made) || !is_row(edit.value(bias), edit.value(product))) continue;
     const NodeId maker = edit.producer(product);

@@ -5,6 +5,7 @@
 
 #include "graph/unary.h"
 #include "passes/passes.h"
+#include "passes/quantization.h"
 #include "passes/rewrite.h"
 
 namespace quaver {
@@ -35,7 +36,7 @@ ValueId condition_of(Editor& edit, ValueId id) {
 }
 
 // The indices [..., 1] of which `id`, [..., n], is one-hot; kNone where it is nothing such.
-ValueId one_hot_of(Editor& edit, ValueId id, std::int64_t n) {
+ValueId indices_of(Editor& edit, ValueId id, std::int64_t n) {
   const ValueId condition = condition_of(edit, id);
   const Node* equal = condition == kNone ? nullptr : edit.made_by(condition, Op::Equal);
   if (!equal || !edit.value(id).ranked) return kNone;
@@ -48,15 +49,57 @@ ValueId one_hot_of(Editor& edit, ValueId id, std::int64_t n) {
   return kNone;
 }
 
+float real_of(std::uint8_t byte, const Quant& quant, DType dtype, std::size_t channel) {
+  const int stored = dtype == DType::s8 ? static_cast<std::int8_t>(byte) : byte;
+  return quant.scale[channel] * static_cast<float>(stored - quant.zero_point[channel]);
+}
+
+// Rows with `on` in the place of their index and 0 elsewhere.
+struct OneHot {
+  ValueId indices = kNone;
+  float on = 1;
+};
+
+// One-hot rows, which may have been made bytes and reals again.
+OneHot one_hot_of(Editor& edit, ValueId id, std::int64_t n) {
+  const Node* back = edit.made_by(id, Op::DequantizeLinear);
+  const Node* there = back ? edit.made_by(back->inputs[0], Op::QuantizeLinear) : nullptr;
+  if (!there) return {indices_of(edit, id, n)};
+  const std::optional<Quant> quant = quant_of(edit.graph, *there);
+  const DType dtype = edit.value(back->inputs[0]).dtype;
+  if (!quant || !quant->per_tensor() || !is_byte(dtype) || quant_of(edit.graph, *back) != quant) return {};
+  return {indices_of(edit, there->inputs[0], n), real_of(quantize(1, *quant, dtype), *quant, dtype, 0)};
+}
+
+// The finite reals of a constant [n, m], stored as they are or as bytes; empty where it is something else.
+std::vector<float> table_of(Editor& edit, ValueId id) {
+  const Node* dequantize = edit.made_by(id, Op::DequantizeLinear);
+  const Value& value = edit.value(dequantize ? dequantize->inputs[0] : id);
+  if (!value.constant() || value.shape.size() != 2) return {};
+  std::vector<float> out;
+  if (dequantize) {
+    const std::optional<Quant> quant = quant_of(edit.graph, *dequantize);
+    if (!quant || !is_byte(value.dtype) || count(value.shape) > kLargestTable) return {};
+    const auto bytes = value.data->as<std::uint8_t>();
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      const std::size_t row = i / value.shape[1], column = i % value.shape[1];
+      const std::size_t channel = quant->per_tensor() ? 0 : quant->axis == 0 ? row : column;
+      out.push_back(real_of(bytes[i], *quant, value.dtype, channel));
+    }
+  } else if (value.dtype == DType::f32) {
+    const auto reals = value.data->as<float>();
+    out.assign(reals.begin(), reals.end());
+  }
+  return std::ranges::all_of(out, [](float x) { return std::isfinite(x); }) ? out : std::vector<float>();
+}
+
 // An index that is none of the table's gives a row of zeros: one before the first, one behind the last.
-ValueId padded(Graph& graph, ValueId table) {
-  const Value value = graph.value(table);
-  const auto rows = value.data->as<float>();
-  const auto width = static_cast<std::size_t>(value.shape[1]);
-  std::vector<float> out((value.shape[0] + 2) * width, 0.0F);
-  std::ranges::copy(rows, out.begin() + static_cast<std::ptrdiff_t>(width));
-  return graph.add_constant(value.name + "/padded", DType::f32, {value.shape[0] + 2, value.shape[1]},
-                            Blob::of<float>(out));
+ValueId padded(Graph& graph, const std::string& name, std::vector<float> table, std::int64_t width, float factor) {
+  for (float& x : table) x *= factor;
+  table.insert(table.begin(), width, 0.0F);
+  table.insert(table.end(), width, 0.0F);
+  return graph.add_constant(name + "/padded", DType::f32, {static_cast<std::int64_t>(table.size()) / width, width},
+                            Blob::of<float>(table));
 }
 
 ValueId add_number(Graph& graph, DType dtype, const std::string& name, std::int64_t x) {
@@ -67,16 +110,15 @@ ValueId add_number(Graph& graph, DType dtype, const std::string& name, std::int6
 bool gather_one_hot(Editor& edit, NodeId id) {
   const Node product = edit.node(id);
   if (product.op != Op::MatMul || !product.attrs.items().empty() || has_input(product, 3)) return false;
-  const Value table = edit.value(product.inputs[1]);
-  if (!table.constant() || table.dtype != DType::f32 || table.shape.size() != 2) return false;
-  if (!std::ranges::all_of(table.data->as<float>(), [](float x) { return std::isfinite(x); })) return false;
-  const std::int64_t n = table.shape[0];
-  const ValueId indices = one_hot_of(edit, product.inputs[0], n);
-  if (indices == kNone || edit.value(product.outputs[0]).quant) return false;
-  // min(max(i, −1), n) + 1
-  ValueId at = indices;
-  const DType dtype = edit.value(indices).dtype;
-  if (dtype != DType::i64 && dtype != DType::i32) return false;
+  const Value weight = edit.value(product.inputs[1]);
+  if (!weight.static_shape() || weight.shape.size() != 2 || count(weight.shape) == 0) return false;
+  const std::int64_t n = weight.shape[0], width = weight.shape[1];
+  const OneHot hot = one_hot_of(edit, product.inputs[0], n);
+  if (hot.indices == kNone || edit.value(product.outputs[0]).quant) return false;
+  const DType dtype = edit.value(hot.indices).dtype;
+  std::vector<float> table = table_of(edit, product.inputs[1]);
+  if (table.empty() || (dtype != DType::i64 && dtype != DType::i32)) return false;
+  ValueId at = hot.indices;  // min(max(i, −1), n) + 1
   const auto then = [&](Op op, const char* name, std::int64_t x) {
     const ValueId out = edit.add_like(at, std::string("/") + name);
     edit.add(op, product.name, {at, add_number(edit.graph, dtype, name, x)}, {out});
@@ -90,11 +132,12 @@ bool gather_one_hot(Editor& edit, NodeId id) {
   edit.add(Op::Squeeze, product.name, {at, add_ints(edit.graph, "last", {-1})}, {flat});
   const ValueId y = product.outputs[0];
   const ValueId rows = has_input(product, 2) ? edit.add_like(y, "/rows") : y;
-  const ValueId hot = product.inputs[0];
+  const ValueId reals = padded(edit.graph, weight.name, std::move(table), width, hot.on);
   edit.kill(id);
-  edit.add(Op::Gather, product.name, {padded(edit.graph, product.inputs[1]), flat}, {rows});
+  edit.add(Op::Gather, product.name, {reals, flat}, {rows});
   if (rows != y) edit.add(Op::Add, product.name, {rows, product.inputs[2]}, {y});
-  edit.prune(hot);
+  edit.prune(product.inputs[0]);
+  edit.prune(product.inputs[1]);
   return true;
 }
 

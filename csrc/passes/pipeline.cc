@@ -15,6 +15,7 @@ constexpr Pass kPipeline[] = {
     {"fuse_bias", fuse_bias},
     {"fuse_dynamic", fuse_dynamic},
     {"push_transposes", push_transposes},
+    {"fuse_bias", fuse_bias},
     {"fold_batch_norm", fold_batch_norm},
     {"fold_constants_keep_quantized", fold_constants_keep_quantized},
     {"lower_qdq", lower_qdq},

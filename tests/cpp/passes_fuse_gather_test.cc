@@ -53,6 +53,20 @@ TEST(fuse_gather_picks_rows_by_one_hot_products) {
   }
 }
 
+TEST(fuse_gather_picks_rows_of_bytes) {
+  Build b;
+  const ValueId indices = b.input("indices", DType::i32, {4, 1});
+  const ValueId equal = b.node(Op::Equal, {indices, b.constant<std::int32_t>("classes", {2}, {0, 1})});
+  const ValueId hot = b.qdq(b.node(Op::Cast, {equal}, to_float()), 0.25F, 3);
+  const ValueId scales = b.constant<float>("scales", {2}, {0.5F, 2});
+  const ValueId table = b.node(Op::DequantizeLinear, {b.constant<std::int8_t>("w", {2, 2}, {1, -2, 3, 4}), scales},
+                               Build::attr("axis", std::int64_t{1}));
+  b.output(b.qdq(b.node(Op::MatMul, {hot, table}), 0.1F, 0));
+  CHECK_EQ(fused(b.graph), "Max Min Add Squeeze Gather QuantizeLinear DequantizeLinear");
+  const auto rows = b.graph.value(only(b.graph, Op::Gather).inputs[0]).data->as<float>();
+  CHECK_EQ(std::vector<float>(rows.begin(), rows.end()), (std::vector<float>{0, 0, 0.5, -4, 1.5, 8, 0, 0}));
+}
+
 TEST(fuse_gather_leaves_other_products) {
   {
     Build b;  // 0 · ∞ is not 0

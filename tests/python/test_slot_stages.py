@@ -28,13 +28,17 @@ def diagonal(step: float, native: bool = False) -> onnx.ModelProto:
     if native:
         nodes = [helper.make_node("Gather", ["x", "first"], ["d"], axis=2)]
     else:
-        nodes = [  # ExpandDims is foreign
-            helper.make_node("ExpandDims", ["x", "last"], ["e"], "wider", domain="com.microsoft"),
-            helper.make_node("Einsum", ["e"], ["d"], "diagonal", equation="abbc->ab"),
+        sizes = {"dim": 2, "size": 3, "step": 1}
+        nodes = [  # UnfoldTensor is foreign
+            helper.make_node(
+                "UnfoldTensor", ["x"], ["e"], "wider", domain="com.microsoft", **sizes
+            ),
+            helper.make_node("Einsum", ["e"], ["d"], "diagonal", equation="abcb->ab"),
         ]
     nodes.append(helper.make_node("Add", ["d", "step"], ["y"]))
     constants = {"step": np.array([step], np.float32)}
-    constants |= {"first": np.array(0)} if native else {"last": np.array(3, np.int32)}
+    if native:
+        constants["first"] = np.array(0)
     return model_of(nodes, [("x", FLOAT, ["n", 3, 3])], [("y", FLOAT, ["n", 3])], constants)
 
 
@@ -222,4 +226,4 @@ def test_served_strings(server: Server) -> None:
 def test_without_a_fallback_it_is_refused(server: Server) -> None:
     state, reason = server.index()["native/1"]
     assert state == "UNAVAILABLE"
-    assert "com.microsoft.ExpandDims: 'wider'" in reason
+    assert "com.microsoft.UnfoldTensor: 'wider'" in reason

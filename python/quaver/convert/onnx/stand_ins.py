@@ -94,6 +94,14 @@ def _convolution(node: NodeProto) -> _Made:
     return [plain]
 
 
+def _own(node: NodeProto) -> _Made:
+    """ONNX's operator of the same name."""
+    made = NodeProto()
+    made.CopyFrom(node)
+    made.domain = ""
+    return [made]
+
+
 _STAND_INS: dict[str, Callable[[NodeProto], _Made]] = {
     **dict.fromkeys(
         (
@@ -106,10 +114,12 @@ _STAND_INS: dict[str, Callable[[NodeProto], _Made]] = {
     "DynamicQuantizeMatMul": _real_product,
     "EmbedLayerNormalization": _embedded,
     "FusedConv": _convolution,
+    "GatherND": _own,
     "GroupQueryAttention": _grouped,
     "MatMulIntegerToFloat": _real_product,
     "MatMulNBits": _packed_product,
     "MultiHeadAttention": _attended,
+    "Pad": _own,
     "SkipLayerNormalization": _sum,
     "SkipSimplifiedLayerNormalization": _sum,
 }
