@@ -379,6 +379,25 @@ CASES |= {
         {"activation": "LeakyRelu", "activation_alpha": 0.01},
         1,
     ),
+    "gated and corrected, without scores": (
+        "LinearAttention",
+        {
+            **{name: normal(2, 5, 16, scale=0.5) for name in ("q", "k", "v")},
+            "past": normal(2, 2, 8, 8),
+            "g": -np.abs(normal(2, 5, 16)),
+            "b": np.full((2, 5, 2), 0.3, np.float32),
+        },
+        {},
+        {"q_num_heads": 2, "kv_num_heads": 2, "update_rule": "gated_delta"},
+        2,
+    ),
+    "convolved with what came before": (
+        "CausalConvWithState",
+        {"x": normal(2, 6, 9)},
+        {"w": normal(6, 1, 4), "b": normal(6), "past": normal(2, 6, 3)},
+        {"activation": "silu"},
+        2,
+    ),
     "counted": ("Range", {}, {"a": np.array(1, np.float32), "b": np.array(4.5, np.float32)}, {}, 1),
     "expanded": ("ExpandDims", {"x": X}, {"a": np.array(1, np.int32)}, {}, 1),
     "padded": (
@@ -446,8 +465,10 @@ CASES |= {
 
 OUTPUTS = {
     "Attention": ["out", "past"],
+    "CausalConvWithState": ["out", "state"],
     "EmbedLayerNormalization": ["out", "lengths", "sum"],
     "GroupQueryAttention": ["out", "keys", "values"],
+    "LinearAttention": ["out", "state"],
     "MultiHeadAttention": ["out", "keys", "values"],
     "QEmbedLayerNormalization": ["out", "lengths"],
 }

@@ -267,6 +267,7 @@ def test_every_handler_is_tested():
     assert {op for domain, op in handled() if not domain} <= plain | elsewhere
     ours = {op for domain, op in handled() if domain == MICROSOFT}
     fused = {op for op, *_ in test_fused.CASES.values()} - {"SimplifiedLayerNormalization"}
+    fused -= {"CausalConvWithState", "LinearAttention"}  # by ONNX's bodies
     assert ours == fused | {op for op, *_ in MICROSOFT_CASES.values()} | {
         "QuantizeLinear",
         "DequantizeLinear",

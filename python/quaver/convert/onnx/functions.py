@@ -7,10 +7,12 @@ from typing import Any
 import onnx
 from onnx import FunctionProto, ModelProto, NodeProto, TypeProto, inliner
 
+from quaver.convert.onnx.names import MICROSOFT
 from quaver.convert.onnx.node import handler_of
 
 _ROUNDS = 8  # bodies within bodies
 _DOMAIN = "quaver.bodies"
+_ADOPTED = ("CausalConvWithState", "LinearAttention")  # ONNX took them over from com.microsoft
 
 
 def expanded(model: ModelProto) -> ModelProto:
@@ -78,6 +80,10 @@ def _opset(node: NodeProto, model: ModelProto) -> int:
 
 
 def _schema(node: NodeProto, model: ModelProto) -> Any:
+    if node.domain == MICROSOFT and node.op_type in _ADOPTED:
+        schema = onnx.defs.get_schema(node.op_type)
+        known = all(attribute.name in schema.attributes for attribute in node.attribute)
+        return schema if known else None
     try:
         return onnx.defs.get_schema(node.op_type, _opset(node, model), _domain(node.domain))
     except onnx.defs.SchemaError:
