@@ -6,6 +6,7 @@
 #include "ops/epilogue.h"
 #include "ops/integers.h"
 #include "ops/requantize.h"
+#include "ops/unary_step.h"
 #include "ops/wide_functions.h"
 
 namespace quaver {
@@ -22,7 +23,25 @@ kernels::BinaryF32Op f32_op(Op op) {
   }
 }
 
+// A sum, difference or product with one constant number, which is a function of the other operand; else null.
+std::unique_ptr<Step> lower_affine(const LowerContext& context) {
+  const Op op = context.node.op;
+  if (op == Op::Div || !context.node.attrs.items().empty()) return nullptr;
+  for (const std::size_t side : {1, 0}) {
+    const Value& number = context.input(side);
+    if (!number.constant() || count(number.shape) != 1) continue;
+    if (context.input(1 - side).shape != context.output().shape) continue;
+    const double c = number.data->as<float>()[0];
+    const bool minus = op == Op::Sub && side == 0;  // c − x
+    const double p = op == Op::Mul ? c : minus ? -1.0 : 1.0;
+    const double q = op == Op::Mul ? -0.0 : op == Op::Sub && !minus ? -c : c;  // −0 leaves what it is added to
+    return std::make_unique<UnaryF32Step>(context, context.in(1 - side), kernels::UnaryF32Op::affine, p, q);
+  }
+  return nullptr;
+}
+
 std::unique_ptr<Step> lower_f32(LowerContext& context) {
+  if (auto step = lower_affine(context)) return step;
   kernels::BinaryF32Args args;
   args.op = f32_op(context.node.op);
   args.lo = static_cast<float>(context.node.attrs.f("lo", -kInfinity));

@@ -85,7 +85,6 @@ class GridStep final : public StagedConv<Family> {
 
   void run(const RunContext& context, std::size_t first, std::size_t last) const override {
     typename Family::Args call = args_;
-    call.a = reinterpret_cast<const Element*>(context.scratch);
     std::size_t staged = SIZE_MAX;  // which band is there
     const std::size_t bands = g_.images * bands_;
     for (std::size_t unit = first; unit < last; ++unit) {
@@ -95,13 +94,17 @@ class GridStep final : public StagedConv<Family> {
         stage(context.as<Input>(this->x_) + image * g_.h * g_.w * g_.c, row, rows, context.scratch);
       }
       staged = unit % bands;
-      call.m = rows * g_.ow;
       call.n = std::min(columns_, g_.o - column);
       call.w = reinterpret_cast<const typename Family::Packed*>(weights_->data() +
                                                                 Family::packed_bytes(column, taps_.count(), taps_.k));
       call.bias = args_.bias + column;
       if constexpr (requires { call.scale; }) call.scale = args_.scale + column;
-      this->multiply(call, context, (image * g_.oh + row) * g_.ow, column);
+      const std::size_t at_once = rows_at_once(call.n);
+      for (std::size_t done = 0; done < rows; done += at_once) {
+        call.a = reinterpret_cast<const Element*>(context.scratch + done * pitch_ * cell_);
+        call.m = std::min(at_once, rows - done) * g_.ow;
+        this->multiply(call, context, (image * g_.oh + row + done) * g_.ow, column);
+      }
     }
   }
 
@@ -109,6 +112,16 @@ class GridStep final : public StagedConv<Family> {
   static constexpr std::size_t kBytes = std::size_t{32} << 10;  // of a band, to stay in the nearest cache
   static constexpr std::size_t kRows = 60;                      // that fill a kernel's tiles
   static constexpr std::size_t kWeightBytes = std::size_t{1} << 20, kEnough = 4;
+
+  // How many rows of a band one call of the kernel makes.
+  std::size_t rows_at_once(std::size_t columns) const {
+    const std::size_t pixels = std::max(this->near_rows(columns), kRows);
+    return std::clamp<std::size_t>(pixels / g_.ow, 1, rows_);
+  }
+  std::size_t most_results() const override {
+    const std::size_t columns = std::min(columns_, g_.o);
+    return rows_at_once(columns) * g_.ow * columns;
+  }
 
   // The largest of as many shares of about the same size as shares of `most` would be.
   static std::size_t even_share(std::size_t whole, std::size_t most) {

@@ -50,6 +50,8 @@ class PatchStep final : public StagedConv<U8Gemm> {
   }
 
  private:
+  std::size_t most_results() const override { return std::min(kPatches, g_.ow) * g_.o; }
+
   static constexpr std::size_t kPatches = 128, kLine = 64;
 
   static std::size_t patch_bytes(const ConvGeometry& g) { return align_up(g.taps() * g.c, 4); }

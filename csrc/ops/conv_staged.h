@@ -26,6 +26,15 @@ class StagedConv : public Step {
     return true;
   }
 
+  bool absorb_rounding(const ByteRounding& rounding, ValueId out) override {
+    if (y_element_ != sizeof(float) || residual_ != kNone || !reals_.add(rounding)) return false;
+    y_ = out;
+    y_element_ = 1;
+    tile_ = align_up(this->scratch);
+    this->scratch = tile_ + most_results() * sizeof(float);
+    return true;
+  }
+
   ValueId overwrites() const override { return kBytes ? residual_ : kNone; }
 
  protected:
@@ -40,7 +49,6 @@ class StagedConv : public Step {
     args_.n = g_.o;
     args_.bias = bias_.data();
     if constexpr (kBytes) args_.scale = scale_.data();
-    args_.c_stride = g_.o * y_element_;
     args_.r_stride = g_.o * sizeof(Output);
     info.kernel = kernel.name;
     info.isa = kernel.isa;
@@ -50,13 +58,21 @@ class StagedConv : public Step {
   // Runs `call`, whose results begin at this pixel of all images and this channel.
   void multiply(Args& call, const RunContext& context, std::size_t pixel, std::size_t channel) const {
     const std::size_t place = pixel * g_.o + channel;
-    std::byte* const to = context.as<std::byte>(y_) + place * y_element_;
-    call.c = reinterpret_cast<decltype(call.c)>(to);
+    std::byte* const output = context.as<std::byte>(y_);
+    std::byte* const made = reals_.makes_bytes() ? context.scratch + tile_ : output + place * y_element_;
+    call.c = reinterpret_cast<decltype(call.c)>(made);
+    call.c_stride = reals_.makes_bytes() ? call.n * sizeof(float) : g_.o * y_element_;
     if (residual_ != kNone) call.r = context.as<Output>(residual_) + place;
     kernel_.run(call);
     tail_.run(context, place, call.m, call.n, g_.o);
-    reals_.run(to, call.m, call.n, call.c_stride);
+    reals_.run(made, call.m, call.n, call.c_stride);
+    if (reals_.makes_bytes()) reals_.store(made, call.m, call.n, output, place, g_.o);
   }
+
+  // How many rows of results, of so many columns, stay in the nearest cache where they are not the output yet.
+  std::size_t near_rows(std::size_t columns) const { return reals_.rows(columns); }
+  // The most that one call of the kernel makes.
+  virtual std::size_t most_results() const = 0;
 
   const ConvGeometry g_;
   const typename Family::Element zero_;  // the input's zero point
@@ -70,7 +86,7 @@ class StagedConv : public Step {
   std::vector<typename Family::Bias> bias_;
   std::vector<float> scale_;
   ValueId y_, residual_;
-  std::size_t y_element_;
+  std::size_t y_element_, tile_ = 0;  // where that lies in the scratch
   TableTail tail_;
   RealTail reals_;
 };

@@ -133,6 +133,21 @@ class GemmStep final : public Step {
     return true;
   }
 
+  bool absorb_rounding(const ByteRounding& rounding, ValueId out) override {
+    const bool floats = y_element == sizeof(float), known = rounding.columns() == 1;
+    const auto fits = [&](const GemmPart& part) { return known || part.n <= rounding.columns(); };
+    if (!floats || residual != kNone || !std::ranges::all_of(parts, fits) || !reals_.add(rounding)) return false;
+    y = out;
+    y_element = 1;
+    y_image /= sizeof(float);
+    for (GemmPart& part : parts) part.y_begin /= sizeof(float), part.y_stride /= sizeof(float);
+    tile_ = align_up(scratch);
+    std::size_t most = 0;
+    for (const Cut& cut : cuts_) most = std::max(most, rows_at_once(cut) * cut.columns);
+    scratch = tile_ + most * sizeof(float);
+    return true;
+  }
+
   ValueId overwrites() const override { return std::is_same_v<Family, U8Gemm> ? residual : kNone; }
 
   // To be called once everything above is filled in.
@@ -163,7 +178,6 @@ class GemmStep final : public Step {
       const Cut& cut = cuts_[u];
       const GemmPart& part = parts[cut.part];
       Args call = base;
-      call.m = cut.rows;
       call.n = cut.columns;
       call.taps = part.taps;
       find_rows(call, context, u);
@@ -175,15 +189,16 @@ class GemmStep final : public Step {
         if (call.shift) call.shift += part.channel + cut.column;
       }
       const std::size_t place = cut.image * y_image + part.y_begin + cut.row * part.y_stride + cut.column * y_element;
-      call.c = reinterpret_cast<decltype(call.c)>(context.as<std::byte>(y) + place);
-      call.c_stride = part.y_stride;
-      if (residual != kNone) {
-        call.r = reinterpret_cast<decltype(call.r)>(context.as<std::byte>(residual) + place);
-        call.r_stride = part.y_stride;
+      const std::size_t rows = rows_at_once(cut);
+      for (std::size_t row = 0; row < cut.rows; row += rows) {
+        call.m = std::min<std::size_t>(rows, cut.rows - row);
+        multiply(call, context, place + row * part.y_stride, part.y_stride);
+        if (call.offsets) {
+          call.offsets += rows * part.taps;
+        } else {
+          call.a += rows * call.a_stride / sizeof(Element);
+        }
       }
-      kernel->run(call);
-      tail_.run(context, place, cut.rows, cut.columns, part.y_stride);
-      reals_.run(context.as<std::byte>(y) + place, cut.rows, cut.columns, part.y_stride);
     }
   }
 
@@ -193,6 +208,28 @@ class GemmStep final : public Step {
   struct Cut {
     std::uint32_t part, image, row, rows, column, columns;
   };
+
+  // How many of a unit's rows one call of the kernel makes.
+  std::size_t rows_at_once(const Cut& cut) const {
+    const std::size_t near = reals_.rows(cut.columns), tile = kernel->mr;
+    return std::min<std::size_t>(std::max(near / tile * tile, tile), cut.rows);
+  }
+
+  // Runs `call`, whose results begin at this byte of the output.
+  void multiply(Args& call, const RunContext& context, std::size_t place, std::size_t stride) const {
+    std::byte* const output = context.as<std::byte>(y);
+    std::byte* const made = reals_.makes_bytes() ? context.scratch + tile_ : output + place;
+    call.c = reinterpret_cast<decltype(call.c)>(made);
+    call.c_stride = reals_.makes_bytes() ? call.n * sizeof(float) : stride;
+    if (residual != kNone) {
+      call.r = reinterpret_cast<decltype(call.r)>(context.as<std::byte>(residual) + place);
+      call.r_stride = stride;
+    }
+    kernel->run(call);
+    tail_.run(context, place, call.m, call.n, stride);
+    reals_.run(made, call.m, call.n, call.c_stride);
+    if (reals_.makes_bytes()) reals_.store(made, call.m, call.n, output, place, stride);
+  }
 
   // Whether units round their rows, which the kernel may do itself.
   bool rounds() const {
@@ -324,6 +361,7 @@ class GemmStep final : public Step {
   }
 
   std::vector<Cut> cuts_;
+  std::size_t tile_ = 0;  // where it lies in the scratch
   RoundedRows rounded_;
   TableTail tail_;
   RealTail reals_;

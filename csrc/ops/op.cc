@@ -6,6 +6,8 @@ bool Step::absorb_table(std::span<const std::uint8_t>, IsaSet, ValueId) { return
 bool Step::absorb_lookup(std::span<const std::uint8_t>, ValueId, ValueId) { return false; }
 const RealFunction* Step::function() const { return nullptr; }
 bool Step::absorb_function(const RealFunction&, ValueId) { return false; }
+const ByteRounding* Step::rounding() const { return nullptr; }
+bool Step::absorb_rounding(const ByteRounding&, ValueId) { return false; }
 ValueId Step::overwrites() const { return kNone; }
 
 ValueId LowerContext::in(std::size_t i) const {

@@ -15,6 +15,7 @@
 #include "graph/graph.h"
 #include "isa/isa.h"
 #include "kernels/elementwise/unary.h"
+#include "ops/byte_rounding.h"
 
 namespace quaver {
 
@@ -59,6 +60,11 @@ class Step {
   virtual const RealFunction* function() const;
   // Whether the step can apply a function to its results, all of them floats, and write `out` instead.
   virtual bool absorb_function(const RealFunction& function, ValueId out);
+
+  // How the step brings floats to bytes, where it does nothing else and the scales are known.
+  virtual const ByteRounding* rounding() const;
+  // Whether the step can so bring its results, all of them floats, to bytes, and write `out` instead.
+  virtual bool absorb_rounding(const ByteRounding& rounding, ValueId out);
 
   // The input whose place in memory the output may take, of as many bytes: no unit reads of it what another one writes,
   // and each has read what it replaces. kNone: there is none.

@@ -11,6 +11,7 @@ class QuantizeStep final : public RowStep {
  public:
   explicit QuantizeStep(const LowerContext& context)
       : scales_(context, context.output().dtype, context.output().shape),
+        rounding_(scales_.rounding(context)),
         kernel_(kernels::pick_quantize(context.isa)),
         x_(context.in(0)),
         y_(context.out()) {
@@ -18,8 +19,20 @@ class QuantizeStep final : public RowStep {
     split(scales_.rows(), bytes_of(context.input(0)) + bytes_of(context.output()));
   }
 
+  const ByteRounding* rounding() const override {
+    return std::is_same_v<X, float> && rounding_ ? &*rounding_ : nullptr;
+  }
+
  private:
   void run_rows(const RunContext& context, std::size_t first, std::size_t last) const override {
+    if constexpr (std::is_same_v<X, float>) {
+      if (rounding_ && scales_.step()) {
+        const std::size_t columns = scales_.row(), begin = first * columns;
+        rounding_->run(context.as<const float>(x_) + begin, last - first, 0, columns,
+                       context.as<std::uint8_t>(y_) + begin, columns);
+        return;
+      }
+    }
     scales_.each_row(context, first, last, [&](const Scales::Row& row) {
       const X* x = context.as<const X>(x_) + row.begin;
       auto* y = context.as<std::uint8_t>(y_) + row.begin;
@@ -42,6 +55,7 @@ class QuantizeStep final : public RowStep {
 
   static constexpr std::size_t kBlock = 256;
   Scales scales_;
+  std::optional<ByteRounding> rounding_;
   const kernels::QuantizeKernel& kernel_;
   ValueId x_, y_;
 };

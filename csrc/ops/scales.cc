@@ -74,6 +74,11 @@ void Scales::take_zero_points(const LowerContext& context) {
   for (std::size_t i = 0; i < n; ++i) zero_points_.push_back(read(quantized_, bytes, i));
 }
 
+std::optional<ByteRounding> Scales::rounding(const LowerContext& context) const {
+  if (!context.input(1).constant() || zero_points_.empty() || channels_ != 1) return std::nullopt;
+  return ByteRounding(kernels::pick_quantize(context.isa), context.constant<float>(1), zero_points_, flip_);
+}
+
 std::int32_t Scales::zero_at_run_time(const RunContext& context) const {
   return read(quantized_, context.as<const std::byte>(zero_), 0);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "ops/op.h"
@@ -14,6 +15,8 @@ class Scales {
   // Input 1 holds the scales, input 2 the zero points, if any; `quantized` is the integer side, which has `shape`.
   Scales(const LowerContext& context, DType quantized, const Dims& shape);
 
+  // Whether one scale is for all.
+  bool one() const { return channels_ == 1 && step_ == 0; }
   // Elements fall into rows of `row` (the last may be shorter), each under one scale: that of row r % channels.
   // Where the axis is the last one a row is all channels, and its elements have a scale each (step 1).
   std::size_t rows() const { return rows_; }
@@ -21,6 +24,8 @@ class Scales {
   std::size_t step() const { return step_; }
   // Bytes of s8 become u8 by this xor, with their zero points moved by 128.
   std::uint8_t flip() const { return flip_; }
+  // The scales and zero points, where they are constants and rows need no others: one for all, or one an element.
+  std::optional<ByteRounding> rounding(const LowerContext& context) const;
 
   struct Row {
     std::size_t begin, n;

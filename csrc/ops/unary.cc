@@ -1,43 +1,16 @@
 // Functions of one number: by a kernel in fp32, by a table on quantized values, and the few that integers have.
 #include <limits>
 
-#include "kernels/elementwise/unary.h"
 #include "ops/integers.h"
 #include "ops/requantize.h"
 #include "ops/table_step.h"
+#include "ops/unary_step.h"
 #include "ops/wide_functions.h"
 
 namespace quaver {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-class UnaryF32Step final : public ElementStep {
- public:
-  UnaryF32Step(const LowerContext& context, kernels::UnaryF32Op op, double p, double q)
-      : x_(context.in(0)), y_(context.out()) {
-    function_.kernel = &kernels::pick_unary_f32(context.isa);
-    function_.args.op = op;
-    function_.args.p = static_cast<float>(p);
-    function_.args.q = static_cast<float>(q);
-    names(*function_.kernel);
-    split_elements(elements_of(context.output()), 2 * bytes_of(context.output()));
-  }
-
-  const RealFunction* function() const override { return &function_; }
-
- private:
-  void run_elements(const RunContext& context, std::size_t begin, std::size_t end) const override {
-    kernels::UnaryF32Args args = function_.args;
-    args.n = end - begin;
-    args.x = context.as<const float>(x_) + begin;
-    args.y = context.as<float>(y_) + begin;
-    function_.kernel->run(args);
-  }
-
-  RealFunction function_;
-  ValueId x_, y_;
-};
 
 // Clip, Abs and Neg, which are all that ONNX has of these for integers.
 template <class T>
@@ -87,7 +60,7 @@ std::unique_ptr<Step> lower_unary(LowerContext& context, kernels::UnaryF32Op op,
   }
   if (x.dtype == y.dtype && x.quant.has_value() == y.quant.has_value()) {
     const bool integer = node.op == Op::Clip || node.op == Op::Abs || node.op == Op::Neg;
-    if (x.dtype == DType::f32) return std::make_unique<UnaryF32Step>(context, op, p, q);
+    if (x.dtype == DType::f32) return std::make_unique<UnaryF32Step>(context, context.in(0), op, p, q);
     if (integer && x.dtype == DType::i32) return lower_integer<std::int32_t>(context);
     if (integer && x.dtype == DType::i64) return lower_integer<std::int64_t>(context);
     if (node.op == Op::Clip && x.dtype == DType::u8) return lower_integer<std::uint8_t>(context);

@@ -34,6 +34,7 @@ bool fold_constants_keep_quantized(Graph&, const Evaluator&);  // as above, but 
 bool canonicalize(Graph&, const Evaluator&);                   // identities and no-ops away, aliases brought to Reshape
 bool push_transposes(Graph&, const Evaluator&);                // to the edges, cancelling in between
 bool fold_batch_norm(Graph&, const Evaluator&);  // and constants per channel, into the weights before them
+bool fold_factors(Graph&, const Evaluator&);     // products by constants a channel, into the scales after them
 bool flush_weights(Graph&, const Evaluator&);    // subnormal ones become zeros
 bool lower_qdq(Graph&, const Evaluator&);        // DQ → op → Q becomes op on quantized values
 bool normalize_s8(Graph&, const Evaluator&);     // s8 activations become u8

@@ -26,6 +26,7 @@ constexpr Pass kPipeline[] = {
     {"fuse_tables", fuse_tables},
     {"fuse_residual", fuse_residual},
     {"fuse_norm", fuse_norm},
+    {"fold_factors", fold_factors},
     {"flush_weights", flush_weights},
     {"canonicalize", canonicalize},
     {"remove_dead", remove_dead},

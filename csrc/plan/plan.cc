@@ -48,6 +48,7 @@ Plan::Plan(Graph graph, IsaSet isa, std::shared_ptr<PackCache> cache, FloatPreci
   lower(isa, precision);
   absorb_tables(isa);
   absorb_functions();
+  for (const PlanStep& planned : steps_) scratch_bytes_ = std::max(scratch_bytes_, align_up(planned.step->scratch));
   group_products();
   assign_memory();
 }
@@ -58,7 +59,6 @@ void Plan::lower(IsaSet isa, FloatPrecision precision) {
     if (schema_of(node.op).alias) continue;
     LowerContext context(graph_, node, isa, *cache_, precision);
     std::unique_ptr<Step> step = lowering_of(node.op)(context);
-    scratch_bytes_ = std::max(scratch_bytes_, align_up(step->scratch));
     steps_.push_back({id, std::move(step)});
   }
 }
@@ -104,22 +104,36 @@ void Plan::absorb_tables(IsaSet isa) {
   std::erase_if(steps_, [&](const PlanStep& planned) { return absorbed[planned.node]; });
 }
 
-// Functions of single floats become part of the steps that make them, where nobody else uses those.
+// Functions of single floats, and their rounding to bytes, become part of the steps that make them, where nobody else
+// uses those.
 void Plan::absorb_functions() {
   const Uses uses(graph_);
   std::vector<Step*> step_of(graph_.nodes.size(), nullptr);
   for (const PlanStep& planned : steps_) step_of[planned.node] = planned.step.get();
   std::vector<bool> absorbed(graph_.nodes.size(), false);
-  for (NodeId id = 0; id < graph_.nodes.size(); ++id) {
-    Node& node = graph_.nodes[id];
-    if (!step_of[id] || node.outputs.size() != 1 || graph_.is_output(node.outputs[0])) continue;
+  // The user of the node's result that its step can do, too.
+  const auto absorb = [&](NodeId id) -> std::optional<NodeId> {
+    const Node& node = graph_.nodes[id];
+    if (!step_of[id] || node.outputs.size() != 1 || graph_.is_output(node.outputs[0])) return std::nullopt;
     const std::vector<NodeId>& users = uses.consumers[node.outputs[0]];
-    if (users.size() != 1 || !step_of[users[0]] || !step_of[users[0]]->function()) continue;
-    const Node& user = graph_.nodes[users[0]];
-    if (!step_of[id]->absorb_function(*step_of[users[0]]->function(), user.outputs[0])) continue;
-    node.note += text(node.note.empty() ? "" : "; ", "with ", name_of(user.op), " '", user.name, "'");
-    node.outputs = user.outputs;
-    absorbed[users[0]] = true;
+    if (users.size() != 1 || !step_of[users[0]] || graph_.nodes[users[0]].outputs.size() != 1) return std::nullopt;
+    const ValueId out = graph_.nodes[users[0]].outputs[0];
+    const RealFunction* function = step_of[users[0]]->function();
+    const ByteRounding* rounding = step_of[users[0]]->rounding();
+    const bool taken = function   ? step_of[id]->absorb_function(*function, out)
+                       : rounding ? step_of[id]->absorb_rounding(*rounding, out)
+                                  : false;
+    return taken ? std::optional(users[0]) : std::nullopt;
+  };
+  for (NodeId id = 0; id < graph_.nodes.size(); ++id) {
+    while (const std::optional<NodeId> user = absorb(id)) {
+      Node& node = graph_.nodes[id];
+      const Node& done = graph_.nodes[*user];
+      node.note += text(node.note.empty() ? "" : "; ", "with ", name_of(done.op), " '", done.name, "'");
+      node.outputs = done.outputs;
+      step_of[*user] = nullptr;
+      absorbed[*user] = true;
+    }
   }
   std::erase_if(steps_, [&](const PlanStep& planned) { return absorbed[planned.node]; });
 }

@@ -193,7 +193,7 @@ float unary(UnaryF32Op op, float x, float p = 0, float q = 0) {
 
 TEST(unary_f32_limits) {
   using enum UnaryF32Op;
-  for (UnaryF32Op op : {sigmoid, hard_sigmoid, hard_swish, leaky_relu, tanh, exp, sqrt, abs, neg, erf, clip}) {
+  for (UnaryF32Op op : {sigmoid, hard_sigmoid, hard_swish, leaky_relu, tanh, exp, sqrt, abs, neg, erf, affine, clip}) {
     CHECK(std::isnan(unary(op, kNan, 0.1F, 0.5F)));
   }
   CHECK_EQ(unary(sigmoid, -kInf), 0);
@@ -213,6 +213,8 @@ TEST(unary_f32_limits) {
   CHECK(std::isnan(unary(sqrt, -1)));
   CHECK_EQ(unary(abs, -kInf), kInf);
   CHECK_EQ(unary(neg, 5), -5);
+  CHECK_EQ(unary(affine, 0.1F, 3, 7), 0.1F * 3 + 7);
+  CHECK(std::signbit(unary(affine, -0.0F, 1, -0.0F)));
   CHECK_EQ(unary(clip, 5, 0, 4), 4);
   CHECK_EQ(unary(clip, -5, 0, 4), 0);
 }
@@ -222,6 +224,12 @@ double ulp(double x) {
   int exponent;
   std::frexp(std::max(std::abs(x), double{std::numeric_limits<float>::min()}), &exponent);
   return std::ldexp(1.0, exponent - 24);
+}
+
+// 1 / (1 + e^−x), whose subnormal results are zeros.
+double sigmoid_of(double x) {
+  const double y = x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x));
+  return x < -87 ? 0 : y;
 }
 
 // The worst error over every 97th float of all.
@@ -249,10 +257,9 @@ double worst_ulp(UnaryF32Op op, double (*exact)(double)) {
 }
 
 TEST(unary_f32_accuracy) {
-  const auto sigmoid = [](double x) { return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)); };
-  const double worst[] = {worst_ulp(UnaryF32Op::exp, std::exp), worst_ulp(UnaryF32Op::sigmoid, sigmoid),
+  const double worst[] = {worst_ulp(UnaryF32Op::exp, std::exp), worst_ulp(UnaryF32Op::sigmoid, sigmoid_of),
                           worst_ulp(UnaryF32Op::tanh, std::tanh), worst_ulp(UnaryF32Op::erf, std::erf)};
-  const double bound[] = {1.0, 2.5, 1.5, 1.5};
+  const double bound[] = {1.0, 3.0, 1.5, 1.5};
   for (int i = 0; i < 4; ++i) {
     CHECK(worst[i] > 0.4);  // the measurement works
     if (worst[i] > bound[i])

@@ -86,6 +86,29 @@ TEST(quantize_kernels_agree_between_integers) {
   }
 }
 
+// With inverses, as without; rows of any length.
+TEST(quantize_kernels_agree_on_inverses) {
+  std::mt19937 random(kSeed);
+  std::uniform_real_distribution<float> spread(1e-3F, 1e2F);
+  for (std::size_t n : kSizes) {
+    for (int round = 0; round < 20; ++round) {
+      std::vector<float> x = some_floats(random, n), scale(n), inverse(n);
+      const std::vector<std::int32_t> zero(n, static_cast<std::int32_t>(random() % 256));
+      for (std::size_t i = 0; i < n; ++i) {
+        scale[i] = random() % 8 ? spread(random) : 0x1p-99F;
+        inverse[i] = 1.0F / scale[i];
+        if (random() % 2) x[i] = (static_cast<float>(random() % 600) - 300.5F) * scale[i];  // in the middle
+        if (random() % 2) x[i] = std::nextafter(x[i], random() % 2 ? kInf : -kInf);
+      }
+      QuantizeArgs args;
+      args.n = n, args.x = x.data(), args.scale = scale.data(), args.zero_point = zero.data(), args.step = 1;
+      const auto want = compare(quantize_kernels(), args, &QuantizeArgs::y);
+      args.inverse = inverse.data();
+      CHECK(compare(quantize_kernels(), args, &QuantizeArgs::y) == want);
+    }
+  }
+}
+
 TEST(quantize_computes) {
   const float x[] = {0, 1, 1.25F, 0.75F, -0.25F, 1e9F, -1e9F, kInf, -kInf, kNan};
   const int want[] = {10, 12, 12, 12, 10, 255, 0, 255, 0, 10};  // 2.5 → 2, 1.5 → 2, −0.5 → 0

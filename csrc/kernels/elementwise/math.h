@@ -48,10 +48,25 @@ inline float polynomial(const float (&c)[kCount], float x) {
   return y * power_of_two(half) * power_of_two(whole - half);
 }
 
-// By e^−|x|, which does not overflow: small results keep their digits on both sides.
+// 1 / d for 1 ≤ d ≤ 2, which takes a third of a division's time: the polynomial of the second degree whose relative
+// error, a 99th, is least (by Chebyshev's of the third), and two steps of Newton's method, each of which squares that.
+[[maybe_unused]] inline float reciprocal_to_2(float d) {
+  float y = fused(fused(d, 32.0F / 99.0F, -144.0F / 99.0F), d, 210.0F / 99.0F);
+#pragma GCC unroll 2
+  for (int step = 0; step < 2; ++step) y = fused(fused(-d, y, 1.0F), y, y);
+  return y;
+}
+
+// By e^−|x| = 2^n · 2^r, which does not overflow: small results keep their digits on both sides, subnormal ones are 0.
 [[maybe_unused]] inline float sigmoid_f32(float x) {
-  const float e = exp_f32(-absolute(x));
-  return (x < 0.0F ? e : 1.0F) / (1.0F + e);
+  constexpr float kLog2ELow = 1.925963033e-8F, kLeast = 87.0F;
+  constexpr float kTwo[] = {
+      1.53533620e-4F, 1.33988750e-3F, 9.61843692e-3F, 5.55033237e-2F, 2.40226476e-1F, 6.93147182e-1F, 1.0F};
+  const float a = absolute(x), shifted = fused(a, -kLog2E, kRound), n = shifted - kRound;
+  const float r = fused(a, -kLog2ELow, fused(a, -kLog2E, -n));
+  const std::uint32_t whole = __builtin_bit_cast(std::uint32_t, shifted) - __builtin_bit_cast(std::uint32_t, kRound);
+  const float power = polynomial(kTwo, r) * power_of_two(whole), e = a > kLeast ? 0.0F : power;
+  return (x < 0.0F ? e : 1.0F) * reciprocal_to_2(1.0F + e);
 }
 
 // Cephes' tanhf: an odd polynomial near 0, 1 − 2 / (e^2|x| + 1) elsewhere.

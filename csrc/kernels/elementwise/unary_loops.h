@@ -38,6 +38,7 @@ void unary_f32(const UnaryF32Args& args) {
     case UnaryF32Op::gelu: return map_f32(args, [](float x) { return gelu_f32(x); });
     case UnaryF32Op::gelu_tanh: return map_f32(args, [](float x) { return gelu_tanh_f32(x); });
     case UnaryF32Op::swish: return map_f32(args, [=](float x) { return x * sigmoid_f32(p * x); });
+    case UnaryF32Op::affine: return map_f32(args, [=](float x) { return p * x + q; });
     case UnaryF32Op::clip: return map_f32(args, [=](float x) { return clamp_through(x, p, q); });
   }
 }

@@ -1,4 +1,4 @@
-// quantize_f32 by blocks of bytes, and the range of floats; short runs and per-channel ones stay with the plain loops.
+// quantize_f32 by blocks of bytes, and the range of floats; scales whose inverses nobody has stay with the plain loops.
 //
 // A product with 1 / scale takes a tenth of a division's time. Where it is within 256, and so where a byte depends on
 // it, it is at most 2^-15 off the quotient, whose own rounding is 2^-17: both round to the same integer unless one is
@@ -18,25 +18,58 @@ inline Floats known(Floats t) { return (Floats)((Ints)t & (t == t)); }
 
 inline Floats distance_from_integer(Floats t) { return (Floats)((Ints)(t - rounded(t)) & 0x7FFFFFFF); }
 
-void quantize_x86(const QuantizeArgs& args) {
-  const float scale = args.step ? 0 : *args.scale, inverse = 1.0F / scale;
-  // Otherwise 1 / scale may have lost digits.
-  if (args.step || args.n < kBlock || !(scale > 0x1p-100F && scale < 0x1p100F)) return quantize_f32(args);
+// scale(i) and inverse(i): of the elements from i on.
+template <class Scale, class Inverse>
+void quantize_blocks(const QuantizeArgs& args, Scale scale, Inverse inverse) {
   const ByteBounds out(*args.zero_point, 0, 255, args.flip);
   each_block(args.n, [&](std::size_t i) {
     Floats t[4], middle = {};
 #pragma GCC unroll 4
     for (std::size_t v = 0; v < 4; ++v) {
-      t[v] = load_floats(args.x + i + v * kLanes) * inverse;
+      t[v] = load_floats(args.x + i + v * kLanes) * inverse(i + v * kLanes);
       middle = greater(distance_from_integer(t[v]), middle);
       t[v] = known(t[v]);
     }
     if (any_above(middle, splat(kMiddle))) {
 #pragma GCC unroll 4
-      for (std::size_t v = 0; v < 4; ++v) t[v] = known(load_floats(args.x + i + v * kLanes) / scale);
+      for (std::size_t v = 0; v < 4; ++v) {
+        t[v] = known(load_floats(args.x + i + v * kLanes) / scale(i + v * kLanes));
+      }
     }
     store_bytes(args.y + i, t, out);
   });
+}
+
+void quantize_x86(const QuantizeArgs& args);
+
+// Fewer than a block, as one that is filled up.
+void quantize_short(QuantizeArgs args) {
+  float x[kBlock] = {}, scale[kBlock], inverse[kBlock];
+  std::uint8_t y[kBlock];
+  const std::size_t n = args.n, numbers = args.step ? n : 1;
+  for (std::size_t i = numbers; i < kBlock; ++i) scale[i] = inverse[i] = 1;
+  __builtin_memcpy(x, args.x, n * sizeof *x);
+  __builtin_memcpy(scale, args.scale, numbers * sizeof *scale);
+  if (args.inverse) __builtin_memcpy(inverse, args.inverse, numbers * sizeof *inverse);
+  std::uint8_t* const to = args.y;
+  args.n = kBlock, args.x = x, args.scale = scale, args.y = y;
+  if (args.inverse) args.inverse = inverse;
+  quantize_x86(args);
+  __builtin_memcpy(to, y, n);
+}
+
+void quantize_x86(const QuantizeArgs& args) {
+  if (args.step && !args.inverse) return quantize_f32(args);
+  if (args.n < kBlock) return quantize_short(args);
+  if (args.step) {
+    const auto at = [](const float* numbers) { return [=](std::size_t i) { return load_floats(numbers + i); }; };
+    return quantize_blocks(args, at(args.scale), at(args.inverse));
+  }
+  const float scale = *args.scale;
+  // Otherwise 1 / scale may have lost digits.
+  if (!(scale > 0x1p-100F && scale < 0x1p100F)) return quantize_f32(args);
+  const auto all = [](float number) { return [=](std::size_t) { return splat(number); }; };
+  quantize_blocks(args, all(scale), all(1.0F / scale));
 }
 
 // Four vectors at a time, so that none waits for the one before.
