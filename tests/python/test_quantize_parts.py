@@ -386,8 +386,9 @@ def test_smoothing_before_convolutions_of_single_channels() -> None:
     np.testing.assert_allclose(tops, tops[0], rtol=1e-4)
 
 
-def test_smoothing_takes_constants_of_all_channels() -> None:
-    """A scale and a shift that are one number each become one a channel, and no node is added."""
+@pytest.mark.parametrize("numbers", [1, 4])
+def test_smoothing_takes_constants_of_channels(numbers: int) -> None:
+    """With a scale and a shift a channel no node is added; one number for all stays that."""
     net = _net(
         _node("Conv", "x w", "a"),
         _node("HardSwish", "a", "h"),
@@ -395,15 +396,15 @@ def test_smoothing_takes_constants_of_all_channels() -> None:
         _node("Add", "scaled b", "n"),
         _node("Conv", "n w2", "y"),
         w=_weight(4, 4, 1, 1) * np.array([1, 20, 1, 1]).reshape(-1, 1, 1, 1),
-        g=np.float32([0.5]),
-        b=np.float32([0.25]),
+        g=np.full((numbers, 1, 1), 0.5, np.float32),
+        b=np.full((numbers, 1, 1), 0.25, np.float32),
         w2=_weight(4, 4, 3, 3, seed=1),
     )
     feed = {"x": np.random.default_rng(0).standard_normal((1, 4, 6, 6)).astype(np.float32)}
     before, count = runner(net.proto(), "quaver")(feed)["y"], len(net.nodes)
     smooth(net, targets(net, {"n"}), calibrate(net, ["n"], [feed], total=1))
-    assert len(net.nodes) == count
-    assert net.weights["g"].shape == net.weights["b"].shape == (1, 4, 1, 1)
+    assert len(net.nodes) == count + (numbers == 1)
+    assert (len(np.unique(net.weights["g"])) > 1) == (numbers == 4)
     np.testing.assert_allclose(runner(net.proto(), "quaver")(feed)["y"], before, rtol=1e-4)
 
 

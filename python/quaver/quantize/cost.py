@@ -2,8 +2,9 @@
 
 Unlike a measurement it is the same on every machine, so that the same data and seed give the same
 model wherever it is made. Products take their multiplications, everything else the elements that it
-makes, and a tensor on the border between float and int8 its elements once more. The rates are those
-of one core with dot-product instructions; only their ratios matter.
+makes, and a tensor on the border between float and int8 its elements once more. Functions of single
+elements are computed while these are in the nearest cache, so they cost what their arithmetic does.
+The rates are those of one core with dot-product instructions; only their ratios matter.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import onnx
 from quaver.quantize.data import Feed
 from quaver.quantize.engine import Observer
 from quaver.quantize.net import Net, attribute
-from quaver.quantize.operators import is_move, weight_of
+from quaver.quantize.operators import ARITHMETIC, UNARY, data_inputs, is_move, weight_of
 from quaver.quantize.placement import Placement
 
 _MAC = {True: 0.006, False: 0.02}  # ns: in int8, in float
-_OWN_MAC = {True: 0.018, False: 0.048}  # of convolutions with weights of their own a channel
-_ELEMENT = {True: 0.03, False: 0.2}
+_OWN_MAC = {True: 0.018, False: 0.1}  # of convolutions with weights of their own a channel
+_ELEMENT = {True: 0.03, False: 0.4}
+_FUNCTION, _EXPONENTIAL = 0.05, 0.35
 _MOVE = {True: 0.03, False: 0.12}
 _CONVERSION = 0.15
 
@@ -45,7 +47,7 @@ def estimate(net: Net, placement: Placement, elements: dict[str, int]) -> float:
                 total += rates[int8] * macs(net, node, elements) + _ELEMENT[False] * made
                 total += (_ELEMENT[False] + 2 * _CONVERSION) * elements.get(node.input[0], 0)
         else:
-            total += (_MOVE if is_move(node) else _ELEMENT)[int8] * made
+            total += _rate(net, node, int8) * made
         if not int8:
             border = stored.intersection(node.output)
             border |= {
@@ -55,6 +57,22 @@ def estimate(net: Net, placement: Placement, elements: dict[str, int]) -> float:
             }
             total += _CONVERSION * sum(elements.get(name, 0) for name in border)
     return total
+
+
+def _rate(net: Net, node: onnx.NodeProto, int8: bool) -> float:
+    """Nanoseconds of an element that a node without weights makes."""
+    if is_move(node) or int8:
+        return (_MOVE if is_move(node) else _ELEMENT)[int8]
+    if node.op_type in ("Erf", "Exp", "Sigmoid", "Tanh"):
+        return _EXPONENTIAL
+    varying = [name for name in data_inputs(node) if name not in net.weights]
+    gates = (net.producer[name] for name in varying if name in net.producer)
+    gated = len(varying) == 2 and any(
+        gate.op_type in UNARY and gate.input[0] in varying for gate in gates
+    )
+    if node.op_type in UNARY or (node.op_type in ARITHMETIC and (len(varying) == 1 or gated)):
+        return _FUNCTION
+    return _ELEMENT[False]
 
 
 def macs(net: Net, node: onnx.NodeProto, elements: dict[str, int]) -> int:

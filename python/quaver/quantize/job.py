@@ -97,8 +97,8 @@ class Job:
             self._equalize()
         self._placement = self._whole = place(self._net, self._options.keep_float)
         self._calibrate(itertools.chain(self._kept, self._rest))
-        self._choose_ranges()
         kept = self._options.keep_float
+        self._choose_ranges(kept)
         if self._options.mixed:
             kept |= self._mix()
         if self._options.never_slower:
@@ -214,8 +214,11 @@ class Job:
             self._net, names, self._kept, total=len(self._kept), engine=self._options.engine
         )
 
-    def _choose_ranges(self) -> None:
-        """Choose all ranges; by the error of the outputs where the method is left open."""
+    def _choose_ranges(self, kept: frozenset[str]) -> None:
+        """Choose all ranges, these nodes being in float.
+
+        Where the method is left open, by the error of the outputs.
+        """
         if self._options.method != "auto":
             self._levels.use(self._whole, self._options.method)
             return
@@ -224,13 +227,13 @@ class Job:
         answers = Answers(self._original, feeds, self._options.engine)
         for method in methods:
             self._levels.use(self._whole, method)
-            self._tried[method] = answers.noise(self._build(self._options.keep_float))
+            self._tried[method] = answers.noise(self._build(kept))
         best = min(methods, key=self._tried.__getitem__)
         if best != methods[-1]:
             self._levels.use(self._whole, best)
 
     def _mix(self) -> frozenset[str]:
-        """Find what costs most, move its outliers, fit its ranges, or return it to float."""
+        """Find what costs most, move its outliers, return it to float, or fit its ranges."""
         asked = kept = self._options.keep_float
         sizes = cost.sizes(self._net, self._kept[0], "quaver")
         fit = int(_MIXED_NS / max(1.0, cost.estimate(self._net, self._whole, sizes)))
@@ -254,9 +257,7 @@ class Job:
                 kept |= functions
                 kept |= self._smooth_floats(functions)
                 self._settle_on(kept)
-                self._mixed.append(mixer.report())
-                mixer = listening(mixer.heard)
-            if self._options.method == "auto" and mixer.refit():
+                self._choose_ranges(kept)
                 self._mixed.append(mixer.report())
                 mixer = listening(mixer.heard)
             if mixer.total > before / 2:
@@ -267,9 +268,17 @@ class Job:
         mixer = listening(mixer.heard)
         if self._options.gptq:
             mixer.compensate(self._options.engine)
-        kept = mixer.relieve(self._try_place, self._build, kept, asked)
+        for _ in range(_ROUNDS):
+            returned = mixer.relieve(self._try_place, self._build, kept, asked)
+            if returned == kept:
+                break
+            kept = returned
+            self._mixed.append(mixer.report())
+            self._settle_on(kept)
+            mixer = listening(mixer.heard)
+        if self._options.method == "auto":
+            mixer.refit()
         self._mixed.append(mixer.report())
-        self._settle_on(kept)
         self._returned = kept - asked
         return self._returned
 

@@ -5,23 +5,24 @@ hundreds a few bring nearly all of it, in most networks: activations with outlie
 by halving: of the parts in the order of running, those that together bring little are done with,
 the others are halved and measured again.
 
-Where found tensors are functions of a product's sums, read by products alone, the functions are
-computed in float and outliers among their channels move into weights. Each tensor found gets the
-range, of those of all methods, of the least noise in the answers of the whole; then others stand
-out. What products read may be stored in two bytes, the second for what the rounding to the first
-left: the product runs twice in int8, which takes less than once in float. At last parts return to
-float, one after the other: always the one that takes most noise away for its time, as long as its
-share of the noise is more than twice its share of the time and of the weights. Second bytes stay
-within a quarter of the network's time, but for those of what brings most of the noise, and so does
-float. That needs no notion of how much noise a task can bear: where noise is spread evenly nothing
-is gained by float, and nothing returns. Few samples choose, others have to confirm: a range that
-suits a few photographs need not suit the next.
+Where tensors are functions of a product's sums, read by products alone, the functions are computed
+in float and outliers among their channels move into weights, as far as the noise is worth the time;
+then others stand out. What products read may be stored in two bytes, the second for what the
+rounding to the first left: the product runs twice in int8, where that takes less than once in
+float. Then parts return to float, one after the other: always the one that takes most noise away
+for its time, as long as its share of the noise is more than twice its share of the time and of the
+weights. Functions and second bytes stay within a quarter of the network's time, but for those of
+what brings most of the noise, and so does float. What is found at last gets the range, of those of
+all methods, of the least noise in the answers of the whole: not before, since a range that makes up
+for others is wrong without them. That needs no notion of how much noise a task can bear: where
+noise is spread evenly nothing is gained by float, and nothing returns. Few samples choose, others
+have to confirm: a range that suits a few photographs need not suit the next.
 Time is an estimate (`cost`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -35,6 +36,7 @@ from quaver.quantize.data import Feed
 from quaver.quantize.islands import Islands, Nodes
 from quaver.quantize.levels import Levels, members
 from quaver.quantize.net import Net
+from quaver.quantize.operators import UNARY
 from quaver.quantize.placement import Placement
 from quaver.quantize.ranges import Range, affine
 
@@ -176,29 +178,54 @@ class Mixer:
         ]
 
     def functions(self, place: Callable[[frozenset[str]], Placement]) -> frozenset[str]:
-        """What makes found tensors that products read, and could be in float for little time.
+        """What makes tensors that products read, and is worth its time in float.
 
-        In float they take the sums of the product before, and outliers among the channels of what
-        they make can move into the weights of the next.
+        In float it takes the sums of the product before, and outliers among the channels of what
+        it makes can move into the weights of the next. The best for their time come first, each
+        judged by the noise that those before it leave, as far as noise adds up.
         """
         if not self.total > _QUIET:
             return frozenset()
-        elements = self._elements
-        whole = now = cost.estimate(self._net, self._placement, elements)
+        whole = cost.estimate(self._net, place(frozenset()), self._elements)
+        spent = cost.estimate(self._net, self._placement, self._elements) / whole - 1
+        shares = self._shares()
+        left = sum(shares.values())
         kept: frozenset[str] = frozenset()
-        for part in self.found:
-            alone = self._members.get(part.name) == [part.name]
-            makers = self._islands.function(part.name) if alone else None
-            if not makers:
+        for makers, gone, time in self._offers(place, shares, whole):
+            share = sum(shares.pop(name, 0.0) for name in gone)
+            if share < _WORTH * time * left or spent + time > _MOST_TIME:
                 continue
-            readers = {user.name for user in self._net.users[part.name]}
-            gone = {part.name, *readers, *(name for n in makers for name in self._reads[n])}
-            share = sum(noise for other, noise in self.found.items() if other.name in gone)
-            time = cost.estimate(self._net, place(kept | makers), elements)
-            if share / self.total >= _WORTH * max((time - now) / whole, _FREE):
-                kept, now = kept | makers, time
+            kept, left, spent = kept | makers, left - share, spent + time
         self.moved = kept
         return kept
+
+    def _shares(self) -> dict[str, float]:
+        """The noise of each part by its tensor or node; that of a group falls on all its parts."""
+        shares: dict[str, float] = {}
+        for group in self.heard:
+            for part in group.parts:
+                shares[part.name] = group.noise / len(group.parts)
+        return shares
+
+    def _offers(
+        self,
+        place: Callable[[frozenset[str]], Placement],
+        shares: Mapping[str, float],
+        whole: float,
+    ) -> list[tuple[Nodes, frozenset[str], float]]:
+        """Functions, what brings no noise with one in float, and the part of the time it takes."""
+        found = []
+        loud = {part.name for part in self.found}
+        for name in shares:
+            makers = self._islands.function(name) if self._members.get(name) == [name] else None
+            if not makers or not (name in loud or self._curved & makers):
+                continue
+            readers = (user.name for user in self._net.users[name])
+            gone = frozenset((name, *readers, *(n for maker in makers for n in self._reads[maker])))
+            time = cost.estimate(self._net, place(makers), self._elements) / whole - 1
+            found.append((makers, gone, max(time, _FREE)))
+        worth = [sum(shares.get(name, 0.0) for name in gone) / time for _, gone, time in found]
+        return [found[i] for i in sorted(range(len(found)), key=lambda i: -worth[i])]
 
     def refit(self) -> bool:
         """Give the tensors among them the range of the least noise; whether any has another.
@@ -262,6 +289,8 @@ class Mixer:
                 continue
             trial = kept | floats, doubled | readers
             time = cost.estimate(self._net, place(*trial), elements)
+            if cost.estimate(self._net, place(kept | self._around(part), doubled), elements) < time:
+                continue  # float is cheaper still, and comes next
             share = max((time - now) / whole, _FREE)
             if heard / self.total * first / noise < _WORTH / 8 * share:
                 continue
@@ -350,6 +379,12 @@ class Mixer:
             if pays:
                 kept, noise, now = kept | names, after, time
         return kept
+
+    @cached_property
+    def _curved(self) -> Nodes:
+        """Functions that are no product's own rounding, so that float saves one before them."""
+        curved = UNARY - {"Relu", "Clip"}
+        return frozenset(node.name for node in self._net.nodes if node.op_type in curved)
 
     @property
     def _islands(self) -> Islands:

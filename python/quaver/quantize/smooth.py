@@ -216,7 +216,7 @@ def _divide(net: Net, target: Target, factor: Array) -> None:
 def _constants(net: Net, target: Target) -> Iterator[str]:
     """The scale and shift that make a result, where they serve nothing else; else nothing.
 
-    Those of a normalization are one a channel, of a product and a sum also one for all.
+    They are one a channel; a number for all stays that, and the functions around it one step.
     """
     maker = net.producer[target.tensor]
     if maker.op_type in NORMALIZATIONS:
@@ -230,9 +230,10 @@ def _constants(net: Net, target: Target) -> Iterator[str]:
             return
         names += [name for name in before.input if name in net.weights]
     channels = (net.shape(target.tensor) or ())[target.axis]
-    sizes = (channels,) if maker.op_type in NORMALIZATIONS else (1, channels)
     own = [
-        name in net.weights and net.sole_user(name) is not None and net.weights[name].size in sizes
+        name in net.weights
+        and net.sole_user(name) is not None
+        and net.weights[name].size == channels
         for name in names
     ]
     if len(names) == (1 if maker.op_type == "RMSNormalization" else 2) and all(own):
