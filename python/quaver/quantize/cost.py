@@ -20,7 +20,7 @@ from quaver.quantize.operators import ARITHMETIC, UNARY, data_inputs, is_move, w
 from quaver.quantize.placement import Placement
 
 _MAC = {True: 0.006, False: 0.02}  # ns: in int8, in float
-_OWN_MAC = {True: 0.018, False: 0.1}  # of convolutions with weights of their own a channel
+_OWN_MAC = {True: 0.018, False: 0.048}  # of convolutions with weights of their own a channel
 _ELEMENT = {True: 0.03, False: 0.4}
 _FUNCTION, _EXPONENTIAL = 0.05, 0.35
 _MOVE = {True: 0.03, False: 0.12}
