@@ -13,7 +13,7 @@ class StagedConv : public Step {
  public:
   bool absorb_table(std::span<const std::uint8_t> table, IsaSet isa, ValueId out) override {
     if (!kBytes || y_element_ != 1) return false;
-    y_ = tail_.add(table, isa, out);
+    y_ = tail_.tables.add(table, isa, out);
     return true;
   }
 
@@ -21,17 +21,17 @@ class StagedConv : public Step {
     if constexpr (kBytes) {
       if (args_.output != kernels::Output::f32) return false;
     }
-    if (!reals_.add(function)) return false;
+    if (!tail_.reals.add(function)) return false;
     y_ = out;
     return true;
   }
 
   bool absorb_rounding(const ByteRounding& rounding, ValueId out) override {
-    if (y_element_ != sizeof(float) || residual_ != kNone || !reals_.add(rounding)) return false;
+    if (y_element_ != sizeof(float) || residual_ != kNone || !tail_.reals.add(rounding)) return false;
     y_ = out;
     y_element_ = 1;
-    tile_ = align_up(this->scratch);
-    this->scratch = tile_ + most_results() * sizeof(float);
+    tail_.tile = align_up(this->scratch);
+    this->scratch = tail_.tile + most_results() * sizeof(float);
     return true;
   }
 
@@ -58,19 +58,12 @@ class StagedConv : public Step {
   // Runs `call`, whose results begin at this pixel of all images and this channel.
   void multiply(Args& call, const RunContext& context, std::size_t pixel, std::size_t channel) const {
     const std::size_t place = pixel * g_.o + channel;
-    std::byte* const output = context.as<std::byte>(y_);
-    std::byte* const made = reals_.makes_bytes() ? context.scratch + tile_ : output + place * y_element_;
-    call.c = reinterpret_cast<decltype(call.c)>(made);
-    call.c_stride = reals_.makes_bytes() ? call.n * sizeof(float) : g_.o * y_element_;
     if (residual_ != kNone) call.r = context.as<Output>(residual_) + place;
-    kernel_.run(call);
-    tail_.run(context, place, call.m, call.n, g_.o);
-    reals_.run(made, call.m, call.n, call.c_stride);
-    if (reals_.makes_bytes()) reals_.store(made, call.m, call.n, output, place, g_.o);
+    tail_.run(kernel_, call, context, y_, place * y_element_, g_.o * y_element_);
   }
 
   // How many rows of results, of so many columns, stay in the nearest cache where they are not the output yet.
-  std::size_t near_rows(std::size_t columns) const { return reals_.rows(columns); }
+  std::size_t near_rows(std::size_t columns) const { return tail_.reals.rows(columns); }
   // The most that one call of the kernel makes.
   virtual std::size_t most_results() const = 0;
 
@@ -86,9 +79,8 @@ class StagedConv : public Step {
   std::vector<typename Family::Bias> bias_;
   std::vector<float> scale_;
   ValueId y_, residual_;
-  std::size_t y_element_, tile_ = 0;  // where that lies in the scratch
-  TableTail tail_;
-  RealTail reals_;
+  std::size_t y_element_;
+  ResultTail tail_;
 };
 
 }  // namespace quaver

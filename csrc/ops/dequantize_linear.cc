@@ -9,23 +9,21 @@ namespace {
 class DequantizeStep : public RowStep {
  public:
   explicit DequantizeStep(const LowerContext& context)
-      : scales_(context, context.input(0).dtype, context.output().shape),
-        x_(context.in(0)),
-        y_(context.out()),
-        elements_(static_cast<std::size_t>(count(context.output().shape))) {
+      : scales_(context, context.input(0).dtype, context.output().shape), x_(context.in(0)), y_(context.out()) {
     split(scales_.rows(), bytes_of(context.input(0)) + bytes_of(context.output()));
   }
 
  protected:
   Scales scales_;
   ValueId x_, y_;
-  std::size_t elements_;
 };
 
 class DequantizeBytes final : public DequantizeStep {
  public:
   explicit DequantizeBytes(const LowerContext& context)
-      : DequantizeStep(context), kernel_(kernels::pick_dequantize(context.isa)) {
+      : DequantizeStep(context),
+        kernel_(kernels::pick_dequantize(context.isa)),
+        elements_(static_cast<std::size_t>(count(context.output().shape))) {
     names(kernel_);
   }
 
@@ -75,6 +73,7 @@ class DequantizeBytes final : public DequantizeStep {
   }
 
   const kernels::DequantizeKernel& kernel_;
+  const std::size_t elements_;
   RealTail reals_;
   std::size_t columns_ = 1;
 };

@@ -13,9 +13,8 @@
 #include "kernels/gemm/pack_kn.h"
 #include "ops/op.h"
 #include "ops/pack_cache.h"
-#include "ops/real_tail.h"
+#include "ops/result_tail.h"
 #include "ops/rounded_rows.h"
-#include "ops/table_tail.h"
 
 namespace quaver {
 
@@ -120,7 +119,7 @@ class GemmStep final : public Step {
   bool absorb_table(std::span<const std::uint8_t> table, IsaSet isa, ValueId out) override {
     if constexpr (!std::is_same_v<Element, std::uint8_t>) return false;
     if (y_element != 1) return false;
-    y = tail_.add(table, isa, out);
+    y = tail_.tables.add(table, isa, out);
     return true;
   }
 
@@ -128,7 +127,7 @@ class GemmStep final : public Step {
     if constexpr (std::is_same_v<Family, U8Gemm>) {
       if (args.output != kernels::Output::f32) return false;
     }
-    if (!reals_.add(function)) return false;
+    if (!tail_.reals.add(function)) return false;
     y = out;
     return true;
   }
@@ -136,15 +135,15 @@ class GemmStep final : public Step {
   bool absorb_rounding(const ByteRounding& rounding, ValueId out) override {
     const bool floats = y_element == sizeof(float), known = rounding.columns() == 1;
     const auto fits = [&](const GemmPart& part) { return known || part.n <= rounding.columns(); };
-    if (!floats || residual != kNone || !std::ranges::all_of(parts, fits) || !reals_.add(rounding)) return false;
+    if (!floats || residual != kNone || !std::ranges::all_of(parts, fits) || !tail_.reals.add(rounding)) return false;
     y = out;
     y_element = 1;
     y_image /= sizeof(float);
     for (GemmPart& part : parts) part.y_begin /= sizeof(float), part.y_stride /= sizeof(float);
-    tile_ = align_up(scratch);
+    tail_.tile = align_up(scratch);
     std::size_t most = 0;
     for (const Cut& cut : cuts_) most = std::max(most, rows_at_once(cut) * cut.columns);
-    scratch = tile_ + most * sizeof(float);
+    scratch = tail_.tile + most * sizeof(float);
     return true;
   }
 
@@ -192,7 +191,11 @@ class GemmStep final : public Step {
       const std::size_t rows = rows_at_once(cut);
       for (std::size_t row = 0; row < cut.rows; row += rows) {
         call.m = std::min<std::size_t>(rows, cut.rows - row);
-        multiply(call, context, place + row * part.y_stride, part.y_stride);
+        if (residual != kNone) {
+          call.r = reinterpret_cast<decltype(call.r)>(context.as<std::byte>(residual) + place + row * part.y_stride);
+          call.r_stride = part.y_stride;
+        }
+        tail_.run(*kernel, call, context, y, place + row * part.y_stride, part.y_stride);
         if (call.offsets) {
           call.offsets += rows * part.taps;
         } else {
@@ -211,24 +214,8 @@ class GemmStep final : public Step {
 
   // How many of a unit's rows one call of the kernel makes.
   std::size_t rows_at_once(const Cut& cut) const {
-    const std::size_t near = reals_.rows(cut.columns), tile = kernel->mr;
+    const std::size_t near = tail_.reals.rows(cut.columns), tile = kernel->mr;
     return std::min<std::size_t>(std::max(near / tile * tile, tile), cut.rows);
-  }
-
-  // Runs `call`, whose results begin at this byte of the output.
-  void multiply(Args& call, const RunContext& context, std::size_t place, std::size_t stride) const {
-    std::byte* const output = context.as<std::byte>(y);
-    std::byte* const made = reals_.makes_bytes() ? context.scratch + tile_ : output + place;
-    call.c = reinterpret_cast<decltype(call.c)>(made);
-    call.c_stride = reals_.makes_bytes() ? call.n * sizeof(float) : stride;
-    if (residual != kNone) {
-      call.r = reinterpret_cast<decltype(call.r)>(context.as<std::byte>(residual) + place);
-      call.r_stride = stride;
-    }
-    kernel->run(call);
-    tail_.run(context, place, call.m, call.n, stride);
-    reals_.run(made, call.m, call.n, call.c_stride);
-    if (reals_.makes_bytes()) reals_.store(made, call.m, call.n, output, place, stride);
   }
 
   // Whether units round their rows, which the kernel may do itself.
@@ -361,10 +348,8 @@ class GemmStep final : public Step {
   }
 
   std::vector<Cut> cuts_;
-  std::size_t tile_ = 0;  // where it lies in the scratch
   RoundedRows rounded_;
-  TableTail tail_;
-  RealTail reals_;
+  ResultTail tail_;
 };
 
 constexpr std::size_t pad_to_panel(std::size_t n) { return align_up(n, kPanel); }

@@ -4,6 +4,7 @@
 #include "graph/schema.h"
 #include "graph/unary.h"
 #include "passes/canonical_rules.h"
+#include "passes/clamp.h"
 #include "passes/passes.h"
 #include "passes/permute.h"
 #include "passes/rewrite.h"
@@ -97,7 +98,7 @@ bool same_result(Editor& edit, const Node& a, const Node& b) {
 // the last axis, which the view keeps. Nothing where that is another node.
 std::optional<std::size_t> viewed_side(Editor& edit, const Node& node) {
   if (is_unary(node.op)) return 0;
-  if (node.op != Op::Add && node.op != Op::Sub && node.op != Op::Mul && node.op != Op::Div) return std::nullopt;
+  if (!is_arithmetic(node.op)) return std::nullopt;
   const std::size_t side = edit.value(node.inputs[0]).constant() ? 1 : 0;
   const Node* view = edit.made_by(node.inputs[side], Op::Reshape);
   const Value &row = edit.value(node.inputs[1 - side]), &y = edit.value(node.outputs[0]);

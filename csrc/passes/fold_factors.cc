@@ -34,8 +34,9 @@ std::vector<float> divided(float scale, std::span<const float> factors) {
 }
 
 bool fold(Editor& edit, NodeId id) {
+  if (edit.node(id).op != Op::QuantizeLinear) return false;
   const Node node = edit.node(id);
-  if (node.op != Op::QuantizeLinear || !is_byte(edit.value(node.outputs[0]).dtype)) return false;
+  if (!is_byte(edit.value(node.outputs[0]).dtype)) return false;
   const Node* mul = edit.made_by(node.inputs[0], Op::Mul);
   const std::optional<float> scale = constant_scalar(edit.graph, node.inputs[1]);
   if (!mul || !mul->attrs.items().empty() || !edit.single_use(node.inputs[0]) || !scale) return false;

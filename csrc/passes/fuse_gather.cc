@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "graph/unary.h"
+#include "passes/clamp.h"
 #include "passes/passes.h"
 #include "passes/quantization.h"
 #include "passes/rewrite.h"
@@ -108,8 +109,9 @@ ValueId add_number(Graph& graph, DType dtype, const std::string& name, std::int6
 }
 
 bool gather_one_hot(Editor& edit, NodeId id) {
+  if (edit.node(id).op != Op::MatMul) return false;
   const Node product = edit.node(id);
-  if (product.op != Op::MatMul || !product.attrs.items().empty() || has_input(product, 3)) return false;
+  if (!product.attrs.items().empty() || has_input(product, 3)) return false;
   const Value weight = edit.value(product.inputs[1]);
   if (!weight.static_shape() || weight.shape.size() != 2 || count(weight.shape) == 0) return false;
   const std::int64_t n = weight.shape[0], width = weight.shape[1];
@@ -160,9 +162,10 @@ bool goes_along_rows(const Value& constant, const Value& table) {
 
 // A table of what becomes of the rows, in the place of the rows themselves.
 bool compute_table(Editor& edit, NodeId id) {
+  const bool binary = is_arithmetic(edit.node(id).op);
+  if (!binary && !is_unary(edit.node(id).op)) return false;
   const Node node = edit.node(id);
-  const bool binary = node.op == Op::Add || node.op == Op::Sub || node.op == Op::Mul || node.op == Op::Div;
-  if ((!binary && !is_unary(node.op)) || edit.value(node.outputs[0]).dtype != DType::f32) return false;
+  if (edit.value(node.outputs[0]).dtype != DType::f32) return false;
   for (std::size_t side = 0; side < (binary ? 2 : 1); ++side) {
     const Node* gather = rows_of_table(edit, node.inputs[side]);
     if (!gather || edit.value(node.outputs[0]).shape.size() != edit.value(node.inputs[side]).shape.size()) continue;

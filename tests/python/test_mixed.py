@@ -17,8 +17,10 @@ from quaver.quantize import Result, cost
 from quaver.quantize.answers import Answers
 from quaver.quantize.calibrate import calibrate
 from quaver.quantize.levels import Levels
-from quaver.quantize.mixed import Heard, Mixer
-from quaver.quantize.placement import place
+from quaver.quantize.listening import Heard
+from quaver.quantize.mixed import Mixer
+from quaver.quantize.net import Net
+from quaver.quantize.placement import Placement, place
 from quaver.quantize.prepare import prepare
 
 _LAYERS, _WIDTH = 36, 64
@@ -157,14 +159,22 @@ def test_two_bytes_of_what_makes_bytes() -> None:
     assert error(placement.doubled) < error(frozenset()) / 1000
 
 
-def test_what_did_not_change_is_heard_once() -> None:
-    """The same parts are found as by listening anew, with fewer measurements."""
-    net = prepare(_chain(30.0))
+def _levelled(
+    model: onnx.ModelProto, method: str
+) -> tuple[Net, Placement, Levels, list[dict[str, np.ndarray]]]:
+    """The network in int8, and what its ranges were chosen by."""
+    net = prepare(model)
     feeds = [{"x": x[None]} for x in _inputs(8)]
     levels = Levels(net, engine="quaver", correct_bias=True, search_weights=True)
     placement = place(net)
     levels.observe(placement, calibrate(net, placement.tensors, feeds, total=len(feeds)))
-    levels.use(placement, "minmax")
+    levels.use(placement, method)
+    return net, placement, levels, feeds
+
+
+def test_what_did_not_change_is_heard_once() -> None:
+    """The same parts are found as by listening anew, with fewer measurements."""
+    net, placement, levels, feeds = _levelled(_chain(30.0), "minmax")
     answers = _Counting(net.proto(), feeds, "quaver")
 
     def listen(before: list[Heard]) -> tuple[Mixer, int]:
@@ -204,12 +214,7 @@ def test_ranges_by_what_they_do_to_the_outputs() -> None:
         array = onnx.numpy_helper.to_array(weights[name]).copy()
         array[change] *= 40 if name == "w5" else 0
         weights[name].CopyFrom(onnx.numpy_helper.from_array(array, name))
-    net = prepare(model)
-    feeds = [{"x": x[None]} for x in _inputs(8)]
-    levels = Levels(net, engine="quaver", correct_bias=True, search_weights=True)
-    placement = place(net)
-    levels.observe(placement, calibrate(net, placement.tensors, feeds, total=len(feeds)))
-    levels.use(placement, "auto")
+    net, placement, levels, feeds = _levelled(model, "auto")
     answers = Answers(net.proto(), feeds, "quaver")
     mixer = Mixer(net, placement, levels, feeds, answers=answers, others=answers)
     mixer.listen()

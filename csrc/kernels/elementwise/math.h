@@ -48,8 +48,9 @@ inline float polynomial(const float (&c)[kCount], float x) {
   return y * power_of_two(half) * power_of_two(whole - half);
 }
 
-// 1 / d for 1 ≤ d ≤ 2, which takes a third of a division's time: the polynomial of the second degree whose relative
-// error, a 99th, is least (by Chebyshev's of the third), and two steps of Newton's method, each of which squares that.
+// 1 / d for 1 ≤ d ≤ 2 without a division, which few lanes at a time can do: the polynomial of the second degree whose
+// relative error, a 99th, is least (by Chebyshev's of the third), and two steps of Newton's method, each of which
+// squares that.
 [[maybe_unused]] inline float reciprocal_to_2(float d) {
   float y = fused(fused(d, 32.0F / 99.0F, -144.0F / 99.0F), d, 210.0F / 99.0F);
 #pragma GCC unroll 2

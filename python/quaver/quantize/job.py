@@ -20,8 +20,9 @@ from quaver.quantize.calibrate import Statistics, calibrate
 from quaver.quantize.data import Apart, Data, Feed, Samples, keep, take_apart
 from quaver.quantize.engine import runner
 from quaver.quantize.levels import FUNCTIONS, Levels, members
+from quaver.quantize.listening import Heard
 from quaver.quantize.metrics import Judge, Labels, Metric
-from quaver.quantize.mixed import Heard, Mixer
+from quaver.quantize.mixed import Mixer
 from quaver.quantize.pictures import Pictures
 from quaver.quantize.placement import Placement, place
 from quaver.quantize.prepare import Source, prepare
