@@ -7,6 +7,7 @@ from quaver import table
 _HEADERS = {
     "models": ["model", "threads", "runtime", "median ms", "p10 ms", "quaver / this"],
     "few bits": ["product", "threads", "runtime", "median ms", "p10 ms", "quaver / this"],
+    "fallback": ["model", "threads", "runtime", "median ms", "p10 ms", "quaver / this"],
     "slot": ["way", "threads", "both ns", "take", "give back", "slot / this"],
     "kernels": ["kernel", "shape", "median us", "GMAC/s", "of peak"],
 }

@@ -122,7 +122,8 @@ def _stages(stages: Sequence[Mapping[str, Any]]) -> str:
         count = len(stage["nodes"])
         takes, gives = (", ".join(stage[side]) for side in ("inputs", "outputs"))
         counted = f"{count} node{'' if count == 1 else 's'}"
-        lines.append(f"stage {i}  {stage['device']}, {counted}: {takes} > {gives}")
+        note = stage["note"] and f" ({stage['note']})"
+        lines.append(f"stage {i}  {stage['device']}, {counted}: {takes} > {gives}{note}")
         lines += [
             f"  {node['op']} {node['node']}: {node['why']}"
             for node in stage["nodes"]

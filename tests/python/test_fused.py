@@ -45,6 +45,8 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any], int]
     "gelu": ("BiasGelu", {"x": X}, {"b": ROW}, {}, 1),
     "fast gelu": ("FastGelu", {"x": X}, {"b": ROW}, {}, 1),
     "fast gelu alone": ("FastGelu", {"x": X}, {}, {}, 1),
+    "distances": ("CDist", {"a": normal(5, 7), "b": normal(6, 7)}, {}, {"metric": "euclidean"}, 1),
+    "squared distances": ("CDist", {"a": normal(5, 7)}, {"b": normal(6, 7)}, {}, 1),
     "skip norm": (
         "SkipLayerNormalization",
         {"x": X, "y": SKIP},

@@ -28,6 +28,9 @@ GRAMS = {
     "pool_int64s": [2, 3, 5, 4, 5, 6, 7, 8, 6, 7],
 }
 
+#: Two rows of three pixels.
+BITMAP = np.frombuffer(b"P6 3 2 255\n" + bytes(range(0, 234, 13)), np.uint8)
+
 #: Operator, inputs (constants are those whose name is upper case), attributes, outputs.
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], int]] = {
     "unique": ("Unique", {"x": np.array([2.0, 1, 1, 3, 4, 3], np.float32)}, {}, 4),
@@ -39,6 +42,14 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], int]] = {
         {},
         3,
     ),
+    "inverse": (
+        "com.microsoft.Inverse",
+        {"x": np.eye(5, dtype=np.float32) + 0.1 * normal(2, 3, 5, 5)},
+        {},
+        1,
+    ),
+    "picture": ("ImageDecoder", {"x": BITMAP}, {"pixel_format": "BGR"}, 1),
+    "gray picture": ("ImageDecoder", {"x": BITMAP}, {"pixel_format": "Grayscale"}, 1),
     "cropped": (
         "com.microsoft.CropAndResize",
         {
@@ -227,3 +238,43 @@ def test_classes_are_drawn_as_often_as_they_are_likely() -> None:
     counts = np.stack([np.bincount(row, minlength=4) for row in drawn]) / 20000
     assert np.abs(counts - likely).max() < 0.02
     assert not counts[likely == 0].any()
+
+
+@pytest.mark.parametrize("form", ["DENSE", "SPARSE"])
+@pytest.mark.parametrize("to", ["TO_FLOAT", "TO_INT64", "TO_STRING"])
+def test_maps_as_rows(to: str, form: str) -> None:
+    attrs = {"cast_to": to, "map_form": form, "max_map": 9}
+    node = helper.make_node("CastMap", ["x"], ["y"], "row", domain=ML, **attrs)
+    number = helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, None)
+    kind = helper.make_map_type_proto(onnx.TensorProto.INT64, number)
+    graph = helper.make_graph(
+        *([node], "net", [onnx.ValueInfoProto(name="x", type=kind)]),
+        [onnx.ValueInfoProto(name="y")],
+    )
+    imports = [helper.make_opsetid("", 21), helper.make_opsetid(ML, 3)]
+    model = helper.make_model(graph, opset_imports=imports, ir_version=10)
+    feeds = {"x": {7: 1.5, 0: 2.25, 3: -1e6}}
+    loaded = quaver.load(model, fallback=None)
+    np.testing.assert_array_equal(loaded.run(feeds)["y"], peer(model, feeds)[0])
+    if form == "SPARSE":
+        with pytest.raises(quaver.InputError, match="its keys are 1 to 9, its columns 9"):
+            loaded.run({"x": {1: 1.0, 9: 2.0}})
+
+
+def test_bad_pictures_and_matrices() -> None:
+    picture = helper.make_node("ImageDecoder", ["x"], ["y"], "picture")
+    matrix = helper.make_node("Inverse", ["x"], ["y"], "inverse", domain="com.microsoft")
+    bad = {
+        "no picture": (picture, np.arange(9, dtype=np.uint8)),
+        "Singular matrix": (matrix, np.zeros((2, 2), np.float32)),
+    }
+    for message, (node, x) in bad.items():
+        kind = helper.np_dtype_to_tensor_dtype(x.dtype)
+        graph = helper.make_graph(
+            *([node], "net", [helper.make_tensor_value_info("x", kind, x.shape)]),
+            [onnx.ValueInfoProto(name="y")],
+        )
+        imports = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
+        model = helper.make_model(graph, opset_imports=imports, ir_version=10)
+        with pytest.raises(quaver.InputError, match=message):
+            quaver.load(model, fallback=None)(x)

@@ -544,7 +544,7 @@ def test_unsupported_features_name_their_node():
     refused(lacking, "axes must be constant", "ReduceSum", [X, ints(1)], fed=2)
     refused(lacking, "in training mode", "Dropout", [X, f32(0.5), np.array(True)])
     four = [floats(4), floats(4), floats(4), np.abs(floats(4))]
-    refused(lacking, "training mode", "BatchNormalization", [X, *four], training_mode=1, outputs=3)
+    refused(lacking, "training mode", "BatchNormalization", [X, *four], opset=9, outputs=3)
     refused(lacking, "holds a string", "Constant", [], value_string="text")
     refused(lacking, "in blocks", "QuantizeLinear", [X, floats(2, 2)], opset=21, block_size=2)
     wide = [X, f32(0.1), np.array(0, np.int32)]

@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import quaver
 from quaver.inspect import render, report
+from quaver.stages import rival
 from recorder import peer
 from test_operators import normal
 
@@ -194,56 +195,104 @@ def test_boxes() -> None:
     check(model, {"boxes": boxes, "scores": np.abs(normal(1, 2, 30))})
 
 
-SQUARES = np.eye(64, dtype=np.float32) + 0.01 * normal(8, 6, 64, 64)
+WIDE = 0.1 * normal(8, 6, 64, 64)
 
 
-def inverses() -> onnx.ModelProto:
-    """Inverse, which is not native, between nodes that are."""
+def unfold(x: str, y: str, name: str, size: int) -> onnx.NodeProto:
+    """What is not native: a last axis of `size` becomes [1, size]."""
+    attrs = {"dim": -1, "size": size, "step": size}
+    return helper.make_node("UnfoldTensor", [x], [y], name, domain="com.microsoft", **attrs)
+
+
+def unfolded(shape: Sequence[Any] = (8, 6, 64, 64)) -> onnx.ModelProto:
+    """UnfoldTensor between nodes that are native, the last of them dear."""
     nodes = [
         helper.make_node("Mul", ["x", "x"], ["a"], "square"),
-        helper.make_node("Inverse", ["a"], ["b"], "inverse", domain="com.microsoft"),
+        unfold("a", "b", "unfold", 64),
         helper.make_node("MatMul", ["b", "m"], ["y"], "product"),
     ]
-    return model_of(
-        nodes,
-        [("x", FLOAT, [8, 6, 64, 64])],
-        [("y", FLOAT, [8, 6, 64, 512])],
-        {"m": normal(64, 512)},
-    )
+    return model_of(nodes, [("x", FLOAT, shape)], [("y", FLOAT, None)], {"m": normal(64, 512)})
 
 
+@pytest.fixture
+def cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models are cut whatever the clock says."""
+    monkeypatch.setattr(rival, "_FASTER", 0.0)
+
+
+@pytest.mark.usefixtures("cut")
 def test_fallback_takes_what_is_not_native() -> None:
-    model, x = inverses(), SQUARES
+    model, x = unfolded(), WIDE
     core = check(model, {"x": x}, fallback="onnxruntime")
     assert "onnxruntime:CPUExecutionProvider" in kinds(core)
     assert "native" in kinds(core)
-    with pytest.raises(quaver.UnsupportedError, match=r"com\.microsoft\.Inverse: 'inverse'"):
+    with pytest.raises(quaver.UnsupportedError, match=r"com\.microsoft\.UnfoldTensor: 'unfold'"):
         quaver.load(model, fallback=None)
     loaded = quaver.load(model)  # by default, as onnxruntime is installed
     facts = report(loaded)
     foreign = [s for s in facts["stages"] if s["device"].startswith("onnxruntime")]
     why = {node["node"]: node["why"] for node in foreign[0]["nodes"]}
-    assert "there is no such operator" in why["inverse"]
+    assert "there is no such operator" in why["unfold"]
     assert "there is no such operator" in render(facts)
     assert any(node["op"] == "MatMul" for node in facts["nodes"])
     with pytest.raises(quaver.UnsupportedError, match="keep the ONNX file"):
         loaded.save("model.quaver")
 
 
+@pytest.mark.parametrize("rows", [8, "n"])
+def test_fallback_takes_all_where_that_is_faster(
+    rows: int | str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also for sizes met later, which are measured by themselves."""
+    model = unfolded((rows, 6, 64, 64))
+    monkeypatch.setattr(rival, "_FASTER", np.inf)
+    loaded = quaver.load(model)
+    facts = report(loaded, shapes={"x": WIDE.shape})
+    assert [stage["device"] for stage in facts["stages"]] == ["onnxruntime:CPUExecutionProvider"]
+    assert "whole" in facts["stages"][0]["note"]
+    assert facts["stages"][0]["note"] in render(facts)
+    want = peer(model, {"x": WIDE})[0]
+    np.testing.assert_allclose(loaded(WIDE), want, rtol=1e-4, atol=1e-5)
+    monkeypatch.setattr(rival, "_FASTER", 0.0)
+    again = report(loaded, shapes={"x": WIDE.shape})
+    assert len(again["stages"]) == 1  # it was measured
+    if rows == "n":
+        few = report(loaded, shapes={"x": (1, *WIDE.shape[1:])})
+        assert "native" in [stage["device"] for stage in few["stages"]]
+        np.testing.assert_allclose(loaded(WIDE[:1]), want[:1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("cut")
+def test_types_between_foreign_and_native_stages() -> None:
+    """ONNX infers no type of what an operator of another domain gives, and a stage needs one."""
+    nodes, x = [], "x"
+    for i in range(3):
+        nodes.append(unfold(x, f"u{i}", f"unfold{i}", 64))
+        nodes.append(helper.make_node("MatMul", [f"u{i}", "wider"], [f"w{i}"]))
+        nodes.append(helper.make_node("MatMul", [f"w{i}", "back"], [f"p{i}"]))
+        nodes.append(helper.make_node("ReduceMax", [f"p{i}", "axes"], [f"y{i}"], keepdims=0))
+        x = f"y{i}"
+    weights = {"wider": 0.1 * normal(64, 512), "back": 0.1 * normal(512, 64)}
+    weights["axes"] = np.array([-2])
+    for shape in ([8, 6, 64, 64], ["n", 6, 64, 64]):
+        model = model_of(nodes, [("x", FLOAT, shape)], [(x, FLOAT, None)], weights)
+        core = check(model, {"x": WIDE}, fallback="onnxruntime")
+        assert kinds(core).count("native") > 1
+
+
 def test_fallback_does_not_cross_for_little() -> None:
     """A small native node between two foreign ones stays with them."""
     nodes = [
-        helper.make_node("Inverse", ["x"], ["a"], "first", domain="com.microsoft"),
+        unfold("x", "a", "first", 5),
         helper.make_node("Neg", ["a"], ["b"], "small"),
-        helper.make_node("Inverse", ["b"], ["y"], "second", domain="com.microsoft"),
+        unfold("b", "y", "second", 5),
     ]
     model = model_of(
         nodes,
         [("x", FLOAT, [2, 5, 5])],
         [("y", FLOAT, None)],
     )
-    x = np.eye(5, dtype=np.float32) + 0.1 * normal(2, 5, 5)
-    core = check(model, {"x": x}, fallback="onnxruntime")
+    core = check(model, {"x": normal(2, 5, 5)}, fallback="onnxruntime")
     assert len(core.stages) == 1
 
 
@@ -360,13 +409,13 @@ def test_bytes_that_no_kernel_takes(kind: str) -> None:
 
 
 def test_fallback_names() -> None:
-    model = inverses()
+    model = unfolded()
     with pytest.raises(quaver.InputError, match="fallback='torch': expected 'onnxruntime'"):
         quaver.load(model, fallback="torch")
     with pytest.raises(quaver.UnsupportedError, match="no CUDAExecutionProvider; it has"):
         quaver.load(model, fallback="onnxruntime:CUDAExecutionProvider")
     other = onnxruntime.get_available_providers()[0]
-    x = SQUARES
+    x = WIDE
     np.testing.assert_allclose(
         quaver.load(model, fallback=f"onnxruntime:{other}")(x),
         peer(model, {"x": x})[0],
@@ -376,7 +425,7 @@ def test_fallback_names() -> None:
 
 
 def test_inputs_of_stages_are_checked() -> None:
-    loaded = quaver.load(inverses())
+    loaded = quaver.load(unfolded())
     with pytest.raises(quaver.InputError, match="expected dtype float32, got float64"):
         loaded(np.zeros((8, 6, 64, 64)))
     with pytest.raises(quaver.InputError, match=r"expected the shape \[8, 6, 64, 64\]"):
@@ -384,9 +433,9 @@ def test_inputs_of_stages_are_checked() -> None:
 
 
 def test_command_line(tmp_path: Path) -> None:
-    model = inverses()
+    model = unfolded()
     onnx.save(model, tmp_path / "m.onnx")
-    x = SQUARES
+    x = WIDE
     np.savez(tmp_path / "x.npz", x=x)
 
     def quaver_cli(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -399,7 +448,7 @@ def test_command_line(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.load(tmp_path / "y.npz")["y"], want, rtol=1e-4, atol=1e-5)
     shown = quaver_cli("inspect", "m.onnx").stdout
     assert "stage 0" in shown
-    assert "Inverse inverse" in shown
+    assert "UnfoldTensor unfold" in shown
     refused = quaver_cli("inspect", "m.onnx", "--fallback", "none")
     assert refused.returncode == 1
-    assert "com.microsoft.Inverse" in refused.stderr
+    assert "com.microsoft.UnfoldTensor" in refused.stderr

@@ -13,25 +13,32 @@ from quaver.stages.walk import taken
 
 def types_of(model: ModelProto) -> dict[str, TypeProto]:
     """Return the types of a graph's tensors, as far as ONNX infers them."""
-    skeleton = ModelProto()
-    skeleton.CopyFrom(model)
-    del skeleton.graph.initializer[:]
+    light = without_weights(model)
+    try:
+        graph = onnx.shape_inference.infer_shapes(light, data_prop=True).graph
+    except Exception:  # what is not known is left open
+        graph = light.graph
+    types = {i.name: i.type for i in [*graph.input, *graph.value_info, *graph.output]}
+    return {name: kind for name, kind in types.items() if kind.WhichOneof("value")}
+
+
+def without_weights(model: ModelProto) -> ModelProto:
+    """Give a model whose large tensors are inputs: what types are inferred of."""
+    result = ModelProto()
+    result.CopyFrom(model)
+    del result.graph.initializer[:]
+    inputs = {info.name for info in model.graph.input}
     for tensor in model.graph.initializer:
         size = 1
         for dim in tensor.dims:
             size *= dim
         if size <= 1024:
-            skeleton.graph.initializer.append(tensor)
-        elif tensor.name not in {info.name for info in model.graph.input}:
+            result.graph.initializer.append(tensor)
+        elif tensor.name not in inputs:
             kind = onnx.helper.make_tensor_type_proto(tensor.data_type, tensor.dims)
-            skeleton.graph.input.append(ValueInfoProto(name=tensor.name, type=kind))
-    skeleton.ir_version = max(model.ir_version, 4)
-    try:
-        graph = onnx.shape_inference.infer_shapes(skeleton, data_prop=True).graph
-    except Exception:  # what is not known is left open
-        graph = skeleton.graph
-    types = {i.name: i.type for i in [*graph.input, *graph.value_info, *graph.output]}
-    return {name: kind for name, kind in types.items() if kind.WhichOneof("value")}
+            result.graph.input.append(ValueInfoProto(name=tensor.name, type=kind))
+    result.ir_version = max(model.ir_version, 4)
+    return result
 
 
 def with_tensors(model: ModelProto) -> ModelProto:

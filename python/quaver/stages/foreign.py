@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from onnx import ModelProto
+from onnx import ModelProto, TensorProto, TypeProto, ValueInfoProto, helper
 
 from quaver.errors import InputError, UnsupportedError
+from quaver.stages.extract import without_weights
 from quaver.stages.options import Options
 
 _ERRORS_ONLY = 3
+_TENSOR = re.compile(r"tensor\((\w+)\)$")
 
 
 class Foreign:
@@ -25,11 +28,11 @@ class Foreign:
     def __init__(self, model: ModelProto, options: Options) -> None:
         import onnxruntime  # noqa: PLC0415 -- only a fallback needs it
 
-        settings = onnxruntime.SessionOptions()
-        settings.log_severity_level = _ERRORS_ONLY
+        settings = _settings()
         settings.intra_op_num_threads = options.threads
         self.kind = f"onnxruntime:{options.provider}"
-        self._inputs = [info.name for info in model.graph.input]
+        weights = {tensor.name for tensor in model.graph.initializer}
+        self._inputs = [info.name for info in model.graph.input if info.name not in weights]
         operators = ", ".join(sorted({node.op_type for node in model.graph.node}))
         try:
             self._session = onnxruntime.InferenceSession(
@@ -51,3 +54,31 @@ class Foreign:
             return list(self._session.run(None, feeds))
         except Exception as error:  # as above
             raise InputError(f"onnxruntime, the fallback, cannot run: {error}") from error
+
+
+def _settings() -> Any:
+    import onnxruntime  # noqa: PLC0415 -- as above
+
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = _ERRORS_ONLY
+    return settings
+
+
+def inferred_types(model: ModelProto, names: Iterable[str]) -> dict[str, TypeProto]:
+    """Return types of a model's tensors as ONNX Runtime infers them, which knows more operators."""
+    import onnxruntime  # noqa: PLC0415 -- as above
+
+    light = without_weights(model)
+    light.graph.output.extend(ValueInfoProto(name=name) for name in names)
+    settings = _settings()
+    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = onnxruntime.InferenceSession(light.SerializeToString(), settings)
+    except Exception:  # what is not known is left open
+        return {}
+    types = {}
+    for port in session.get_outputs():
+        if kind := _TENSOR.match(port.type):
+            elem_type = TensorProto.DataType.Value(kind[1].upper())
+            types[port.name] = helper.make_tensor_type_proto(elem_type, port.shape)
+    return types

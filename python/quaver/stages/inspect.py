@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from quaver.convert.onnx.names import node_name
 from quaver.inspect import heading, plan_nodes, plan_totals
 from quaver.samples import random_inputs
-from quaver.stages.staged import Stage, Staged, native_plans
+from quaver.stages.native import Specialized, Whole
+from quaver.stages.stage import Stage
+from quaver.stages.staged import Staged
 
 if TYPE_CHECKING:
     from quaver.model import Model
@@ -19,7 +21,11 @@ def report(model: Model, core: Staged, shapes: Sequence[Sequence[int]]) -> dict[
 
     It is run once, on random inputs: the shapes between its stages are known only then.
     """
-    plans = native_plans(core, random_inputs(model.inputs, shapes))
+    feeds = core.feeds(random_inputs(model.inputs, shapes))
+    plans = [
+        stage.runs.inspect(given) if isinstance(stage.runs, (Whole, Specialized)) else None
+        for stage, given in feeds
+    ]
     nodes = [
         {"stage": i, **node}
         for i, plan in enumerate(plans)
@@ -29,9 +35,9 @@ def report(model: Model, core: Staged, shapes: Sequence[Sequence[int]]) -> dict[
     totals = plan_totals(nodes, [plan for plan in plans if plan is not None])
     return {
         **heading(model, shapes),
-        "stages": [_stage(stage) for stage in core.stages],
+        "stages": [_stage(stage) for stage, _ in feeds],
         "nodes": nodes,
-        "totals": {**totals, "stages": len(core.stages)},
+        "totals": {**totals, "stages": len(feeds)},
     }
 
 
@@ -40,6 +46,7 @@ def _stage(stage: Stage) -> dict[str, Any]:
         "device": stage.runs.kind,
         "inputs": list(stage.inputs),
         "outputs": list(stage.outputs),
+        "note": stage.note,
         "nodes": [
             {
                 "node": node_name(node),

@@ -33,15 +33,15 @@ def prepare(model: ModelProto, options: Options) -> Core:
     ModelError
         Where it is broken.
     """
-    model = _readied(model)
+    readied = _readied(model)
     refusal: UnsupportedError | None = None
-    if _plain(model) and not options.accelerated:
+    if _plain(readied) and not options.accelerated:
         try:
-            return compiled(model, options)
+            return compiled(readied, options)
         except UnsupportedError as error:
             refusal = error
     try:
-        return Staged(with_branches(model), options)
+        return Staged(with_branches(readied), options, model)
     except UnsupportedError:
         if refusal is None:
             raise
@@ -56,7 +56,7 @@ def in_stages(model: ModelProto, options: Options) -> Staged:
     UnsupportedError
         Where some node can run nowhere.
     """
-    return Staged(with_branches(_readied(model)), options)
+    return Staged(with_branches(_readied(model)), options, model)
 
 
 def _readied(model: ModelProto) -> ModelProto:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from onnx import ModelProto, TypeProto, ValueInfoProto, numpy_helper
@@ -17,32 +18,18 @@ from quaver.errors import InputError, UnsupportedError
 from quaver.stages.assign import FOREIGN, HOST, NATIVE, Assignment, assign
 from quaver.stages.deciding import KNOWN, levels
 from quaver.stages.extract import part, types_of, with_initializers, with_tensors
-from quaver.stages.foreign import Foreign
+from quaver.stages.foreign import Foreign, inferred_types
 from quaver.stages.host import Host, host_of
 from quaver.stages.native import Specialized, Whole, native
 from quaver.stages.options import Options
+from quaver.stages.rival import Rival, rival_of
+from quaver.stages.stage import Runs, Stage, stage_of
 
 _NAMED = re.compile(r"^[\w.]+ '([^']*)'")
 
 
-class Runs(Protocol):
-    """What a stage does: give its outputs for its inputs, both in order."""
-
-    kind: str
-
-    def run(self, arrays: Sequence[Any]) -> list[Any]:
-        """Run once."""
-
-
-class Stage(NamedTuple):
-    """One stage of a model, and where it takes its inputs from and leaves its outputs."""
-
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    runs: Runs
-    model: ModelProto
-    reasons: dict[str, str]
-    """Why its nodes are not native, by their names."""
+class _Refused(Exception):  # noqa: N818 -- no error: it is cut again
+    """A native stage refused a node, which is noted."""
 
 
 class Port(NamedTuple):
@@ -56,23 +43,38 @@ class Port(NamedTuple):
 class Staged:
     """A model in stages, with what `_core.Model` has as far as stages can have it.
 
+    Parameters
+    ----------
+    model
+        What is cut.
+    options
+        How its parts are loaded.
+    original
+        The model as it came, which a fallback may run faster whole.
+
     Raises
     ------
     UnsupportedError
         If some node can run nowhere.
     """
 
-    def __init__(self, model: ModelProto, options: Options) -> None:
+    def __init__(self, model: ModelProto, options: Options, original: ModelProto) -> None:
         model = with_initializers(model)
         self._model = model
+        self._original = original
         self._options = options
         tensors = {tensor.name for tensor in model.graph.initializer}
         self.inputs = [_port(i) for i in model.graph.input if i.name not in tensors]
         self.outputs = [_port(info) for info in model.graph.output]
-        self._initializers = tensors
+        self._names = [port.name for port in self.inputs]
         self._types = types_of(model)
+        made = {name for node in model.graph.node for name in node.output if name}
+        if options.provider is not None and (unknown := made - self._types.keys()):
+            self._types |= inferred_types(model, sorted(unknown))
         self._refused: dict[str, str] = {}
-        self.stages = self._cut()
+        self.stages: list[Stage]
+        self._rival: Rival | None
+        self._set(self._cut())
 
     @property
     def isa(self) -> str:
@@ -91,34 +93,53 @@ class Staged:
 
     def run(self, arrays: Sequence[Any]) -> list[Any]:
         """Run once on all inputs in order."""
-        return self._run(arrays, None)
+        given = self._given(arrays)
+        return self._run(given, self._stages_for(given), None)
 
-    def feeds(self, arrays: Sequence[Any]) -> list[list[Any]]:
-        """Return what each stage takes in a run."""
-        taken: list[list[Any]] = []
-        self._run(arrays, taken)
+    def feeds(self, arrays: Sequence[Any]) -> list[tuple[Stage, list[Any]]]:
+        """Return the stages of a run on these inputs, and what each takes."""
+        taken: list[tuple[Stage, list[Any]]] = []
+        given = self._given(arrays)
+        self._run(given, self._stages_for(given), taken)
         return taken
 
-    def _run(self, arrays: Sequence[Any], taken: list[list[Any]] | None) -> list[Any]:
+    def _given(self, arrays: Sequence[Any]) -> list[Any]:
         if len(arrays) != len(self.inputs):
             raise InputError(f"expected {len(self.inputs)} inputs, got {len(arrays)}")
-        values: dict[str, Any] = {"": None}
-        for port, array in zip(self.inputs, arrays, strict=True):
-            values[port.name] = _checked(port, array)
-        for stage in self.stages:
-            given = [values[name] for name in stage.inputs]
+        return [_checked(port, array) for port, array in zip(self.inputs, arrays, strict=True)]
+
+    def _stages_for(self, given: Sequence[Any]) -> list[Stage]:
+        """Return the cut's stages, or the one that has been measured to be faster."""
+        if (rival := self._rival) is None:
+            return self.stages
+        whole = rival.faster(given, self.stages, lambda: self._run(given, self.stages, None))
+        stages = self.stages if whole is None else [whole]
+        if all(None not in port.shape for port in self.inputs):  # all runs are of this size
+            self.stages, self._rival = stages, None
+        return stages
+
+    def _run(
+        self,
+        given: Sequence[Any],
+        stages: Sequence[Stage],
+        taken: list[tuple[Stage, list[Any]]] | None,
+    ) -> list[Any]:
+        values = dict(zip(self._names, given, strict=True))
+        values[""] = None
+        for stage in stages:
+            feeds = [values[name] for name in stage.inputs]
             if taken is not None:
-                taken.append(given)
+                taken.append((stage, feeds))
             try:
-                made = stage.runs.run(given)
+                made = stage.runs.run(feeds)
             except UnsupportedError as error:
                 # Not native for the sizes of this run: cut again without that node, and run again.
                 if not isinstance(stage.runs, (Whole, Specialized)) or not self._note(error):
                     raise
-                self.stages = self._cut()
+                self._set(self._cut())
                 if taken is not None:
                     taken.clear()
-                return self._run(arrays, taken)
+                return self._run(given, self.stages, taken)
             values.update(zip(stage.outputs, made, strict=True))
         return [values[port.name] for port in self.outputs]
 
@@ -162,47 +183,37 @@ class Staged:
             "file holds one native graph; keep the ONNX file (`quaver inspect` shows the stages)"
         )
 
+    def _set(self, stages: list[Stage]) -> None:
+        self.stages = stages
+        self._rival = rival_of(self._original, stages, self._options)
+
     def _cut(self) -> list[Stage]:
         """Cut, make the stages, and cut again without what a native stage refused."""
         while True:
             assignment = assign(self._model, self._types, self._refused, self._options)
-            refusal: UnsupportedError | None = None
-            stages = []
-            for device, nodes in assignment.stages:
-                model = part(self._model, nodes, self._types, assignment.shared)
-                try:
-                    stages.append(self._stage(device, model, nodes, assignment))
-                except UnsupportedError as error:
-                    if device != NATIVE or not self._note(error):
-                        raise
-                    refusal = error
-                    break
-            if refusal is None:
-                return stages
+            with contextlib.suppress(_Refused):
+                return [self._stage(*stage, assignment) for stage in assignment.stages]
 
-    def _stage(
-        self, device: int, model: ModelProto, nodes: Sequence[int], assignment: Assignment
-    ) -> Stage:
+    def _stage(self, device: int, nodes: Sequence[int], assignment: Assignment) -> Stage:
+        model = part(self._model, nodes, self._types, assignment.shared)
         if device == FOREIGN:
             runs: Runs = Foreign(with_tensors(model), self._options)
         elif device == HOST:
             runs = Host(with_tensors(_evaluated(model, self._options)), self._options)
         else:
             curable = any(i in assignment.curable for i in nodes)
-            runs = native(model, self._options, curable=curable)
-        graph = model.graph
+            try:
+                runs = native(model, self._options, curable=curable)
+            except UnsupportedError as error:
+                if not self._note(error):
+                    raise
+                raise _Refused from error
         reasons = {
             node_name(self._model.graph.node[i]): assignment.reasons[i]
             for i in nodes
             if device != NATIVE and i in assignment.reasons
         }
-        return Stage(
-            tuple(info.name for info in graph.input),
-            tuple(info.name for info in graph.output),
-            runs,
-            model,
-            reasons,
-        )
+        return stage_of(model, runs, reasons)
 
     def _note(self, error: UnsupportedError) -> bool:
         """Remember which node a native stage refused; whether it was one of this model."""
@@ -216,15 +227,6 @@ class Staged:
                 self._refused[name] = str(error)
                 return True
         return False
-
-
-def native_plans(core: Staged, arrays: Sequence[Any]) -> list[_core.PlanRecord | None]:
-    """Return the plan of each stage for these inputs; None for one that is not native."""
-    feeds = core.feeds(arrays)
-    return [
-        stage.runs.inspect(given) if isinstance(stage.runs, (Whole, Specialized)) else None
-        for stage, given in zip(core.stages, feeds, strict=True)
-    ]
 
 
 def _evaluated(model: ModelProto, options: Options) -> ModelProto:
@@ -266,6 +268,8 @@ def _checked(port: Port, array: Any) -> Any:
     if port.dtype == object:
         return array
     given = np.asarray(array)
+    if given.shape == port.shape and given.dtype == port.dtype:
+        return given
     if given.dtype != port.dtype:
         raise InputError(
             f"input '{port.name}': expected dtype {port.dtype}, got {given.dtype}; "
@@ -282,4 +286,4 @@ def _checked(port: Port, array: Any) -> Any:
     return given
 
 
-__all__ = ["Port", "Stage", "Staged", "native_plans"]
+__all__ = ["Port", "Staged"]

@@ -32,6 +32,7 @@ _FUSED: dict[tuple[str, str], tuple[int, ...]] = {
     (MICROSOFT, "GroupQueryAttention"): (0, 1, 2),
     (MICROSOFT, "MultiHeadAttention"): (0, 1, 2),
     (MICROSOFT, "BiasGelu"): (0,),
+    (MICROSOFT, "CDist"): (0,),
     (MICROSOFT, "DynamicQuantizeMatMul"): (0,),
     (MICROSOFT, "FastGelu"): (0,),
     (MICROSOFT, "FusedConv"): (0,),

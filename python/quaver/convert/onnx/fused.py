@@ -152,3 +152,21 @@ def _scaled(node: Node, product: int, scale: int, bias: int) -> None:
     y = node.emit("Mul", node.emit("Cast", product, to=0), scale)  # 0: float32
     added = node.optional(bias)
     node.pass_on(y if added is None else node.emit("Add", y, added))
+
+
+@handler("CDist", domain=MICROSOFT)
+def distances(node: Node) -> None:
+    """Distances of each row of one matrix from each of another: a² − 2 a·b + b²."""
+    a, b = node.input(0), node.input(1)
+
+    def squares(x: int) -> int:
+        return node.emit("ReduceSum", node.emit("Mul", x, x), axes=[1], keepdims=1)
+
+    product = node.emit("MatMul", a, node.transpose(b, 1, 0))
+    twice = node.emit("Mul", product, scalar(node, "two", 2.0))
+    sums = node.emit("Add", squares(a), node.transpose(squares(b), 1, 0))
+    positive = node.emit("Max", node.emit("Sub", sums, twice), scalar(node, "zero", 0.0))
+    if node.string("metric", "sqeuclidean") == "sqeuclidean":
+        node.pass_on(positive)
+    else:
+        node.result("Sqrt", positive)

@@ -176,10 +176,11 @@ def all_spatial(node: Node) -> list[int]:
 
 @handler("BatchNormalization")
 def batch_normalization(node: Node) -> None:
-    """Normalization by the statistics of the training."""
-    if node.integer("training_mode") or any(
-        node.uses_output(i) for i in range(1, len(node.outputs))
-    ):
+    """Normalization by the statistics of the training, or, while training, of the batch."""
+    if node.integer("training_mode"):
+        _normalize_by_batch(node)
+        return
+    if any(node.uses_output(i) for i in range(1, len(node.outputs))):
         raise node.unsupported("it is in training mode; export the model for inference")
     node.outputs = node.outputs[:1]
     shape = node.shape(0)
@@ -194,3 +195,32 @@ def batch_normalization(node: Node) -> None:
     x = node.transpose(x, 0, *range(2, rank), 1)
     y = node.emit("BatchNormalization", x, *parameters, epsilon=epsilon)
     node.result("Transpose", y, perm=[0, rank - 1, *range(1, rank - 1)])
+
+
+def _normalize_by_batch(node: Node) -> None:
+    shape = node.shape(0)
+    if shape is None:
+        raise node.unsupported("the rank of its input is not known")
+    x, momentum = node.input(0), node.real("momentum", 0.9)
+    axes = [0, *range(2, len(shape))]
+
+    def mean_of(value: int) -> int:
+        return node.emit("ReduceMean", value, axes=axes, keepdims=1)
+
+    def per_channel(value: int) -> int:  # [C] as [1, C, 1, …]
+        return node.reshape(value, 1, -1, *[1] * (len(shape) - 2))
+
+    def moved(old: int, new: int, name: str) -> int:
+        old = node.emit("Mul", old, scalar(node, f"{name}_kept", momentum))
+        part = scalar(node, f"{name}_part", 1 - momentum)
+        return node.emit("Add", old, node.emit("Mul", node.reshape(new, -1), part))
+
+    mean = mean_of(x)
+    centred = node.emit("Sub", x, mean)
+    variance = mean_of(node.emit("Mul", centred, centred))
+    epsilon = scalar(node, "epsilon", node.real("epsilon", 1e-5))
+    deviation = node.emit("Sqrt", node.emit("Add", variance, epsilon))
+    y = node.emit("Mul", node.emit("Div", centred, deviation), per_channel(node.input(1)))
+    y = node.emit("Add", y, per_channel(node.input(2)))
+    running = (moved(node.input(3), mean, "mean"), moved(node.input(4), variance, "var"))
+    node.bind_outputs(*(y, *running)[: len(node.outputs)])

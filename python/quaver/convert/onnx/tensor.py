@@ -52,11 +52,17 @@ def identity(node: Node) -> None:
 
 @handler("Dropout")
 def dropout(node: Node) -> None:
-    """The input itself, outside of training."""
+    """The input itself, where nothing is dropped, and a mask that says so."""
     training = node.has(2) and bool(node.constant(2, "training_mode"))
-    if training or node.uses_output(1):
+    if training and (not node.has(1) or float(node.constant(1, "ratio")) != 0.0):
         raise node.unsupported("it is in training mode; export the model for inference")
-    node.outputs = node.outputs[:1]
+    names = node.outputs
+    if node.uses_output(1):
+        kept = node.add_constant("kept", np.array(True))
+        node.outputs = names[1:]
+        node.result("Expand", kept, node.emit("Shape", node.input(0)))
+        node.scope.note_dtype(names[1], "bool")
+    node.outputs = names[:1]
     _pass_on(node)
 
 

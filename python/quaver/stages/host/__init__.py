@@ -9,6 +9,7 @@ from quaver.stages.host import (  # noqa: F401 -- imported for the functions the
     convolutions,
     elements,
     maps,
+    pictures,
     quantized,
     regions,
     sequences,

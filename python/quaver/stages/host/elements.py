@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from quaver.convert.onnx.names import MICROSOFT
 from quaver.stages.host.node import HostNode, host
 
 
@@ -23,6 +24,15 @@ def reverse_sequence(node: HostNode, x: Any, lengths: Any) -> Any:
 def det(_: HostNode, x: Any) -> Any:
     """Determinants of the matrices along the last two axes."""
     return np.linalg.det(x).astype(x.dtype)
+
+
+@host("Inverse", domain=MICROSOFT)
+def inverse(node: HostNode, x: Any) -> Any:
+    """Inverses of the matrices along the last two axes."""
+    try:
+        return np.linalg.inv(x.astype(np.promote_types(x.dtype, np.float32))).astype(x.dtype)
+    except np.linalg.LinAlgError as error:
+        raise node.invalid(str(error)) from error
 
 
 @host("BitCast")

@@ -76,6 +76,29 @@ def zip_map(node: HostNode, x: Any) -> list[dict[Any, Any]]:
     return [dict(zip(labels, map(float, row), strict=True)) for row in np.atleast_2d(x)]
 
 
+#: What a map's values become: a dtype, how, and what stands where there is none.
+_CASTS: dict[str, tuple[Any, Any, Any]] = {
+    "TO_FLOAT": (np.float32, float, 0.0),
+    "TO_INT64": (np.int64, int, 0),
+    "TO_STRING": (object, lambda v: v if isinstance(v, str) else f"{v:f}", "0.f"),
+}
+
+
+@host("CastMap", domain=ML)
+def cast_map(node: HostNode, x: Any) -> Any:
+    """A map as a row: its values in the order of its keys, or each in the column of its key."""
+    dtype, cast, lacking = _CASTS[node.get("cast_to", "TO_FLOAT")]
+    keys = sorted(x)
+    values = [cast(x[key]) for key in keys]
+    if node.get("map_form", "DENSE") == "DENSE":
+        return np.array([values], dtype)
+    row = np.full((1, node.get("max_map", 1)), lacking, dtype)
+    if keys and not 0 <= keys[0] <= keys[-1] < row.size:
+        raise node.invalid(f"its keys are {keys[0]} to {keys[-1]}, its columns {row.size}")
+    row[0, keys] = values
+    return row
+
+
 @host("ArrayFeatureExtractor", domain=ML)
 def array_feature_extractor(_: HostNode, x: Any, indices: Any) -> Any:
     """Columns of a tensor, of strings too."""
