@@ -27,7 +27,7 @@ std::uint64_t identity_of(const Graph& live, TensorTable& table) {
   Placement placement = place(table, {});
   placement.segments.clear();
   flatbuffers::FlatBufferBuilder out;
-  return xxh64(write_root(out, live, table, placement, ""));
+  return xxh3(write_root(out, live, table, placement, ""));
 }
 
 std::string hex(std::uint64_t hash) { return text(std::hex, std::setw(16), std::setfill('0'), hash); }
@@ -108,7 +108,7 @@ std::vector<std::byte> write_delta(const Graph& base, const Graph& next) {
   Changes delta = changes(old_table, table);
   const Bytes segment =
       segment_of({delta.placement.rows.begin(), delta.placement.rows.begin() + delta.contents.size()}, delta.contents);
-  delta.placement.segments.emplace_back(kCanonicalKind, 0, kPage, segment.size(), xxh64(segment));
+  delta.placement.segments.emplace_back(kCanonicalKind, 0, kPage, segment.size(), xxh3(segment));
   delta.placement.segments.emplace_back(kBaseKind, 0, 0, old_table.size(), identity_of(old, old_table));
   Header header;
   header.magic = kDeltaMagic;

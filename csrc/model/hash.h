@@ -1,5 +1,6 @@
-// XXH64, as its specification defines it (https://github.com/Cyan4973/xxHash, doc/xxhash_spec.md).
-// It finds accidents (a damaged disk, a cut download), not an adversary.
+// XXH3's 64 bits without a seed, as its specification defines them
+// (https://github.com/Cyan4973/xxHash, doc/xxhash_spec.md). It finds accidents (a damaged disk, a cut download), not an
+// adversary.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +9,6 @@
 
 namespace quaver {
 
-std::uint64_t xxh64(std::span<const std::byte> bytes, std::uint64_t seed = 0) noexcept;
+std::uint64_t xxh3(std::span<const std::byte> bytes) noexcept;
 
 }  // namespace quaver

@@ -21,7 +21,7 @@ namespace quaver {
 
 inline constexpr std::array<char, 8> kMagic{'Q', 'U', 'A', 'V', 'E', 'R', '\0', '\1'};
 inline constexpr std::array<char, 8> kDeltaMagic{'Q', 'D', 'E', 'L', 'T', 'A', '\0', '\1'};
-inline constexpr std::uint32_t kFormat = 1;
+inline constexpr std::uint32_t kFormat = 2;
 inline constexpr std::size_t kPage = 4096;
 
 enum class SegmentKind : std::uint32_t { canonical = 0, packed = 1, base = 2 };
@@ -33,7 +33,7 @@ struct Header {
   std::uint64_t file_size = 0;
   std::uint64_t root_offset = 0;
   std::uint64_t root_size = 0;
-  std::uint64_t root_hash = 0;  // XXH64, seed 0
+  std::uint64_t root_hash = 0;  // XXH3, 64 bits
 };
 static_assert(sizeof(Header) == 48);
 

@@ -15,7 +15,7 @@ using Bytes = std::span<const std::byte>;
 std::string layout_of(const std::string& kind) { return kind.substr(0, kind.find(' ')); }
 
 std::uint32_t code_of(const std::string& layout) {
-  return static_cast<std::uint32_t>(xxh64(std::as_bytes(std::span(layout.data(), layout.size()))));
+  return static_cast<std::uint32_t>(xxh3(std::as_bytes(std::span(layout.data(), layout.size()))));
 }
 
 void append(std::vector<std::byte>& file, const Blob& block, std::size_t alignment) {
@@ -41,21 +41,29 @@ std::vector<bool> only_weights(const fb::Model& root, const Graph& graph) {
   return used;
 }
 
-// Compares bytes of a file with their hash.
+// A file that is kept, and its name.
+struct Kept {
+  std::shared_ptr<const Blob> file;
+  std::string where;
+};
+
+// Compares bytes of a file with their hash. `what` and `name`, which lies in the file, say what they are.
 class Check {
  public:
-  Check(std::shared_ptr<const Blob> file, Bytes bytes, std::uint64_t hash, std::string what)
-      : file_(std::move(file)), bytes_(bytes), hash_(hash), what_(std::move(what)) {}
+  Check(std::shared_ptr<const Kept> kept, Bytes bytes, std::uint64_t hash, const char* what, std::string_view name)
+      : kept_(std::move(kept)), bytes_(bytes), hash_(hash), what_(what), name_(name) {}
 
   void operator()() const {
-    if (xxh64(bytes_) != hash_) fail(Status::corrupt_file, what_, " do not match their hash");
+    if (xxh3(bytes_) == hash_) return;
+    fail(Status::corrupt_file, kept_->where, ": damaged: ", what_, " '", name_, "' do not match their hash");
   }
 
  private:
-  std::shared_ptr<const Blob> file_;
+  std::shared_ptr<const Kept> kept_;
   Bytes bytes_;
   std::uint64_t hash_;
-  std::string what_;
+  const char* what_;
+  std::string_view name_;
 };
 
 }  // namespace
@@ -89,10 +97,10 @@ std::vector<flatbuffers::Offset<fb::Packed>> append_packed(flatbuffers::FlatBuff
       append(file, block, kAlignment);
       rows.push_back(fb::CreatePacked(out, std::get<1>(key), out.CreateString(std::get<2>(key)),
                                       static_cast<std::uint32_t>(segments.size()), file.size() - block.size() - begin,
-                                      block.size(), xxh64({block.data(), block.size()})));
+                                      block.size(), xxh3({block.data(), block.size()})));
     }
     segments.emplace_back(static_cast<std::uint32_t>(SegmentKind::packed), code_of(layout), begin, file.size() - begin,
-                          xxh64(Bytes(file).subspan(begin)));
+                          xxh3(Bytes(file).subspan(begin)));
   }
   return rows;
 }
@@ -104,6 +112,7 @@ void adopt_packed(const std::shared_ptr<const Blob>& file, const fb::Model& root
   const std::vector<bool> weights = only_weights(root, graph);
   std::vector<const std::byte*> source(covered.size(), nullptr);
   const Bytes all(file->data(), file->size());
+  const auto kept = std::make_shared<const Kept>(file, where);
   for (const fb::Value* value : *root.values()) {
     if (!value->tensor()) continue;
     const std::uint32_t index = *value->tensor();
@@ -111,17 +120,16 @@ void adopt_packed(const std::shared_ptr<const Blob>& file, const fb::Model& root
     const fb::Tensor& tensor = *root.tensors()->Get(index);
     const Bytes bytes = all.subspan(root.segments()->Get(tensor.segment())->offset() + tensor.offset(), tensor.size());
     source[index] = bytes.data();
-    Check compare(file, bytes, tensor.hash(), text(where, ": damaged: the contents of '", value->name()->str(), "'"));
     if (!check) continue;
+    Check compare(kept, bytes, tensor.hash(), "the contents of", value->name()->string_view());
     covered[index] && weights[index] ? cache.suspect(bytes.data(), std::move(compare)) : compare();
   }
   for (const fb::Packed* row : *root.packed()) {
     const Bytes bytes = all.subspan(root.segments()->Get(row->segment())->offset() + row->offset(), row->size());
     if (!source[row->tensor()]) continue;
-    std::string kind = row->kind()->str();
     std::function<void()> compare;
-    if (check) compare = Check(file, bytes, row->hash(), text(where, ": damaged: packed weights (", kind, ")"));
-    cache.adopt(source[row->tensor()], std::move(kind), Blob(file, bytes.data(), bytes.size()), std::move(compare));
+    if (check) compare = Check(kept, bytes, row->hash(), "packed weights", row->kind()->string_view());
+    cache.adopt(source[row->tensor()], row->kind()->str(), Blob(file, bytes.data(), bytes.size()), std::move(compare));
   }
 }
 

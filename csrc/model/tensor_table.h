@@ -29,7 +29,7 @@ class TensorTable {
 
   // The contents' index, new or not.
   std::uint32_t add(const Blob& blob) {
-    const fb::Tensor row(align_up(size_), blob.size(), xxh64({blob.data(), blob.size()}), 0);
+    const fb::Tensor row(align_up(size_), blob.size(), xxh3({blob.data(), blob.size()}), 0);
     if (const fb::Tensor* same = find(row, blob)) return static_cast<std::uint32_t>(same - rows_.data());
     by_hash_.emplace(row.hash(), static_cast<std::uint32_t>(rows_.size()));
     rows_.push_back(row);

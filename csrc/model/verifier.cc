@@ -103,6 +103,9 @@ void FileVerifier::read_header() {
   if (header_.format == 0) corrupt("damaged: format 0 does not exist");
   if (header_.format > kFormat)
     newer(text("the file is of format ", header_.format, ", the newest known is ", kFormat));
+  if (header_.format < kFormat) {
+    fail(Status::unsupported, where_, ": of format ", header_.format, ", which is no longer read; compile it anew");
+  }
   if (bytes_.size() < header_.file_size) {
     corrupt("truncated: its header says ", header_.file_size, " bytes, it has ", bytes_.size());
   }
@@ -118,7 +121,7 @@ void FileVerifier::read_root() {
             bytes_.size());
   }
   const Span root = bytes_.subspan(offset);
-  if (xxh64(root) != header_.root_hash) corrupt("damaged: its root does not match the hash in its header");
+  if (xxh3(root) != header_.root_hash) corrupt("damaged: its root does not match the hash in its header");
   const auto* data = reinterpret_cast<const std::uint8_t*>(root.data());
   flatbuffers::Verifier verifier(data, root.size());
   if (!fb::VerifyModelBuffer(verifier)) corrupt("damaged: its root is not valid FlatBuffers of this schema");
@@ -274,11 +277,11 @@ void VerifiedFile::verify_contents() const {
     const fb::Segment& segment = *root_->segments()->Get(i);
     if (segment.kind() == static_cast<std::uint32_t>(SegmentKind::base)) continue;
     const Span whole(bytes_->data() + segment.offset(), segment.size());
-    if (xxh64(whole) == segment.hash()) continue;
+    if (xxh3(whole) == segment.hash()) continue;
     for (const fb::Value* value : *root_->values()) {
       if (!value->tensor()) continue;
       const fb::Tensor& tensor = *root_->tensors()->Get(*value->tensor());
-      if (tensor.segment() != i || xxh64(whole.subspan(tensor.offset(), tensor.size())) == tensor.hash()) continue;
+      if (tensor.segment() != i || xxh3(whole.subspan(tensor.offset(), tensor.size())) == tensor.hash()) continue;
       fail(Status::corrupt_file, where_, ": damaged: the contents of '", value->name()->string_view(),
            "' do not match their hash");
     }

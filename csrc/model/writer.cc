@@ -138,7 +138,7 @@ Placement place(const TensorTable& table, const Bytes& segment) {
   std::iota(placement.row_of.begin(), placement.row_of.end(), 0u);
   if (!table.rows().empty()) {
     placement.segments.emplace_back(static_cast<std::uint32_t>(SegmentKind::canonical), 0, kPage, segment.size(),
-                                    xxh64(segment));
+                                    xxh3(segment));
   }
   return placement;
 }
@@ -155,7 +155,7 @@ Bytes begin_file(const Placement& placement, const Bytes& segment) {
 Bytes finish_file(Header header, Bytes file, const Bytes& root) {
   header.root_offset = align_up(file.size());
   header.root_size = root.size();
-  header.root_hash = xxh64(root);
+  header.root_hash = xxh3(root);
   header.file_size = header.root_offset + header.root_size;
   file.resize(header.file_size);
   std::memcpy(file.data(), &header, sizeof header);

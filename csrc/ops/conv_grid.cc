@@ -136,10 +136,15 @@ class GridStep final : public StagedConv<Family> {
       const std::size_t plane = y % down_.stride * right_.planes + x % right_.stride;
       return plane * plane_ + (y / down_.stride * pitch_ + x / right_.stride) * cell_;
     };
-    for (std::size_t pixel = 0; pixel < rows_ * g_.ow; ++pixel) {
-      const std::size_t at = (pixel / g_.ow * pitch_ + pixel % g_.ow) * cell_;
-      for (std::size_t tap = 0; tap < taps_.count(); ++tap) {
-        offsets_.push_back(static_cast<std::int32_t>(at + shift(tap / taps_.columns, tap % taps_.columns)));
+    std::vector<std::size_t> shifts;
+    for (std::size_t ky = 0; ky < taps_.rows; ++ky) {
+      for (std::size_t kx = 0; kx < taps_.columns; ++kx) shifts.push_back(shift(ky, kx));
+    }
+    offsets_.resize(rows_ * g_.ow * taps_.count());
+    std::int32_t* offset = offsets_.data();
+    for (std::size_t y = 0; y < rows_; ++y) {
+      for (std::size_t x = 0; x < g_.ow; ++x) {
+        for (const std::size_t tap : shifts) *offset++ = static_cast<std::int32_t>((y * pitch_ + x) * cell_ + tap);
       }
     }
   }

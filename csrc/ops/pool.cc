@@ -29,6 +29,14 @@ struct Geometry {
 
   std::size_t taps() const { return static_cast<std::size_t>(window.kernel[0] * window.kernel[1]); }
 
+  // use(oy, ox) of each output pixel.
+  template <class Use>
+  void each_pixel(Use use) const {
+    for (std::int64_t oy = 0; oy < oh; ++oy) {
+      for (std::int64_t ox = 0; ox < ow; ++ox) use(oy, ox);
+    }
+  }
+
   // use(y, x): the input coordinates of each tap of output pixel (oy, ox).
   template <class Use>
   void each_tap(std::int64_t oy, std::int64_t ox, Use use) const {
@@ -52,12 +60,13 @@ class PoolStep final : public RowStep {
   PoolStep(const LowerContext& context, const Geometry& g, PoolKind kind)
       : x_(context.in(0)), y_(context.out()), kernel_(kernels::pick_pool(context.isa, kind)) {
     const auto element = size_of(context.input(0).dtype);
-    for (std::int64_t pixel = 0; pixel < g.oh * g.ow; ++pixel) {
-      g.each_tap(pixel / g.ow, pixel % g.ow, [&](std::int64_t y, std::int64_t x) {
+    offsets_.reserve(static_cast<std::size_t>(g.oh * g.ow) * g.taps());
+    g.each_pixel([&](std::int64_t oy, std::int64_t ox) {
+      g.each_tap(oy, ox, [&](std::int64_t y, std::int64_t x) {
         const auto offset = (y * g.w + x) * g.channels * static_cast<std::int64_t>(element);
         offsets_.push_back(g.inside(y, x) ? static_cast<std::int32_t>(offset) : kernels::kPad);
       });
-    }
+    });
     args_.pixels = static_cast<std::size_t>(g.ow);
     args_.channels = static_cast<std::size_t>(g.channels);
     args_.taps = g.taps();
@@ -72,12 +81,12 @@ class PoolStep final : public RowStep {
   // The divisor of each pixel's sum, and for bytes the scale of its mean.
   void average(const LowerContext& context, const Geometry& g) {
     const bool count_padding = context.node.attrs.i("count_include_pad", 0) != 0;
-    for (std::int64_t pixel = 0; pixel < g.oh * g.ow; ++pixel) {
+    g.each_pixel([&](std::int64_t oy, std::int64_t ox) {
       std::int64_t n = 0;
-      g.each_tap(pixel / g.ow, pixel % g.ow,
+      g.each_tap(oy, ox,
                  [&](std::int64_t y, std::int64_t x) { n += count_padding ? g.inside_padded(y, x) : g.inside(y, x); });
       counts_.push_back(static_cast<float>(std::max<std::int64_t>(n, 1)));
-    }
+    });
     args_.divisor = counts_.data();
     if (context.input(0).dtype != DType::u8) return;
     const ByteOutput out(context, context.output());

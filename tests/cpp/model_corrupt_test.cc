@@ -65,12 +65,12 @@ constexpr std::uint64_t kSegmentSize = 2 * 64 + 64 + 16;
 
 SegmentRow segment() {
   const File file = write_model(graph());
-  return {0, 0, kPage, kSegmentSize, xxh64(std::span(file).subspan(kPage, kSegmentSize))};
+  return {0, 0, kPage, kSegmentSize, xxh3(std::span(file).subspan(kPage, kSegmentSize))};
 }
 
 TensorRow bias() {
   const File file = write_model(graph());
-  return {128, 16, xxh64(std::span(file).subspan(kPage + 128, 16)), 0};
+  return {128, 16, xxh3(std::span(file).subspan(kPage + 128, 16)), 0};
 }
 
 template <class Row, class Change>
@@ -115,8 +115,9 @@ TEST(corrupt_truncated_anywhere) {
 }
 
 TEST(corrupt_header) {
-  check_refused(with_header([](Header& h) { h.format = 2; }), Status::unsupported, "the file is of format 2");
-  check_refused(with_header([](Header& h) { h.format = 2; }), Status::unsupported, "needs a newer Quaver");
+  check_refused(with_header([](Header& h) { h.format = 3; }), Status::unsupported, "the file is of format 3");
+  check_refused(with_header([](Header& h) { h.format = 3; }), Status::unsupported, "needs a newer Quaver");
+  check_refused(with_header([](Header& h) { h.format = 1; }), Status::unsupported, "compile it anew");
   check_corrupt(with_header([](Header& h) { h.format = 0; }), "format 0");
   check_corrupt(with_header([](Header& h) { h.magic[7] = 9; }), "not a compiled Quaver model");
   check_corrupt(with_header([](Header& h) { h.root_offset += 64; }), "its header puts the root at");

@@ -83,7 +83,7 @@ TEST(packed_damage_is_seen_on_use) {
   make(block, kBytes, 1);
   const File file = damaged(block, kBytes);
   Loaded loaded(file);
-  CHECK_THROWS(loaded.get(kKind, kBytes), Error, "m: damaged: packed weights (n16k4 3 0+4: 0) do not match their hash");
+  CHECK_THROWS(loaded.get(kKind, kBytes), Error, "m: damaged: packed weights 'n16k4 3 0+4: 0' do not match their hash");
   CHECK_EQ(loaded.get("sums 4x27", kSums)->size(), kSums);
   CHECK_THROWS(read(file), Error, "segment 1 does not match its hash");
   CHECK_EQ(Loaded(file, false).get(kKind, kBytes)->size(), kBytes);

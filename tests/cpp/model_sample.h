@@ -74,7 +74,7 @@ inline void set_header(File& file, const Header& header) { std::memcpy(file.data
 inline void rehash(File& file) {
   Header header = header_of(file);
   if (header.root_offset > file.size()) return;
-  header.root_hash = xxh64(std::span(file).subspan(header.root_offset));
+  header.root_hash = xxh3(std::span(file).subspan(header.root_offset));
   set_header(file, header);
 }
 
