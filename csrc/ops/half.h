@@ -18,27 +18,32 @@ struct Bfloat {
 
 inline double to_double(Bfloat x) { return std::bit_cast<float>(std::uint32_t{x.bits} << 16); }
 
+// Without a branch, so that loops become vectors: the bits moved to where a float has them mean 2^-112 of the number,
+// subnormal ones too, and what had all bits of an exponent gets them again.
 inline double to_double(Half x) {
-  const int exponent = x.bits >> 10 & 31, fraction = x.bits & 1023;
-  const double magnitude = exponent == 31  ? (fraction ? std::nan("") : HUGE_VAL)
-                           : exponent == 0 ? std::ldexp(fraction, -24)
-                                           : std::ldexp(1024 + fraction, exponent - 25);
-  return x.bits & 0x8000 ? -magnitude : magnitude;
+  const std::uint32_t moved = (x.bits & 0x7FFFU) << 13, top = x.bits & 0x7C00U;
+  const std::uint32_t magnitude = std::bit_cast<std::uint32_t>(std::bit_cast<float>(moved) * 0x1p112F);
+  const std::uint32_t all = top == 0x7C00U ? 0x7F800000U : 0U, sign = (x.bits & 0x8000U) << 16;
+  return std::bit_cast<float>(magnitude | all | sign);
 }
 
 // To the nearest even, with `kFraction` bits of fraction and exponents as an IEEE format of 16 bits has them.
 template <int kFraction>
 std::uint16_t to_16_bits(double x) {
-  constexpr int kExponent = 15 - kFraction, kBias = (1 << (kExponent - 1)) - 1, kInf = (1 << 15) - (1 << kFraction);
-  const std::uint16_t sign = std::signbit(x) ? 0x8000 : 0;
-  const double magnitude = std::fabs(x);
-  if (std::isnan(x)) return static_cast<std::uint16_t>(sign | kInf | 1 << (kFraction - 1));
-  if (std::isinf(x)) return static_cast<std::uint16_t>(sign | kInf);
-  // In units of the last place; the carry of rounding up runs into the exponent, at the top into infinity.
-  const int exponent = magnitude == 0 ? 1 - kBias : std::max(std::ilogb(magnitude), 1 - kBias);
-  if (exponent > kBias) return static_cast<std::uint16_t>(sign | kInf);
-  const auto units = static_cast<int>(std::nearbyint(std::ldexp(magnitude, kFraction - exponent)));
-  return static_cast<std::uint16_t>(sign | (units + ((exponent + kBias - 1) << kFraction)));
+  using Bits = std::uint64_t;
+  constexpr int kBias = (1 << (14 - kFraction)) - 1, kShift = 52 - kFraction;
+  constexpr Bits kInf = (Bits{1} << 15) - (Bits{1} << kFraction), kBit = 1;
+  constexpr Bits kRebias = Bits{1023 - kBias} << kFraction;
+  const Bits bits = std::bit_cast<Bits>(x), size = bits & (~Bits{0} >> 1), sign = bits >> 48 & 0x8000;
+  // Normal numbers: the carry of rounding up runs into the exponent, at the top into infinity.
+  const Bits rounded = (size + (size >> kShift & 1) + (kBit << (kShift - 1)) - 1) >> kShift;
+  const Bits normal = std::min(rounded - kRebias, kInf);
+  // Subnormal ones in units of the last place, to which adding a large number rounds.
+  constexpr double kLarge = std::bit_cast<double>(Bits{1023 + 52 + 1 - kBias - kFraction} << 52);
+  const Bits units = std::bit_cast<Bits>(std::bit_cast<double>(size) + kLarge) - std::bit_cast<Bits>(kLarge);
+  const Bits nan = kInf | kBit << (kFraction - 1);
+  const bool is_nan = size > Bits{0x7FF} << 52, small = size < Bits{1024 - kBias} << 52;
+  return static_cast<std::uint16_t>(sign | (is_nan ? nan : small ? units : normal));
 }
 
 inline Half to_half(double x) { return {to_16_bits<10>(x)}; }

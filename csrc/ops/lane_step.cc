@@ -21,7 +21,12 @@ std::vector<std::int64_t> offsets(const Dims& dims, const std::vector<bool>& mar
 }  // namespace
 
 Lanes::Lanes(const Dims& dims, const std::vector<bool>& along)
-    : bases(offsets(dims, along, false)), taps(offsets(dims, along, true)) {}
+    : bases(offsets(dims, along, false)), taps(offsets(dims, along, true)) {
+  const std::int64_t first = taps.size() > 1 ? taps[1] - taps[0] : 1;
+  bool even = true;
+  for (std::size_t j = 1; j < taps.size(); ++j) even &= taps[j] - taps[j - 1] == first;
+  if (even) step = first;
+}
 
 Lanes Lanes::axis(const Dims& dims, std::size_t axis) {
   std::vector<bool> along(dims.size(), false);

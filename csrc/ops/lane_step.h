@@ -12,6 +12,7 @@ namespace quaver {
 // Where the lanes of a dense tensor lie: each begins at one of `bases` and has its elements at `taps` from there.
 struct Lanes {
   std::vector<std::int64_t> bases, taps;
+  std::int64_t step = 0;  // from each tap to the next, where that is always the same; else 0
 
   Lanes(const Dims& dims, const std::vector<bool>& along);
   static Lanes axis(const Dims& dims, std::size_t axis);
@@ -58,21 +59,26 @@ class LaneStep final : public RowStep {
       next += y_lanes_[i].taps.size();
     }
     for (std::size_t lane = first; lane < last; ++lane) {
-      for (std::size_t j = 0; j < x_lanes_.taps.size(); ++j) {
-        read_(context.as<const std::byte>(x_) + at(x_lanes_, lane, j) * x_size_, 1, 1, x + j);
-      }
+      each_run(x_lanes_, lane, [&](std::size_t at, std::size_t j, std::size_t n) {
+        read_(context.as<const std::byte>(x_) + at * x_size_, x_lanes_.step, n, x + j);
+      });
       function_(x, x_lanes_.taps.size(), y);
       for (std::size_t i = 0; i < outputs_.size(); ++i) {
-        for (std::size_t j = 0; j < y_lanes_[i].taps.size(); ++j) {
-          std::byte* to = context.as<std::byte>(outputs_[i].id) + at(y_lanes_[i], lane, j) * outputs_[i].size;
-          outputs_[i].write(y[i] + j, 1, 1, to);
-        }
+        each_run(y_lanes_[i], lane, [&](std::size_t at, std::size_t j, std::size_t n) {
+          std::byte* to = context.as<std::byte>(outputs_[i].id) + at * outputs_[i].size;
+          outputs_[i].write(y[i] + j, y_lanes_[i].step, n, to);
+        });
       }
     }
   }
 
-  static std::size_t at(const Lanes& lanes, std::size_t lane, std::size_t j) {
-    return static_cast<std::size_t>(lanes.bases[lane] + lanes.taps[j]);
+  // run(where it begins, which of the lane's elements is the first, how many) for parts of a lane of equal steps.
+  template <class Run>
+  static void each_run(const Lanes& lanes, std::size_t lane, Run run) {
+    const std::size_t n = lanes.taps.size(), length = lanes.step ? n : 1;
+    for (std::size_t j = 0; j < n; j += length) {
+      run(static_cast<std::size_t>(lanes.bases[lane] + lanes.taps[j]), j, length);
+    }
   }
 
   Function function_;

@@ -3,6 +3,7 @@
 // wraps; anything but 0 is true. For operators too rare for loops over each type.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -87,13 +88,23 @@ using WriteWide = void (*)(const W* wide, std::ptrdiff_t step, std::size_t n, st
 template <class T, class W>
 void read_wide(const std::byte* x, std::ptrdiff_t step, std::size_t n, W* wide) {
   const T* from = reinterpret_cast<const T*>(x);
-  for (std::size_t i = 0; i < n; ++i) wide[i] = narrow<W>(widen(from[static_cast<std::ptrdiff_t>(i) * step]));
+  if (step == 1) {  // of known steps compilers make vectors
+    for (std::size_t i = 0; i < n; ++i) wide[i] = narrow<W>(widen(from[i]));
+  } else if (step == 0) {
+    std::fill_n(wide, n, narrow<W>(widen(*from)));
+  } else {
+    for (std::size_t i = 0; i < n; ++i) wide[i] = narrow<W>(widen(from[static_cast<std::ptrdiff_t>(i) * step]));
+  }
 }
 
 template <class T, class W>
 void write_wide(const W* wide, std::ptrdiff_t step, std::size_t n, std::byte* y) {
   T* to = reinterpret_cast<T*>(y);
-  for (std::size_t i = 0; i < n; ++i) to[static_cast<std::ptrdiff_t>(i) * step] = narrow<T>(wide[i]);
+  if (step == 1) {
+    for (std::size_t i = 0; i < n; ++i) to[i] = narrow<T>(wide[i]);
+  } else {
+    for (std::size_t i = 0; i < n; ++i) to[static_cast<std::ptrdiff_t>(i) * step] = narrow<T>(wide[i]);
+  }
 }
 
 template <class W>

@@ -511,6 +511,14 @@ def test_fused(case: str) -> None:
         np.testing.assert_allclose(array, want, rtol=2e-4, atol=2e-4)
 
 
+def test_embeddings_of_bytes_are_gathered_as_bytes() -> None:
+    model, _ = model_of("embeddings of bytes")
+    nodes = report(quaver.load(model, fallback=None))["nodes"]
+    made = [node["outputs"][0]["dtype"] for node in nodes if node["op"] == "Gather"]
+    assert made == ["uint8"] * len(made)
+    assert len(made) >= 2
+
+
 HALF = [case for case in CASES if "bytes" not in case and case != "triangle"]
 
 

@@ -20,6 +20,7 @@ import quaver
 from models import model_of
 from quaver import inspect
 from quaver.quantize import Result
+from recorder import peer
 
 
 def _node(op: str, inputs: str, outputs: str, **attrs: Any) -> onnx.NodeProto:
@@ -307,6 +308,43 @@ def test_several_inputs_and_attention() -> None:
     assert made.report["outputs"]["y"]["sqnr_db"] > 30
     with pytest.raises(quaver.InputError, match="give a dictionary with 'x', 'z'"):
         quaver.quantize(model, [feed["x"]])
+
+
+def test_embeddings_are_gathered_in_bytes() -> None:
+    """What a product reads too, is small, or is to stay in float, is as it was."""
+    nodes = [
+        _node("Gather", "table ids", "rows"),
+        _node("Gather", "places ids", "at"),
+        _node("Gather", "tied ids", "same"),
+        _node("Add", "rows at", "sum"),
+        _node("Add", "sum same", "all"),
+        _node("MatMul", "all w", "h"),
+        _node("Relu", "h", "r"),
+        _node("MatMul", "r tied", "y"),
+    ]
+    rng = np.random.default_rng(0)
+    constants = {
+        "table": rng.standard_normal((8192, 128)) * rng.uniform(0.1, 10, 128),
+        "places": rng.standard_normal((8192, 128))[:1000],
+        "tied": rng.standard_normal((8192, 128)).T.copy().T,
+        "w": rng.standard_normal((128, 8192)) / 10,
+    }
+    constants = {name: array.astype(np.float32) for name, array in constants.items()}
+    feeds = [{"ids": rng.integers(0, 1000, (1, 6))} for _ in range(4)]
+    model = model_of(nodes, feeds[0], ["y"], constants)
+    made = quaver.quantize(model, feeds, mixed=False)
+    (gather,) = (node for node in made.model.graph.node if node.name == "Gather_rows")
+    bytes_of = {t.name: t for t in made.model.graph.initializer}
+    assert bytes_of[gather.input[0]].data_type == onnx.TensorProto.INT8
+    assert {"places", "tied"} <= bytes_of.keys()
+    assert "Gather_rows" in made.report["nodes"]["int8"]
+    assert "Gather_at" in made.report["nodes"]["float"]
+    got, want = quaver.load(made.model).run(feeds[0])["y"], quaver.load(model).run(feeds[0])["y"]
+    assert np.corrcoef(got.ravel(), want.ravel())[0, 1] > 0.999
+    np.testing.assert_allclose(got, peer(made.model, feeds[0])[0], atol=0.02 * np.abs(want).max())
+    kept = quaver.quantize(model, feeds, mixed=False, keep_float=["Gather_rows"])
+    assert "Gather_rows" in kept.report["nodes"]["float"]
+    assert "table" in {t.name for t in kept.model.graph.initializer}
 
 
 def test_refuses(result: Result) -> None:

@@ -27,6 +27,8 @@ from quaver.quantize.pictures import Pictures
 from quaver.quantize.placement import Placement, place
 from quaver.quantize.prepare import Source, prepare
 from quaver.quantize.promise import Part, Search, outputs
+from quaver.quantize.tables import byte_tables, with_tables
+from quaver.quantize.weights import Weight
 
 _MEASURED = 16  # samples for the errors in the report
 _TRIED = 8  # samples to choose a method by
@@ -34,6 +36,7 @@ _ROUNDS = 4  # of looking for what costs most
 _LEAST_MIXED, _MOST_MIXED = 4, 32  # samples for that
 _MIXED_NS = 1e8  # of estimated time, for all of them
 NOISY = "in bytes it costs the network's answers more than its time is worth"
+_TABLE_NOISE, _LITTLE = 1.2, 1e-3  # what tables in bytes may make of the outputs' noise
 _BARS = 128  # of a histogram in the report
 
 
@@ -89,6 +92,7 @@ class Job:
         self._returned: frozenset[str] = frozenset()
         self._doubled: frozenset[str] = frozenset()
         self._slow: frozenset[str] = frozenset()
+        self._tables: dict[str, Weight] = {}
 
     def run(self) -> onnx.ModelProto:
         """Carry out the steps."""
@@ -102,6 +106,7 @@ class Job:
         self._choose_ranges(kept)
         if self._options.mixed:
             kept |= self._mix()
+        self._tables = self._byte_tables(kept)
         if self._options.never_slower:
             self._slow = self._slower(kept)
             kept |= self._slow
@@ -115,6 +120,8 @@ class Job:
     def report(self) -> dict[str, Any]:
         """What was decided."""
         options = self._options
+        rows = {node.name for node in self._net.nodes if self._tables.keys() & set(node.input)}
+        floats = self._placement.floats
         return {
             "format": 2,
             "samples": self._levels.statistics.samples,
@@ -123,8 +130,8 @@ class Job:
             "method": options.method,
             "methods_tried": self._tried,
             "nodes": {
-                "int8": sorted(self._placement.nodes),
-                "float": self._placement.floats,
+                "int8": sorted(self._placement.nodes | rows),
+                "float": {name: why for name, why in floats.items() if name not in rows},
             },
             "tensors": {group: self._tensor(group) for group in self._levels.ranges},
             "repairs": {
@@ -200,7 +207,17 @@ class Job:
         self._doubled = self._doubled if doubled is None else doubled
         self._go_by(kept)
         placed = replace(self._placement, group=self._whole.group)
-        return self._levels.write(placed, placed.nodes)
+        return with_tables(self._levels.write(placed, placed.nodes), self._net, self._tables)
+
+    def _byte_tables(self, kept: frozenset[str]) -> dict[str, Weight]:
+        """The tables that can be bytes without being heard much in the outputs."""
+        tables = byte_tables(self._net, self._options.keep_float)
+        if not tables:
+            return {}
+        answers = Answers(self._original, self._kept[:_TRIED], self._options.engine)
+        before = self._build(kept)
+        noise = answers.noise(with_tables(before, self._net, tables))
+        return tables if noise <= max(_LITTLE, _TABLE_NOISE * answers.noise(before)) else {}
 
     def _go_by(self, kept: frozenset[str]) -> None:
         """Place with these nodes in float; ranges for what is stored only because of that."""

@@ -128,15 +128,15 @@ def embed_layer_normalization(node: Node) -> None:
     Inputs: tokens, segments, tables of words, positions and segments, gamma, beta, mask, positions.
     Outputs: the result, how many tokens of each row the mask shows, the sum.
     """
-    words = node.emit("Gather", node.input(2), node.input(0))
-    if node.has(8):
+    words = _rows(node, 2, node.input(0))
+    if node.op == "EmbedLayerNormalization" and node.has(8):
         at = node.input(8)
     else:
         tokens = length(node, node.input(0), 1)
         at = node.emit("Unsqueeze", index_range(node, tokens), axes(node, 0))
-    total = node.emit("Add", words, node.emit("Gather", node.input(3), at))
+    total = node.emit("Add", words, _rows(node, 3, at))
     if node.has(4):
-        total = node.emit("Add", total, node.emit("Gather", node.input(4), node.input(1)))
+        total = node.emit("Add", total, _rows(node, 4, node.input(1)))
     epsilon = node.real("epsilon", 1e-12)
     y = node.emit("LayerNormalization", total, node.input(5), node.input(6), epsilon=epsilon)
     shown = node.optional(7)
@@ -155,17 +155,23 @@ def embed_layer_normalization(node: Node) -> None:
 
 @handler("QEmbedLayerNormalization", domain=MICROSOFT)
 def quantized_embed_layer_normalization(node: Node) -> None:
-    """The same with tables of bytes, which become reals here; scales and zero points follow."""
-    for i in range(2, 7):
-        if node.has(i):
-            numbers = node.constant(i, "its tables").astype(np.float32)
-            zero = node.constant(i + 11, "their zero points").astype(np.float32)
-            name = f"{node.outputs[0]}/reals{i}"
-            reals = (numbers - zero) * node.constant(i + 6, "their scales")
-            node.scope.bind_constant(name, reals.astype(np.float32))
-            node.input_names[i] = name
-    del node.input_names[8:]
+    """The same with all that is constant in bytes; scales follow, then zero points."""
+    for i in (5, 6):
+        numbers = node.constant(i, "its scale and shift").astype(np.float32)
+        zero = node.constant(i + 11, "their zero points").astype(np.float32)
+        name = f"{node.outputs[0]}/reals{i}"
+        reals = (numbers - zero) * node.constant(i + 6, "their scales")
+        node.scope.bind_constant(name, reals.astype(np.float32))
+        node.input_names[i] = name
     embed_layer_normalization(node)
+
+
+def _rows(node: Node, table: int, indices: int) -> int:
+    """Rows of a table; of bytes, whose scale and zero point stand behind it, as reals."""
+    rows = node.emit("Gather", node.input(table), indices)
+    if node.op == "EmbedLayerNormalization":
+        return rows
+    return node.emit("DequantizeLinear", rows, node.input(table + 6), node.input(table + 11))
 
 
 def _head_count(node: Node) -> int:

@@ -15,8 +15,16 @@ def einsum(node: Node) -> None:
     if len(set(result)) != len(result):
         raise node.invalid(f"a letter twice in its result: '{node.string('equation')}'")
     operands = [node.input(i) for i in range(len(terms))]
+    sizes: dict[str, int | None] = {}
     for i, term in enumerate(terms):
+        sizes.update(zip(term, node.shape(i) or (), strict=True))
         operands[i], terms[i] = _diagonal(node, operands[i], term)
+    while len(terms) > 1 and _are_float32(node):
+        later = "".join([*terms[2:], result])
+        pair = _product(node, operands[:2], terms[:2], later, sizes)
+        if pair is None:
+            break
+        operands[:2], terms[:2] = [pair[0]], [pair[1]]
     letters = list(dict.fromkeys("".join([*terms, result])))
     order = [*result, *(letter for letter in letters if letter not in result)]
     total: int | None = None
@@ -28,6 +36,47 @@ def einsum(node: Node) -> None:
         node.result("ReduceSum", total, axes=summed, keepdims=0)
     else:
         node.result("Identity", total)
+
+
+def _are_float32(node: Node) -> bool:
+    return all(node.scope.dtype(name) == "float32" for name in node.input_names)
+
+
+def _product(
+    node: Node, operands: list[int], terms: list[str], later: str, sizes: dict[str, int | None]
+) -> tuple[int, str] | None:
+    """Contract two operands by a matrix product, where one letter is summed that both have.
+
+    Rows are what only the first has, with an axis each; columns what only the second has, in one
+    axis. The letters of an ellipsis may stand for sizes of 1, so they are never summed.
+    """
+    both = [letter for letter in terms[0] if letter in terms[1]]
+    summed = [letter for letter in both if letter not in later]
+    batch = [letter for letter in both if letter in later]
+    alone = [[c for c in term if c not in both] for term in terms]
+    if len(summed) != 1 or summed[0] > "z" or not set("".join(map("".join, alone))) <= set(later):
+        return None
+    if len(alone[1]) > 1:
+        operands, alone = operands[::-1], alone[::-1]
+        terms = terms[::-1]
+    rows, columns = alone
+    parts = [size for letter in columns if (size := sizes[letter]) is not None]
+    if len(columns) > 1 and len(parts) < len(columns):
+        return None
+    left = _spread(node, operands[0], terms[0], [*batch, *(rows or "1"), *summed])
+    padding = "2" * max(len(rows) - 1, 0)
+    right = _spread(node, operands[1], terms[1], [*batch, *padding, *summed, *(columns or "1")])
+    if len(columns) > 1:
+        right = node.reshape(right, *[0] * (len(batch) + len(padding) + 1), -1)
+    made = node.emit("MatMul", left, right)
+    if len(columns) > 1:
+        made = node.reshape(made, *[0] * (len(batch) + max(len(rows), 1)), *parts)
+    at = len(batch) + max(len(rows), 1)
+    dummies = [] if columns else [at]
+    dummies += [] if rows else [at - 1]
+    if dummies:
+        made = node.emit("Squeeze", made, axes(node, *sorted(dummies)))
+    return made, "".join([*batch, *rows, *columns])
 
 
 def _diagonal(node: Node, value: int, term: str) -> tuple[int, str]:
