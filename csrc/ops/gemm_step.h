@@ -321,15 +321,17 @@ class GemmStep final : public Step {
     // that are rounded for each unit had better all meet their columns in one.
     const bool large = kernel->mr > 16;
     const std::size_t weight_bytes = std::size_t{large ? 1024U : 256U} << 10;
-    const std::size_t few_rows = !large ? 56 : rounds() ? kernel->mr : 128;
     const GemmPart& part = parts[index];
+    const std::size_t column_bytes = part.taps * args.k * sizeof(typename Family::Packed);
+    // Of few k the weights stay in registers while a unit's rows pass: the more, the less often they are loaded.
+    const std::size_t direct_rows = column_bytes <= kPanel * 3 ? 224 : 56;
+    const std::size_t few_rows = !large ? direct_rows : rounds() ? kernel->mr : 128;
     if (images == 0 || part.m == 0 || part.n == 0) return;  // a request may have no rows
     const auto shares = [](std::size_t whole, std::size_t most) { return (whole + most - 1) / most; };
     // Rows of windows overlap: the more a unit has of them, the less is rounded twice.
     const std::size_t most_rows =
         rounds() && part.taps > 1 ? std::clamp(part.m / kEnough, few_rows, 4 * few_rows) : few_rows;
     const std::size_t rows = align_up(shares(part.m, shares(part.m, most_rows)), kernel->mr);
-    const std::size_t column_bytes = part.taps * args.k * sizeof(typename Family::Packed);
     const std::size_t most_columns = rows == kernel->mr ? part.n : std::max(weight_bytes / column_bytes, kColumns);
     const std::size_t row_units = images * shares(part.m, rows) * parts.size();
     const std::size_t column_units =

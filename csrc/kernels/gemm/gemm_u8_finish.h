@@ -59,8 +59,8 @@ struct ToBytes {
   explicit ToBytes(const GemmU8Args& args) : g(args), zero(V::splat_words(args.zero)) {
     low = packed(V::splat(args.lo)), high = packed(V::splat(args.hi));
   }
-  // As `same`, on a copy of its arguments.
-  ToBytes(const GemmU8Args& args, const ToBytes& same) : g(args), zero(same.zero), low(same.low), high(same.high) {}
+  // As `same`, maybe for another tile, on a copy of its arguments.
+  ToBytes(const GemmU8Args& args, const auto& same) : g(args), zero(same.zero), low(same.low), high(same.high) {}
 
   // The kGroup-th four vectors of a tile; all its columns exist where kWhole.
   template <int kGroup, bool kWhole = true>
@@ -129,10 +129,11 @@ struct ToReals {
   const GemmU8Args& g;
 
   explicit ToReals(const GemmU8Args& args) : g(args) {}
-  ToReals(const GemmU8Args& args, const ToReals&) : g(args) {}
+  ToReals(const GemmU8Args& args, const auto&) : g(args) {}
 
-  template <int kGroup>
+  template <int kGroup, bool kWhole = true>
   [[gnu::always_inline]] void group(const auto& t) const {
+    static_assert(kWhole);
 #pragma GCC unroll 4
     for (int at = 4 * kGroup; at < 4 * kGroup + 4 && at < Tile::kVectors; ++at) {
       const std::size_t j = t.j + at % N * V::kLanes;
@@ -145,8 +146,7 @@ struct ToReals {
 
   template <bool kWhole, int kGroup = 0>
   [[gnu::always_inline]] void all(const Tile& t) const {
-    static_assert(kWhole);
-    group<kGroup>(t);
+    group<kGroup, kWhole>(t);
     if constexpr (kGroup + 1 < Tile::kGroups) all<kWhole, kGroup + 1>(t);
   }
 };

@@ -25,7 +25,8 @@ inline bool is_bounded(const GemmU8Args& g) {
 }
 
 // Columns [j, j + 16 N) over all kQuads quads of k, of 4 / N rows at a time, whose four vectors become bytes
-// together. kPositive: the zero point is 0, so that neither it nor `lo` changes anything.
+// together; of twice as many where registers are left, so that fewer sums wait for one another. kPositive: the zero
+// point is 0, so that neither it nor `lo` changes anything.
 template <class T, int N, int kQuads, bool kPositive>
 class Held {
   using V = typename T::V;
@@ -44,23 +45,39 @@ class Held {
 
   // The first `rows` rows, a multiple of 4.
   [[gnu::always_inline]] void run(std::size_t rows) const {
-    const std::uint8_t* a = g_.a;
-    std::uint8_t* c = static_cast<std::uint8_t*>(g_.c) + j_;
-    for (std::size_t i = 0; i < rows; i += kRows, a += kRows * g_.a_stride, c += kRows * g_.c_stride) tile(a, c);
+    constexpr int kGroups = kQuads * N + 8 <= 30 ? 2 : 1;
+    const std::size_t most = rows - rows % (kGroups * kRows);
+    run<kGroups>(0, most);
+    if constexpr (kGroups > 1) run<1>(most, rows);
   }
 
  private:
+  template <int kGroups>
+  [[gnu::always_inline]] void run(std::size_t i, std::size_t end) const {
+    constexpr int kAtOnce = kGroups * kRows;
+    const std::uint8_t* a = g_.a + i * g_.a_stride;
+    std::uint8_t* c = static_cast<std::uint8_t*>(g_.c) + i * g_.c_stride + j_;
+    for (; i < end; i += kAtOnce, a += kAtOnce * g_.a_stride, c += kAtOnce * g_.c_stride) tile<kGroups>(a, c);
+  }
+
+  template <int kGroups>
   [[gnu::always_inline]] void tile(const std::uint8_t* a, std::uint8_t* c) const {
-    I acc[4];
-#pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) acc[v] = V::load(g_.bias + j_ + v % N * V::kLanes);
-#pragma GCC unroll 64
-    for (int at = 0; at < kQuads * kRows; ++at) {
-      const int quad = at / kRows, r = at % kRows;
+    I acc[4 * kGroups];
+#pragma GCC unroll 8
+    for (int v = 0; v < 4 * kGroups; ++v) acc[v] = V::load(g_.bias + j_ + v % N * V::kLanes);
+#pragma GCC unroll 128
+    for (int at = 0; at < kQuads * kRows * kGroups; ++at) {
+      const int quad = at / (kRows * kGroups), r = at % (kRows * kGroups);
       const I row = V::splat(read<std::int32_t>(a + r * g_.a_stride + 4 * quad));
 #pragma GCC unroll 4
       for (int v = 0; v < N; ++v) T::add_dot(acc[r * N + v], row, w_[quad * N + v]);
     }
+#pragma GCC unroll 2
+    for (int group = 0; group < kGroups; ++group) finish(acc + 4 * group, c + group * kRows * g_.c_stride);
+  }
+
+  // Four vectors.
+  [[gnu::always_inline]] void finish(I* acc, std::uint8_t* c) const {
 #pragma GCC unroll 4
     for (int v = 0; v < 4; ++v) {
       acc[v] = V::round(V::mul(V::to_float(acc[v]), V::load(g_.scale + j_ + v % N * V::kLanes)));

@@ -87,6 +87,8 @@ class Product {
   }
 
  private:
+  static constexpr bool kBytes = kFinish == Finish::plain || kFinish == Finish::added;
+
   // Where sums lie, and the row and column of the first.
   struct Place {
     const std::int32_t* at;
@@ -207,44 +209,50 @@ class Product {
   // Of the sums that wait, as many groups of four vectors.
   [[gnu::always_inline]] void finish(std::size_t groups) {
     while (groups > 0 && waiting_.left > 0) {
-      const bool whole = waiting_.ready() >= 2 && g_.n - waiting_.column >= 2 * kPanel;
-      if (kFinish == Finish::any || waiting_.narrow() || !whole) {
-        finish_last();
+      const bool narrow = waiting_.narrow(), whole = g_.n - waiting_.column >= (narrow ? kPanel : 2 * kPanel);
+      const std::size_t rows = narrow ? 4 : 2, count = least(groups, waiting_.ready() / rows);
+      if (kFinish == Finish::any || (kFinish == Finish::reals && !whole) || count == 0) {
+        finish_row();
         --groups;
         continue;
       }
-      const std::size_t pairs = least(groups, waiting_.ready() / 2);
-      finish_pairs(pairs);
-      waiting_.pass(2 * pairs);
-      groups -= pairs;
+      if (narrow) {
+        whole ? finish_groups<4, 1, true>(count) : finish_groups<4, 1, false>(count);
+      } else {
+        whole ? finish_groups<2, 2, true>(count) : finish_groups<2, 2, false>(count);
+      }
+      waiting_.pass(rows * count);
+      groups -= count;
     }
   }
 
   // Not inline, and on copies, which no store of bytes can change: its constants and addresses keep the registers.
-  [[gnu::noinline]] void finish_pairs(std::size_t pairs) const {
-    const GemmU8Args g = g_;
-    const Finisher<Zmm, 2, 2, kFinish> finisher(g, pairs_);
-    Place t = next();
-    for (std::size_t pair = 0; pair < pairs; ++pair, t.at += 4 * kPanel, t.i += 2) finisher.template group<0>(t);
-  }
-
-  // The same for any rows and columns.
-  [[gnu::noinline]] void finish_last() {
-    const Place t = next();
-    if constexpr (kFinish == Finish::any || kFinish == Finish::reals) {
-      waiting_.narrow() ? finish_any<Zmm, 1, 1>(g_, t.at, t.i, t.j) : finish_any<Zmm, 1, 2>(g_, t.at, t.i, t.j);
-      waiting_.pass(1);
-    } else if (waiting_.narrow()) {
-      waiting_.ready() >= 4 ? finish_part<4, 1>(t) : finish_part<1, 1>(t);
-    } else {
-      waiting_.ready() >= 2 ? finish_part<2, 2>(t) : finish_part<1, 2>(t);
+  template <int R, int N, bool kWhole>
+  [[gnu::noinline]] void finish_groups(std::size_t count) const {
+    if constexpr (kWhole || kBytes) {
+      const GemmU8Args g = g_;
+      const Finisher<Zmm, R, N, kFinish> finisher(g, pairs_);
+      Place t = next();
+      for (std::size_t group = 0; group < count; ++group, t.at += R * N * kPanel, t.i += R) {
+        finisher.template group<0, kWhole>(t);
+      }
     }
   }
 
-  template <int R, int N>
-  void finish_part(const Place& t) {
-    Finisher<Zmm, R, N, kFinish>(g_).template group<0, false>(t);
-    waiting_.pass(R);
+  // One row, of any columns.
+  [[gnu::noinline]] void finish_row() {
+    waiting_.narrow() ? finish_row<1>() : finish_row<2>();
+    waiting_.pass(1);
+  }
+
+  template <int N>
+  void finish_row() {
+    const Place t = next();
+    if constexpr (kBytes) {
+      Finisher<Zmm, 1, N, kFinish>(g_, pairs_).template group<0, false>(t);
+    } else {
+      finish_any<Zmm, 1, N>(g_, t.at, t.i, t.j);
+    }
   }
 
   void finish_rest() { finish(SIZE_MAX); }
