@@ -42,7 +42,7 @@ def _contests(results: dict[str, Any], arguments: argparse.Namespace) -> None:
                 _say(f"{network}, threads={threads}, batch={batch}")
                 held = contest.hold(
                     network,
-                    _chosen(arguments.only, arguments.skip),
+                    _chosen(contest.CONTENDERS, arguments.only, arguments.skip),
                     threads=threads,
                     batch=batch,
                     rounds=arguments.rounds,
@@ -58,7 +58,7 @@ def _avx2(results: dict[str, Any], arguments: argparse.Namespace) -> None:
         _say(f"{network}, held to AVX2")
         results["avx2"][network] = contest.hold(
             network,
-            contest.AVX2,
+            _chosen(contest.AVX2, arguments.only, arguments.skip),
             threads=1,
             batch=1,
             rounds=arguments.rounds,
@@ -86,10 +86,12 @@ def _profiles(results: dict[str, Any], arguments: argparse.Namespace) -> None:
 _MEASURE = {"contests": _contests, "avx2": _avx2, "costs": _costs, "profiles": _profiles}
 
 
-def _chosen(only: Sequence[str], skip: Sequence[str]) -> list[contest.Contender]:
+def _chosen(
+    contenders: Sequence[contest.Contender], only: Sequence[str], skip: Sequence[str]
+) -> list[contest.Contender]:
     return [
         contender
-        for contender in contest.CONTENDERS
+        for contender in contenders
         if contender.key not in skip
         and (not only or contender.runtime == "quaver" or contender.runtime in only)
     ]

@@ -51,8 +51,6 @@ def _compiled(suffix: str, precision: str = "fp32") -> Callable[[str, int], Path
     return partial(models.compiled_file, suffix=suffix, precision=precision)
 
 
-OURS = "quaver int8"
-
 CONTENDERS = [
     Contender("quaver", "int8", _compiled("-int8-quaver")),
     Contender("quaver", "int8, the peers' file", _compiled("-int8")),
@@ -70,10 +68,12 @@ CONTENDERS = [
     Contender("ncnn", "float", models.ncnn_file),
 ]
 
+_HELD = {"quaver": {"QUAVER_ISA": "avx2"}, "openvino": {"ONEDNN_MAX_CPU_ISA": "AVX2"}}
 #: Held to AVX2, where a runtime can be.
 AVX2 = [
-    Contender("quaver", "int8", _compiled("-int8-quaver"), {"QUAVER_ISA": "avx2"}),
-    Contender("openvino", "int8", _onnx("-int8"), {"ONEDNN_MAX_CPU_ISA": "AVX2"}),
+    contender._replace(environment=_HELD[contender.runtime])
+    for contender in CONTENDERS
+    if contender.runtime in _HELD and contender.variant.startswith("int8")
 ]
 
 

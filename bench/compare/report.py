@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from compare.contest import CONTENDERS, OURS
+from compare.contest import AVX2, CONTENDERS
 from compare.networks import NETWORKS
 from compare.profiles import by_kind
 
@@ -187,19 +187,19 @@ def _scaling(contests: Mapping[str, Any]) -> str:
 
 
 def _avx2(contests: Mapping[str, Any]) -> str:
+    held = [c.key for c in AVX2 if any(c.key in one["results"] for one in contests.values())]
     rows = []
     for network, contest in contests.items():
         results = contest["results"]
-        ours, theirs = results.get(OURS), results.get("openvino int8")
-        cells = [f"{one['median_ms']:.2f}" if one else "" for one in (ours, theirs)]
-        share = f"{ratio(ours, theirs):.2f}" if ours and theirs else ""
+        cells = [f"{results[c]['median_ms']:.2f}" if c in results else "" for c in held]
+        share = _share(results, *_SHARES["int8 / best"], "median_ms")
         rows.append([NETWORKS[network].title, *cells, share])
     reasons = [
         f"- {NETWORKS[network].title}, {_title(name)}: {reason}"
         for network, contest in contests.items()
         for name, reason in contest["absent"].items()
     ]
-    text = table(["network", "Quaver int8", "OpenVINO int8", "ours / theirs"], rows)
+    text = table(["network", *map(_title, held), "int8 / best"], rows)
     return "\n".join([text, *(["", *reasons] if reasons else [])])
 
 
