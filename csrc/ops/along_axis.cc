@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/elementwise/unary.h"
 #include "ops/lane_step.h"
 
 namespace quaver {
@@ -140,6 +141,19 @@ std::unique_ptr<Step> lower_TopK(LowerContext& context) {
 }
 
 std::unique_ptr<Step> lower_LogSoftmax(LowerContext& context) {
+  if (context.input(0).dtype == DType::f32) {
+    const auto f = [kernel = &kernels::pick_unary_f32(context.isa)](const float* x, std::size_t n, float* y) {
+      if (n == 0) return;
+      const float top = *std::max_element(x, x + n);
+      for (std::size_t i = 0; i < n; ++i) y[i] = x[i] - top;
+      kernel->run({.op = kernels::UnaryF32Op::exp, .n = n, .x = y, .y = y});
+      double sum = 0;
+      for (std::size_t i = 0; i < n; ++i) sum += y[i];
+      const auto log = static_cast<float>(std::log(sum));
+      for (std::size_t i = 0; i < n; ++i) y[i] = x[i] - top - log;
+    };
+    return along_axis<float>(context, axis_of(context, -1), f);
+  }
   return along_axis<double>(context, axis_of(context, -1), [](const double* x, std::size_t n, double* y) {
     if (n == 0) return;
     const double log = log_of_sum(x, n, *std::max_element(x, x + n));

@@ -19,6 +19,8 @@ kernels::BinaryF32Op f32_op(Op op) {
     case Op::Add: return kernels::BinaryF32Op::add;
     case Op::Sub: return kernels::BinaryF32Op::sub;
     case Op::Mul: return kernels::BinaryF32Op::mul;
+    case Op::Max: return kernels::BinaryF32Op::max;
+    case Op::Min: return kernels::BinaryF32Op::min;
     default: return kernels::BinaryF32Op::div;
   }
 }
@@ -41,7 +43,9 @@ std::unique_ptr<Step> lower_affine(const LowerContext& context) {
 }
 
 std::unique_ptr<Step> lower_f32(LowerContext& context) {
-  if (auto step = lower_affine(context)) return step;
+  if (context.node.op != Op::Max && context.node.op != Op::Min) {
+    if (auto step = lower_affine(context)) return step;
+  }
   kernels::BinaryF32Args args;
   args.op = f32_op(context.node.op);
   args.lo = static_cast<float>(context.node.attrs.f("lo", -kInfinity));
@@ -106,8 +110,15 @@ std::unique_ptr<Step> lower_binary(LowerContext& context) {
                "; one type can be used, the same on all sides, or quantized uint8");
 }
 
+// The greater or lesser of two.
+std::unique_ptr<Step> lower_chosen(LowerContext& context) {
+  return context.input(0).dtype == DType::f32 ? lower_f32(context) : lower_wide_binary(context);
+}
+
 }  // namespace
 
+std::unique_ptr<Step> lower_Max(LowerContext& context) { return lower_chosen(context); }
+std::unique_ptr<Step> lower_Min(LowerContext& context) { return lower_chosen(context); }
 std::unique_ptr<Step> lower_Add(LowerContext& context) { return lower_binary(context); }
 std::unique_ptr<Step> lower_Sub(LowerContext& context) { return lower_binary(context); }
 std::unique_ptr<Step> lower_Mul(LowerContext& context) { return lower_binary(context); }

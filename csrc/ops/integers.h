@@ -48,11 +48,25 @@ struct IntegerArgs {
   T* c = nullptr;
 };
 
+template <class T, class F>
+void zip_integers(const IntegerArgs<T>& args, F f) {
+  const auto run = [&](std::size_t a_step, std::size_t b_step) {
+    for (std::size_t i = 0; i < args.n; ++i) {
+      const T c = f(args.a[i * a_step], args.b[i * b_step]);
+      args.c[i] = c < args.lo ? args.lo : c > args.hi ? args.hi : c;
+    }
+  };
+  args.a_step == 1 && args.b_step == 1 ? run(1, 1) : run(args.a_step, args.b_step);
+}
+
+// A loop for each operation, so that compilers make vectors of those that have them.
 template <class T>
 void binary_integer(const IntegerArgs<T>& args) {
-  for (std::size_t i = 0; i < args.n; ++i) {
-    const T c = compute(args.op, args.a[i * args.a_step], args.b[i * args.b_step]);
-    args.c[i] = c < args.lo ? args.lo : c > args.hi ? args.hi : c;
+  switch (args.op) {
+    case Op::Add: return zip_integers(args, [](T a, T b) { return compute(Op::Add, a, b); });
+    case Op::Sub: return zip_integers(args, [](T a, T b) { return compute(Op::Sub, a, b); });
+    case Op::Mul: return zip_integers(args, [](T a, T b) { return compute(Op::Mul, a, b); });
+    default: return zip_integers(args, [](T a, T b) { return compute(Op::Div, a, b); });
   }
 }
 

@@ -95,6 +95,30 @@ std::unique_ptr<Step> lower_Swish(LowerContext& context) {
   return lower_unary(context, swish, context.node.attrs.f("alpha", 1.0));
 }
 
+std::unique_ptr<Step> lower_Elu(LowerContext& context) {
+  return lower_unary(context, elu, context.node.attrs.f("alpha", 1.0), 1.0);
+}
+
+std::unique_ptr<Step> lower_Celu(LowerContext& context) {
+  const double alpha = context.node.attrs.f("alpha", 1.0);
+  return lower_unary(context, elu, alpha, 1 / alpha);
+}
+
+std::unique_ptr<Step> lower_Selu(LowerContext& context) {
+  const Attrs& attrs = context.node.attrs;
+  return lower_unary(context, selu, attrs.f("alpha", 1.67326319217681884765625),
+                     attrs.f("gamma", 1.05070102214813232421875));
+}
+
+std::unique_ptr<Step> lower_ThresholdedRelu(LowerContext& context) {
+  return lower_unary(context, threshold, context.node.attrs.f("alpha", 1.0));
+}
+
+std::unique_ptr<Step> lower_Shrink(LowerContext& context) {
+  const Attrs& attrs = context.node.attrs;
+  return lower_unary(context, shrink, attrs.f("lambd", 0.5), attrs.f("bias", 0));
+}
+
 std::unique_ptr<Step> lower_HardSwish(LowerContext& context) { return lower_unary(context, hard_swish); }
 std::unique_ptr<Step> lower_Sigmoid(LowerContext& context) { return lower_unary(context, sigmoid); }
 std::unique_ptr<Step> lower_Tanh(LowerContext& context) { return lower_unary(context, tanh); }
@@ -103,5 +127,16 @@ std::unique_ptr<Step> lower_Sqrt(LowerContext& context) { return lower_unary(con
 std::unique_ptr<Step> lower_Abs(LowerContext& context) { return lower_unary(context, abs); }
 std::unique_ptr<Step> lower_Neg(LowerContext& context) { return lower_unary(context, neg); }
 std::unique_ptr<Step> lower_Erf(LowerContext& context) { return lower_unary(context, erf); }
+std::unique_ptr<Step> lower_Log(LowerContext& context) { return lower_unary(context, log); }
+std::unique_ptr<Step> lower_Sin(LowerContext& context) { return lower_unary(context, sin); }
+std::unique_ptr<Step> lower_Cos(LowerContext& context) { return lower_unary(context, cos); }
+std::unique_ptr<Step> lower_Softplus(LowerContext& context) { return lower_unary(context, softplus); }
+std::unique_ptr<Step> lower_Mish(LowerContext& context) { return lower_unary(context, mish); }
+std::unique_ptr<Step> lower_Softsign(LowerContext& context) { return lower_unary(context, softsign); }
+std::unique_ptr<Step> lower_Reciprocal(LowerContext& context) { return lower_unary(context, reciprocal); }
+std::unique_ptr<Step> lower_Sign(LowerContext& context) { return lower_unary(context, sign); }
+std::unique_ptr<Step> lower_Floor(LowerContext& context) { return lower_unary(context, floor); }
+std::unique_ptr<Step> lower_Ceil(LowerContext& context) { return lower_unary(context, ceil); }
+std::unique_ptr<Step> lower_Round(LowerContext& context) { return lower_unary(context, round); }
 
 }  // namespace quaver

@@ -107,14 +107,28 @@ void write_wide(const W* wide, std::ptrdiff_t step, std::size_t n, std::byte* y)
   }
 }
 
+// float holds f32 and a byte holds truth values (with_compared); they are read and written as nothing else.
+template <class W>
+inline constexpr bool kOneType = std::is_same_v<W, float> || std::is_same_v<W, std::uint8_t>;
+template <class W>
+using OneType = std::conditional_t<std::is_same_v<W, float>, float, bool>;
+
 template <class W>
 ReadWide<W> reader_of(DType from) {
-  return with_type(from, []<class T>(Tag<T>) -> ReadWide<W> { return &read_wide<T, W>; });
+  if constexpr (kOneType<W>) {
+    return &read_wide<OneType<W>, W>;
+  } else {
+    return with_type(from, []<class T>(Tag<T>) -> ReadWide<W> { return &read_wide<T, W>; });
+  }
 }
 
 template <class W>
 WriteWide<W> writer_of(DType to) {
-  return with_type(to, []<class T>(Tag<T>) -> WriteWide<W> { return &write_wide<T, W>; });
+  if constexpr (kOneType<W>) {
+    return &write_wide<OneType<W>, W>;
+  } else {
+    return with_type(to, []<class T>(Tag<T>) -> WriteWide<W> { return &write_wide<T, W>; });
+  }
 }
 
 // visit(W{}) with the wide type that holds `dtype` exactly.
@@ -122,6 +136,14 @@ template <class Visit>
 auto with_wide(DType dtype, Visit visit) {
   if (is_real(dtype)) return visit(double{});
   return dtype == DType::u64 ? visit(std::uint64_t{}) : visit(std::int64_t{});
+}
+
+// visit(W{}) with a type that holds `dtype` exactly, for what only compares: float for f32, a byte for truth values.
+template <class Visit>
+auto with_compared(DType dtype, Visit visit) {
+  if (dtype == DType::f32) return visit(float{});
+  if (dtype == DType::boolean) return visit(std::uint8_t{});
+  return with_wide(dtype, visit);
 }
 
 }  // namespace quaver

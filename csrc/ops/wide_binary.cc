@@ -102,20 +102,33 @@ std::unique_ptr<Step> lower_integers(LowerContext& context) {
 
 template <class W>
 std::unique_ptr<Step> lower_compared(LowerContext& context) {
-  const auto make = [&](auto f) { return wide_binary<W, std::int64_t>(context, f); };
+  const auto make = [&](auto f) { return wide_binary<W, std::uint8_t>(context, f); };
   switch (context.node.op) {
-    case Op::Equal: return make([](W a, W b) { return std::int64_t{a == b}; });
-    case Op::Less: return make([](W a, W b) { return std::int64_t{a < b}; });
-    case Op::LessOrEqual: return make([](W a, W b) { return std::int64_t{a <= b}; });
-    case Op::Greater: return make([](W a, W b) { return std::int64_t{a > b}; });
-    default: return make([](W a, W b) { return std::int64_t{a >= b}; });
+    case Op::Equal: return make([](W a, W b) { return std::uint8_t{a == b}; });
+    case Op::Less: return make([](W a, W b) { return std::uint8_t{a < b}; });
+    case Op::LessOrEqual: return make([](W a, W b) { return std::uint8_t{a <= b}; });
+    case Op::Greater: return make([](W a, W b) { return std::uint8_t{a > b}; });
+    default: return make([](W a, W b) { return std::uint8_t{a >= b}; });
   }
 }
 
 std::unique_ptr<Step> lower_compare(LowerContext& context) {
   const DType a = context.input(0).dtype, b = context.input(1).dtype;
   if (a != b) context.fail("it compares ", name_of(a), " with ", name_of(b));
-  return with_wide(a, [&]<class W>(W) { return lower_compared<W>(context); });
+  return with_compared(a, [&]<class W>(W) { return lower_compared<W>(context); });
+}
+
+std::unique_ptr<Step> lower_logic(LowerContext& context) {
+  const auto make = [&](auto f) { return wide_binary<std::uint8_t, std::uint8_t>(context, f); };
+  using Truth = std::uint8_t;  // 0 or 1
+  for (std::size_t i = 0; i < 2; ++i) {
+    if (context.input(i).dtype != DType::boolean) return lower_wide_binary(context);
+  }
+  switch (context.node.op) {
+    case Op::And: return make([](Truth a, Truth b) { return static_cast<Truth>(a & b); });
+    case Op::Or: return make([](Truth a, Truth b) { return static_cast<Truth>(a | b); });
+    default: return make([](Truth a, Truth b) { return static_cast<Truth>(a ^ b); });
+  }
 }
 
 }  // namespace
@@ -135,11 +148,9 @@ std::unique_ptr<Step> lower_Greater(LowerContext& context) { return lower_compar
 std::unique_ptr<Step> lower_GreaterOrEqual(LowerContext& context) { return lower_compare(context); }
 std::unique_ptr<Step> lower_Pow(LowerContext& context) { return lower_wide_binary(context); }
 std::unique_ptr<Step> lower_Mod(LowerContext& context) { return lower_wide_binary(context); }
-std::unique_ptr<Step> lower_Min(LowerContext& context) { return lower_wide_binary(context); }
-std::unique_ptr<Step> lower_Max(LowerContext& context) { return lower_wide_binary(context); }
-std::unique_ptr<Step> lower_And(LowerContext& context) { return lower_wide_binary(context); }
-std::unique_ptr<Step> lower_Or(LowerContext& context) { return lower_wide_binary(context); }
-std::unique_ptr<Step> lower_Xor(LowerContext& context) { return lower_wide_binary(context); }
+std::unique_ptr<Step> lower_And(LowerContext& context) { return lower_logic(context); }
+std::unique_ptr<Step> lower_Or(LowerContext& context) { return lower_logic(context); }
+std::unique_ptr<Step> lower_Xor(LowerContext& context) { return lower_logic(context); }
 std::unique_ptr<Step> lower_BitwiseAnd(LowerContext& context) { return lower_wide_binary(context); }
 std::unique_ptr<Step> lower_BitwiseOr(LowerContext& context) { return lower_wide_binary(context); }
 std::unique_ptr<Step> lower_BitwiseXor(LowerContext& context) { return lower_wide_binary(context); }

@@ -44,19 +44,26 @@ void expect_real(const LowerContext& context) {
 
 std::unique_ptr<Step> lower_IsNaN(LowerContext& context) {
   expect_real(context);
-  return wide_unary<double, std::int64_t>(context, [](double x) { return std::int64_t{std::isnan(x)}; });
+  return with_compared(context.input(0).dtype, [&]<class W>(W) {
+    return wide_unary<W, std::uint8_t>(context, [](W x) { return std::uint8_t{x != x}; });
+  });
 }
 
 std::unique_ptr<Step> lower_IsInf(LowerContext& context) {
   expect_real(context);
   const bool below = context.node.attrs.i("detect_negative", 1) != 0;
   const bool above = context.node.attrs.i("detect_positive", 1) != 0;
-  return wide_unary<double, std::int64_t>(
-      context, [=](double x) { return std::int64_t{std::isinf(x) && (x < 0 ? below : above)}; });
+  return with_compared(context.input(0).dtype, [&]<class W>(W) {
+    const W low = below ? -std::numeric_limits<W>::infinity() : W{0};
+    const W high = above ? std::numeric_limits<W>::infinity() : W{0};
+    return wide_unary<W, std::uint8_t>(context, [=](W x) { return std::uint8_t{x != 0 && (x == low || x == high)}; });
+  });
 }
 
 std::unique_ptr<Step> lower_Not(LowerContext& context) {
-  return wide_unary<std::int64_t, std::int64_t>(context, [](auto x) { return std::int64_t{x == 0}; });
+  return with_compared(context.input(0).dtype, [&]<class W>(W) {
+    return wide_unary<W, std::uint8_t>(context, [](W x) { return std::uint8_t{x == 0}; });
+  });
 }
 
 std::unique_ptr<Step> lower_BitwiseNot(LowerContext& context) {
@@ -65,8 +72,6 @@ std::unique_ptr<Step> lower_BitwiseNot(LowerContext& context) {
 
 #define QUAVER_FUNCTION(name) \
   std::unique_ptr<Step> lower_##name(LowerContext& context) { return lower_wide_unary(context); }
-QUAVER_FUNCTION(Sin)
-QUAVER_FUNCTION(Cos)
 QUAVER_FUNCTION(Tan)
 QUAVER_FUNCTION(Asin)
 QUAVER_FUNCTION(Acos)
@@ -76,20 +81,6 @@ QUAVER_FUNCTION(Cosh)
 QUAVER_FUNCTION(Asinh)
 QUAVER_FUNCTION(Acosh)
 QUAVER_FUNCTION(Atanh)
-QUAVER_FUNCTION(Ceil)
-QUAVER_FUNCTION(Floor)
-QUAVER_FUNCTION(Round)
-QUAVER_FUNCTION(Sign)
-QUAVER_FUNCTION(Reciprocal)
-QUAVER_FUNCTION(Log)
-QUAVER_FUNCTION(Softplus)
-QUAVER_FUNCTION(Softsign)
-QUAVER_FUNCTION(Elu)
-QUAVER_FUNCTION(Selu)
-QUAVER_FUNCTION(Celu)
-QUAVER_FUNCTION(ThresholdedRelu)
-QUAVER_FUNCTION(Shrink)
-QUAVER_FUNCTION(Mish)
 #undef QUAVER_FUNCTION
 
 }  // namespace quaver

@@ -23,14 +23,26 @@ ValueId beside(Editor& edit, ValueId id, Op op, double c) {
   return commutes && near(constant_scalar(edit.graph, node->inputs[0]), c) ? node->inputs[1] : kNone;
 }
 
-bool square_to_product(Editor& edit, NodeId id) {
-  const Node& node = edit.node(id);
+// Roots, squares and cubes.
+bool simple_power(Editor& edit, NodeId id) {
+  const Node node = edit.node(id);
   if (node.op != Op::Pow || edit.value(node.inputs[0]).dtype != DType::f32) return false;
   const std::optional<float> power = constant_scalar(edit.graph, node.inputs[1]);
   const Value &x = edit.value(node.inputs[0]), &y = edit.value(node.outputs[0]);
-  if (!power || *power != 2.0F || !x.ranked || !y.ranked || x.shape.size() != y.shape.size()) return false;
-  edit.node(id).op = Op::Mul;
-  edit.set_input(id, 1, node.inputs[0]);
+  if (!power || !x.ranked || !y.ranked || x.shape.size() != y.shape.size()) return false;
+  if (*power != 0.5F && *power != 2.0F && *power != 3.0F) return false;
+  const ValueId base = node.inputs[0];
+  edit.kill(id);
+  if (*power == 0.5F) {
+    edit.add(Op::Sqrt, node.name, {base}, {node.outputs[0]});
+    return true;
+  }
+  ValueId square = node.outputs[0];
+  if (*power == 3.0F) {
+    square = edit.add_like(base, "/square");
+    edit.add(Op::Mul, node.name, {square, base}, {node.outputs[0]});
+  }
+  edit.add(Op::Mul, node.name, {base, base}, {square});
   return true;
 }
 
@@ -232,7 +244,7 @@ bool fuse_swish(Editor& edit, NodeId id) {
   return false;
 }
 
-constexpr Rule kRules[] = {{"square_to_product", square_to_product},
+constexpr Rule kRules[] = {{"simple_power", simple_power},
                            {"fuse_layer_norm", fuse_layer_norm},
                            {"fuse_gelu", fuse_gelu},
                            {"fuse_swish", fuse_swish}};

@@ -74,7 +74,7 @@ std::vector<T> compare(List list, Args args, T* Args::* out) {
 TEST(binary_f32_kernels_agree) {
   std::mt19937 random(kSeed);
   for (std::size_t n : kSizes) {
-    for (int op = 0; op < 5; ++op) {
+    for (int op = 0; op < 7; ++op) {
       for (auto [a_step, b_step] : kSteps) {
         const auto a = some_floats(random, n + 1), b = some_floats(random, n + 1);
         BinaryF32Args args;
@@ -88,6 +88,16 @@ TEST(binary_f32_kernels_agree) {
   }
 }
 
+TEST(binary_f32_chooses_nan_on_either_side) {
+  const float a[] = {1, kNan}, b[] = {kNan, 1};
+  for (const BinaryF32Op op : {BinaryF32Op::max, BinaryF32Op::min}) {
+    BinaryF32Args args;
+    args.op = op, args.n = 2, args.a = a, args.b = b;
+    const auto c = compare(binary_f32_kernels(), args, &BinaryF32Args::c);
+    CHECK(std::isnan(c[0]) && std::isnan(c[1]));
+  }
+}
+
 TEST(binary_f32_computes) {
   const float a[] = {6, -6, kNan, 100}, b[] = {4, 4, 4, 4};
   const auto run = [&](BinaryF32Op op) {
@@ -95,13 +105,14 @@ TEST(binary_f32_computes) {
     args.op = op, args.n = 4, args.a = a, args.b = b, args.lo = -20, args.hi = 50;
     return compare(binary_f32_kernels(), args, &BinaryF32Args::c);
   };
-  const std::array<std::array<float, 2>, 5> want{{{10, -2}, {2, -10}, {24, -20}, {1.5F, -1.5F}, {6, -20}}};
-  for (int op = 0; op < 5; ++op) {
+  const std::array<std::array<float, 2>, 7> want{
+      {{10, -2}, {2, -10}, {24, -20}, {1.5F, -1.5F}, {6, -20}, {6, 4}, {4, -6}}};
+  for (int op = 0; op < 7; ++op) {
     const auto c = run(static_cast<BinaryF32Op>(op));
     CHECK_EQ(c[0], want[op][0]);
     CHECK_EQ(c[1], want[op][1]);
     CHECK(std::isnan(c[2]));
-    if (op != 3) CHECK_EQ(c[3], 50);
+    if (op != 3 && op != 6) CHECK_EQ(c[3], 50);
   }
 }
 
@@ -193,8 +204,11 @@ float unary(UnaryF32Op op, float x, float p = 0, float q = 0) {
 
 TEST(unary_f32_limits) {
   using enum UnaryF32Op;
-  for (UnaryF32Op op : {sigmoid, hard_sigmoid, hard_swish, leaky_relu, tanh, exp, sqrt, abs, neg, erf, affine, clip}) {
-    CHECK(std::isnan(unary(op, kNan, 0.1F, 0.5F)));
+  for (int op = 0; op < kUnaryF32OpCount; ++op) {
+    if (op == int(threshold) || op == int(shrink)) continue;  // between their bounds all is 0
+    if (!std::isnan(unary(static_cast<UnaryF32Op>(op), kNan, 0.1F, 0.5F))) {
+      check::failed(__FILE__, __LINE__, text("function ", op, " of NaN"));
+    }
   }
   CHECK_EQ(unary(sigmoid, -kInf), 0);
   CHECK_EQ(unary(sigmoid, kInf), 1);
@@ -215,6 +229,26 @@ TEST(unary_f32_limits) {
   CHECK_EQ(unary(neg, 5), -5);
   CHECK_EQ(unary(affine, 0.1F, 3, 7), 0.1F * 3 + 7);
   CHECK(std::signbit(unary(affine, -0.0F, 1, -0.0F)));
+  CHECK_EQ(unary(log, 0), -kInf);
+  CHECK_EQ(unary(log, kInf), kInf);
+  CHECK(std::isnan(unary(log, -1)));
+  CHECK(std::isnan(unary(sin, kInf)));
+  CHECK_EQ(unary(cos, 0), 1);
+  CHECK_EQ(unary(sin, 1e30F), static_cast<float>(std::sin(double{1e30F})));
+  CHECK_EQ(unary(elu, -kInf, 2, 1), -2);
+  CHECK_EQ(unary(elu, kInf, 2, 1), kInf);
+  CHECK_EQ(unary(selu, kInf, 2, 3), kInf);
+  CHECK_EQ(unary(softplus, -kInf), 0);
+  CHECK_EQ(unary(softplus, kInf), kInf);
+  CHECK_EQ(unary(mish, -kInf), 0);
+  CHECK_EQ(unary(mish, kInf), kInf);
+  CHECK_EQ(unary(threshold, 2, 2), 0);
+  CHECK_EQ(unary(shrink, -2, 1, 0.5F), -1.5F);
+  CHECK_EQ(unary(sign, -kInf), -1);
+  CHECK_EQ(unary(sign, -0.0F), 0);
+  CHECK_EQ(unary(round, 2.5F), 2);
+  CHECK_EQ(unary(floor, -0.5F), -1);
+  CHECK_EQ(unary(ceil, 1e30F), 1e30F);
   CHECK_EQ(unary(clip, 5, 0, 4), 4);
   CHECK_EQ(unary(clip, -5, 0, 4), 0);
 }
@@ -245,7 +279,7 @@ double worst_ulp(UnaryF32Op op, double (*exact)(double)) {
       bits += 97;
     }
     UnaryF32Args args;
-    args.op = op, args.n = kChunk, args.x = x.data(), args.y = y.data();
+    args.op = op, args.n = kChunk, args.x = x.data(), args.y = y.data(), args.p = args.q = 1;
     pick_unary_f32(detected_isa()).run(args);
     for (std::size_t i = 0; i < kChunk; ++i) {
       const double want = exact(x[i]);
@@ -256,14 +290,27 @@ double worst_ulp(UnaryF32Op op, double (*exact)(double)) {
   return worst;
 }
 
+double softplus_of(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
+double mish_of(double x) { return x < -87 ? 0.0 : x * std::tanh(softplus_of(x)); }
+double elu_of(double x) { return x < 0 ? std::expm1(x) : x; }
+
 TEST(unary_f32_accuracy) {
-  const double worst[] = {worst_ulp(UnaryF32Op::exp, std::exp), worst_ulp(UnaryF32Op::sigmoid, sigmoid_of),
-                          worst_ulp(UnaryF32Op::tanh, std::tanh), worst_ulp(UnaryF32Op::erf, std::erf)};
-  const double bound[] = {1.0, 3.0, 1.5, 1.5};
-  for (int i = 0; i < 4; ++i) {
-    CHECK(worst[i] > 0.4);  // the measurement works
-    if (worst[i] > bound[i])
-      check::failed(__FILE__, __LINE__, text("function ", i, ": ", worst[i], " ulp > ", bound[i]));
+  using enum UnaryF32Op;
+  struct Bound {
+    UnaryF32Op op;
+    double (*exact)(double);
+    double ulp;
+  };
+  const Bound bounds[] = {{exp, std::exp, 1.0}, {sigmoid, sigmoid_of, 3.0},   {tanh, std::tanh, 1.5},
+                          {erf, std::erf, 1.5}, {log, std::log, 1.0},         {sin, std::sin, 1.6},
+                          {cos, std::cos, 1.6}, {softplus, softplus_of, 2.8}, {mish, mish_of, 4.4},
+                          {elu, elu_of, 1.5}};
+  for (const Bound& bound : bounds) {
+    const double worst = worst_ulp(bound.op, bound.exact);
+    CHECK(worst > 0.4);  // the measurement works
+    if (worst > bound.ulp) {
+      check::failed(__FILE__, __LINE__, text("function ", int(bound.op), ": ", worst, " ulp > ", bound.ulp));
+    }
   }
 }
 

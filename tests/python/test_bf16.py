@@ -235,11 +235,11 @@ def test_stages_take_it_too() -> None:
     x = _normal(4, 33)
     constants = {"w": _normal(33, 16), "v": _normal(16, 8)}
     model = model_of(nodes, {"x": x}, ["y", "n"], constants)
-    loaded = quaver.load(model, threads=1, float_precision="bf16")
+    loaded = quaver.load(model, threads=1, fallback=None, float_precision="bf16")
     assert loaded.float_precision == "bf16"
     want = _bf16(_bf16(x) @ _bf16(constants["w"])) @ _bf16(constants["v"])
     np.testing.assert_allclose(loaded(x)[0], want, rtol=0.02, atol=0.05)
-    assert not np.array_equal(loaded(x)[0], quaver.load(model, threads=1)(x)[0])
+    assert not np.array_equal(loaded(x)[0], quaver.load(model, threads=1, fallback=None)(x)[0])
 
 
 def test_a_first_convolution_with_steps_and_padding_beyond_reason() -> None:

@@ -4,7 +4,7 @@
 // c is as long as the run and overlaps neither operand.
 //
 // binary_f32:  c = min(max(a ∘ b, lo), hi), one IEEE single operation; NaN passes through the clamp.
-//              prelu: a < 0 ? a · b : a.
+//              prelu: a < 0 ? a · b : a. max, min: of two zeros b; a NaN on either side.
 // binary_u8:   with a' = a − a_zero, b' = b − b_zero, exact integers,
 //
 //   add  t = float(a') · ka + float(b') · kb           (a difference is a sum with kb < 0)
@@ -26,7 +26,7 @@
 
 namespace quaver::kernels {
 
-enum class BinaryF32Op : std::uint8_t { add, sub, mul, div, prelu };
+enum class BinaryF32Op : std::uint8_t { add, sub, mul, div, prelu, max, min };
 
 struct BinaryF32Args {
   BinaryF32Op op = BinaryF32Op::add;

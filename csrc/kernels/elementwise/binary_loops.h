@@ -40,6 +40,8 @@ void binary_f32(const BinaryF32Args& args) {
     case BinaryF32Op::mul: return zip_f32(args, [](float a, float b) { return a * b; });
     case BinaryF32Op::div: return zip_f32(args, [](float a, float b) { return a / b; });
     case BinaryF32Op::prelu: return zip_f32(args, [](float a, float b) { return a < 0 ? a * b : a; });
+    case BinaryF32Op::max: return zip_f32(args, [](float a, float b) { return a > b || a != a ? a : b; });
+    case BinaryF32Op::min: return zip_f32(args, [](float a, float b) { return a < b || a != a ? a : b; });
   }
 }
 

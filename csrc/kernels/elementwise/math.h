@@ -95,13 +95,73 @@ inline constexpr float kErfNear = 0.927734375F;
   const float t = clamp_through(a, 0.0F, 4.0F);  // erf(4) rounds to 1, and the polynomial holds that far
   float f = fused(-1.72853470e-5F, t, 3.83197126e-4F);
   f = fused(f, t * t, fused(-3.88396438e-3F, t, 2.42546219e-2F));
+#pragma GCC unroll 3
   for (const float c : kFar) f = fused(f, t, c);
   return exp_f32(fused(f, t, -t));
 }
 
 [[maybe_unused]] inline float erf_f32(float x) {
-  const float a = absolute(x);
-  return a > kErfNear ? with_sign(1.0F - erfc_far(a), x) : erf_near(x);
+  const float a = absolute(x), near = erf_near(x), far = with_sign(1.0F - erfc_far(a), x);
+  return a > kErfNear ? far : near;
+}
+
+// e^x − 1 for x ≤ 0: of 2^n (1 + e), e = e^r − 1 keeps its digits.
+[[maybe_unused]] inline float expm1_below(float x) {
+  constexpr float kTail[] = {kExpCoefficients[0], kExpCoefficients[1], kExpCoefficients[2],
+                             kExpCoefficients[3], kExpCoefficients[4], kExpCoefficients[5]};
+  x = clamp_through(x, -40.0F, 0.0F);  // beyond, the result is −1 already
+  const float shifted = fused(x, kLog2E, kRound), n = shifted - kRound;
+  const float r = fused(n, -kLn2Low, fused(n, -kLn2High, x));
+  const float e = fused(polynomial(kTail, r), r * r, r);
+  const float power =
+      power_of_two(__builtin_bit_cast(std::uint32_t, shifted) - __builtin_bit_cast(std::uint32_t, kRound));
+  return fused(power, e, power - 1.0F);
+}
+
+// Cephes' logf: x = 2^n (1 + f) with 1 + f from √½ to √2.
+[[maybe_unused]] inline float log_f32(float x) {
+  constexpr float kLog[] = {7.0376836292e-2F,  -1.1514610310e-1F, 1.1676998740e-1F,
+                            -1.2420140846e-1F, 1.4249322787e-1F,  -1.6668057665e-1F,
+                            2.0000714765e-1F,  -2.4999993993e-1F, 3.3333331174e-1F};
+  const bool small = x < 1.17549435e-38F;
+  const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, small ? x * 8388608.0F : x);
+  const std::uint32_t above = bits - 0x3F3504F3U;  // √½
+  const float n = static_cast<float>((static_cast<std::int32_t>(above) >> 23) - (small ? 23 : 0));
+  const float f = bits_to_float((above & 0x007FFFFFU) + 0x3F3504F3U) - 1.0F, z = f * f;
+  const float tail = fused(n, kLn2Low, fused(polynomial(kLog, f), f * z, -0.5F * z));
+  const float y = fused(n, kLn2High, f + tail);
+  const float end = x == 0.0F ? -__builtin_inff() : x < 0.0F ? __builtin_nanf("") : x;
+  return x > 0.0F && x < __builtin_inff() ? y : end;
+}
+
+// ln(1 + e^x), by max(x, 0) and ln(1 + u) with u = e^−|x|, whose rounding in 1 + u the factor makes up for.
+[[maybe_unused]] inline float softplus_f32(float x) {
+  const float u = exp_f32(-absolute(x)), w = 1.0F + u, rounded = w - 1.0F;
+  const float factor = u / (rounded == 0.0F ? 1.0F : rounded), log = rounded == 0.0F ? u : log_f32(w) * factor;
+  return (x < 0.0F ? 0.0F : x) + log;
+}
+
+// x tanh(ln(1 + e^x)), which is x w / (w + 2) with w = e^x (e^x + 2); 0 where e^x is subnormal.
+[[maybe_unused]] inline float mish_f32(float x) {
+  const float n = exp_f32(clamp_through(x, -87.0F, 20.0F)), w = n * (n + 2.0F), y = x * (w / (w + 2.0F));
+  return x < -87.0F ? 0.0F : y;
+}
+
+// Sine, or by a quarter more cosine. The quarters of a circle are taken away in double precision, which holds what is
+// left for |x| < kMostTurned; then Cephes' polynomials.
+inline constexpr float kMostTurned = 1073741824.0F;
+
+[[maybe_unused]] inline float sine_f32(float x, std::int32_t more) {
+  constexpr float kSine[] = {-1.9515295891e-4F, 8.3321608736e-3F, -1.6666654611e-1F};
+  constexpr float kCosine[] = {2.443315711809948e-5F, -1.388731625493765e-3F, 4.166664568298827e-2F};
+  constexpr double kPerRadian = 0.63661977236758134308, kHigh = 1.57079632679489661923, kLow = 6.123233995736766e-17;
+  const double wide = x, quarters = __builtin_rint(wide * kPerRadian);
+  const auto r = static_cast<float>(__builtin_fma(-quarters, kLow, __builtin_fma(-quarters, kHigh, wide)));
+  const std::int32_t quadrant = static_cast<std::int32_t>(quarters) + more;
+  const float z = r * r, sine = fused(polynomial(kSine, z) * z, r, r);
+  const float cosine = fused(polynomial(kCosine, z), z * z, fused(z, -0.5F, 1.0F));
+  const float y = quadrant & 1 ? cosine : sine;
+  return quadrant & 2 ? -y : y;
 }
 
 // x · Φ(x) = max(x, 0) − |x| · Φ(−|x|), the last factor as 2^g(|x|): g is a polynomial, and what it gives beyond kFar

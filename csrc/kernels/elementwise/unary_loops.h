@@ -14,12 +14,31 @@ inline float hard_swish_f32(float x) {
   return gate == 0.0F ? 0.0F : y;
 }
 
+inline float sign_f32(float x) {
+  const float y = x > 0.0F ? 1.0F : x < 0.0F ? -1.0F : 0.0F;
+  return x != x ? x : y;
+}
+
 template <class F>
 void map_f32(const UnaryF32Args& args, F f) {
   const float* x = args.x;
   float* y = args.y;
 #pragma GCC ivdep
   for (std::size_t i = 0; i < args.n; ++i) y[i] = f(x[i]);
+}
+
+// f vectorizes and holds for |x| < kMostTurned, `far` for the rest.
+template <class F, class Far>
+void map_turns(const UnaryF32Args& args, F f, Far far) {
+  constexpr std::size_t kBlock = 64;
+  for (std::size_t i = 0; i < args.n; i += kBlock) {
+    UnaryF32Args block = args;
+    block.n = args.n - i < kBlock ? args.n - i : kBlock;
+    block.x += i, block.y += i;
+    bool near = true;
+    for (std::size_t j = 0; j < block.n; ++j) near &= absolute(block.x[j]) < kMostTurned;
+    near ? map_f32(block, f) : map_f32(block, far);
+  }
 }
 
 void unary_f32(const UnaryF32Args& args) {
@@ -40,6 +59,39 @@ void unary_f32(const UnaryF32Args& args) {
     case UnaryF32Op::swish: return map_f32(args, [=](float x) { return x * sigmoid_f32(p * x); });
     case UnaryF32Op::affine: return map_f32(args, [=](float x) { return p * x + q; });
     case UnaryF32Op::clip: return map_f32(args, [=](float x) { return clamp_through(x, p, q); });
+    case UnaryF32Op::log: return map_f32(args, [](float x) { return log_f32(x); });
+    case UnaryF32Op::sin:
+      return map_turns(
+          args, [](float x) { return sine_f32(x, 0); },
+          [](float x) { return static_cast<float>(__builtin_sin(static_cast<double>(x))); });
+    case UnaryF32Op::cos:
+      return map_turns(
+          args, [](float x) { return sine_f32(x, 1); },
+          [](float x) { return static_cast<float>(__builtin_cos(static_cast<double>(x))); });
+    case UnaryF32Op::elu:
+      return map_f32(args, [=](float x) {
+        const float below = p * expm1_below(q * x);
+        return x < 0.0F ? below : x;
+      });
+    case UnaryF32Op::selu:
+      return map_f32(args, [=](float x) {
+        const float below = p * expm1_below(x);
+        return q * (x < 0.0F ? below : x);
+      });
+    case UnaryF32Op::softplus: return map_f32(args, [](float x) { return softplus_f32(x); });
+    case UnaryF32Op::mish: return map_f32(args, [](float x) { return mish_f32(x); });
+    case UnaryF32Op::softsign: return map_f32(args, [](float x) { return x / (1.0F + absolute(x)); });
+    case UnaryF32Op::threshold: return map_f32(args, [=](float x) { return x > p ? x : 0.0F; });
+    case UnaryF32Op::shrink:
+      return map_f32(args, [=](float x) {
+        const float below = x + q, above = x - q;
+        return x < -p ? below : x > p ? above : 0.0F;
+      });
+    case UnaryF32Op::reciprocal: return map_f32(args, [](float x) { return 1.0F / x; });
+    case UnaryF32Op::sign: return map_f32(args, [](float x) { return sign_f32(x); });
+    case UnaryF32Op::floor: return map_f32(args, [](float x) { return __builtin_floorf(x); });
+    case UnaryF32Op::ceil: return map_f32(args, [](float x) { return __builtin_ceilf(x); });
+    case UnaryF32Op::round: return map_f32(args, [](float x) { return __builtin_rintf(x); });
   }
 }
 
