@@ -30,7 +30,7 @@ def measure(network: str) -> dict[str, Any]:
     import quaver  # noqa: PLC0415
     from quaver import _core, inspect  # noqa: PLC0415
 
-    model = quaver.load(models.compiled_file(f"{network}-int8-quaver", 1), threads=1)
+    model = quaver.load(models.compiled_file(network, 1, "-int8-quaver"), threads=1)
     facts = inspect.report(model, profile=_RUNS)
     facts["copy"] = {size: _core.peak_copy(size) for size in (1 << 18, 1 << 26)}
     facts["peak_macs"] = _core.peak_macs(model.isa, True)

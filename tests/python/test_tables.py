@@ -9,7 +9,9 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from compare import profiles, report
+import quaver
+from compare import models, profiles, report, small
+from compare.networks import NETWORKS
 
 
 def _one(milliseconds: float, *rounds: float) -> dict[str, Any]:
@@ -136,3 +138,20 @@ def test_profile_has_a_table_and_a_picture(tmp_path: Path) -> None:
     assert "| copy | Conv | copy | 1×8×8×16 |  | 0.030 | 50.0% | 25% of a copy |" in lines
     profiles.picture("net", facts, tmp_path / "net.png")
     assert (tmp_path / "net.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_profiles_are_of_our_own_int8_version(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "small.quaver"
+    quaver.load(small.network(), threads=1).save(path, packed=True)
+
+    def compiled_file(network: str, batch: int, suffix: str) -> Path:
+        assert network in NETWORKS
+        assert (batch, suffix) == (1, "-int8-quaver")
+        return path
+
+    monkeypatch.setattr(models, "compiled_file", compiled_file)
+    facts = profiles.measure("resnet50")
+    assert facts["nodes"]
+    assert profiles.markdown("resnet50", facts).startswith("# resnet50")
