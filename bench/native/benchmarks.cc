@@ -113,7 +113,7 @@ double run_depthwise_u8(const DepthwiseU8Kernel& kernel, Shape s) {
     for (const std::vector<std::int32_t>& row : rows) {
       args.offsets = row.data();
       kernel.run(args);
-      args.c += outputs * width * s.n;
+      args.c = static_cast<std::uint8_t*>(args.c) + outputs * width * s.n;
     }
   };
   return seconds_of(image, kSeconds);

@@ -50,7 +50,8 @@ std::unique_ptr<Step> lower(LowerContext& context, const ConvGeometry& g) {
 std::unique_ptr<Step> lower_Conv(LowerContext& context) {
   const ConvGeometry geometry = conv_geometry(context, false);
   const bool quantized = is_quantized(context);
-  if (geometry.depthwise() && (!quantized || context.output().dtype == DType::u8)) {
+  const DType made = context.output().dtype;
+  if (geometry.depthwise() && (made == DType::u8 || made == DType::f32)) {
     if (auto step = lower_depthwise(context, geometry, quantized)) return step;
   }
   if (quantized) {

@@ -7,8 +7,7 @@ namespace quaver {
 bool is_quantized(const LowerContext& context) {
   const DType x = context.input(0).dtype, w = context.input(1).dtype, y = context.output().dtype;
   if (x == DType::f32 && w == DType::f32 && y == DType::f32) return false;
-  const bool sums =
-      context.node.op == Op::MatMul || (context.node.op == Op::Conv && context.node.attrs.i("group", 1) == 1);
+  const bool sums = context.node.op == Op::MatMul || context.node.op == Op::Conv;
   if (x == DType::u8 && (w == DType::s8 || w == DType::u8) && (y == DType::u8 || (y == DType::f32 && sums)))
     return true;
   context.fail("no kernel takes ", name_of(x), " activations and ", name_of(w), " weights to ", name_of(y));

@@ -6,7 +6,7 @@
 #include "kernels/depthwise/depthwise_u8.h"
 #include "ops/conv_weights.h"
 #include "ops/epilogue.h"
-#include "ops/table_tail.h"
+#include "ops/result_tail.h"
 
 namespace quaver {
 namespace {
@@ -97,7 +97,7 @@ void set_window(const ConvGeometry& g, kernels::DepthwiseF32Args& args, std::vec
   offsets = conv_offsets(g, 1);
 }
 
-// A unit is what one call makes: a row of output pixels of one image, or several.
+// A unit is a row of output pixels of one image, or several that a call makes at once.
 template <class Kernel, class Args, class Element, class Bias>
 class DepthwiseStep final : public Step {
  public:
@@ -108,18 +108,23 @@ class DepthwiseStep final : public Step {
   std::vector<float> scale;
   std::vector<Element> pad;
   PackedBlock w;
-  std::size_t rows = 0, row_bytes = 0, unit_rows = 1, unit_offsets = 0, x_image = 0;
+  std::size_t rows = 0, unit_rows = 1, unit_offsets = 0, pixel_offsets = 0, x_image = 0;
+  std::size_t y_element = sizeof(Element);
   ValueId x = kNone, y = kNone, residual = kNone;
 
   void finish(const LowerContext& context, const ConvGeometry& g) {
     x = context.in(0);
     y = context.out();
     if (context.has_input(kResidual)) residual = context.in(kResidual);
-    row_bytes = g.ow * g.c * g.element;
-    if constexpr (requires { args.outputs; }) unit_rows = args.outputs, args.c_apart = row_bytes;
+    if constexpr (kBytes) unit_rows = args.outputs;
     set_window(g, args, offsets);
     rows = g.oh;
     const std::size_t in_image = (g.oh + unit_rows - 1) / unit_rows;
+    if constexpr (kBytes) {
+      pixel_offsets = args.step * args.rows;
+    } else {
+      pixel_offsets = args.taps;
+    }
     unit_offsets = in_image > 0 ? offsets.size() / in_image : 0;
     x_image = g.h * g.w * g.c * g.element;
     args.pixels = g.ow;
@@ -127,7 +132,7 @@ class DepthwiseStep final : public Step {
     args.pad = pad.data();
     args.w = reinterpret_cast<decltype(args.w)>(w->data());
     args.bias = bias.data();
-    args.c_stride = args.r_stride = g.c * g.element;
+    args.r_stride = g.c * sizeof(Element);
     if constexpr (requires { args.scale; }) args.scale = scale.data();
     units = g.images * in_image;
     info.kernel = kernel->name;
@@ -136,8 +141,22 @@ class DepthwiseStep final : public Step {
   }
 
   bool absorb_table(std::span<const std::uint8_t> table, IsaSet isa, ValueId out) override {
-    if constexpr (!std::is_same_v<Element, std::uint8_t>) return false;
-    y = tail_.add(table, isa, out);
+    if (!kBytes || y_element != 1) return false;
+    y = tail_.tables.add(table, isa, out);
+    return true;
+  }
+
+  bool absorb_function(const RealFunction& function, ValueId out) override {
+    if (y_element != sizeof(float) || !tail_.reals.add(function)) return false;
+    y = out;
+    return true;
+  }
+
+  bool absorb_rounding(const ByteRounding& rounding, ValueId out) override {
+    if (y_element != sizeof(float) || residual != kNone || !tail_.reals.add(rounding)) return false;
+    y = out;
+    y_element = 1;
+    scratch = pixels_at_once() * unit_rows * args.channels * sizeof(float);
     return true;
   }
 
@@ -145,21 +164,44 @@ class DepthwiseStep final : public Step {
     const std::size_t in_image = (rows + unit_rows - 1) / unit_rows;
     for (std::size_t unit = first; unit < last; ++unit) {
       const std::size_t image = unit / in_image, row = unit % in_image * unit_rows;
-      const std::size_t count = std::min(unit_rows, rows - row);
       Args call = args;
       call.a = reinterpret_cast<const Element*>(context.as<std::byte>(x) + image * x_image);
       call.offsets = offsets.data() + unit % in_image * unit_offsets;
-      if constexpr (requires { call.outputs; }) call.outputs = count;
-      const std::size_t place = (image * rows + row) * row_bytes;
-      call.c = reinterpret_cast<Element*>(context.as<std::byte>(y) + place);
-      if (residual != kNone) call.r = reinterpret_cast<const Element*>(context.as<std::byte>(residual) + place);
-      kernel->run(call);
-      tail_.run(context, place, 1, count * row_bytes, 0);
+      run_rows(call, context, (image * rows + row) * args.pixels, std::min(unit_rows, rows - row));
     }
   }
 
  private:
-  TableTail tail_;
+  static constexpr bool kBytes = std::is_same_v<Element, std::uint8_t>;
+
+  // Pixels that one call makes: those whose results stay in the nearest cache where they are not the output yet.
+  std::size_t pixels_at_once() const {
+    constexpr std::size_t kFew = 8;
+    return std::clamp(tail_.reals.rows(unit_rows * args.channels), std::min(kFew, args.pixels), args.pixels);
+  }
+
+  // Of so many rows of pixels, the first of which is the output's `begin`-th.
+  void run_rows(Args call, const RunContext& context, std::size_t begin, std::size_t outputs) const {
+    const std::size_t pixel_bytes = args.channels * y_element, most = pixels_at_once();
+    for (std::size_t done = 0; done < args.pixels; done += call.pixels) {
+      call.pixels = std::min(most, args.pixels - done);
+      const std::size_t pixel = begin + done, place = pixel * pixel_bytes, row_bytes = args.pixels * pixel_bytes;
+      const ResultTail::Made made = tail_.aim(context, y, place, args.channels, pixel_bytes);
+      const std::size_t apart = tail_.reals.makes_bytes() ? call.pixels * made.stride : row_bytes;
+      call.c = reinterpret_cast<decltype(call.c)>(made.at);
+      call.c_stride = made.stride;
+      if constexpr (kBytes) call.outputs = outputs, call.c_apart = apart;
+      if (residual != kNone) call.r = context.as<const Element>(residual) + pixel * args.channels;
+      kernel->run(call);
+      for (std::size_t o = 0; o < outputs; ++o) {
+        tail_.finish({made.at + o * apart, made.stride}, context, y, place + o * row_bytes, call.pixels, args.channels,
+                     pixel_bytes);
+      }
+      call.offsets += call.pixels * pixel_offsets;
+    }
+  }
+
+  ResultTail tail_;
 };
 
 using StepU8 = DepthwiseStep<kernels::DepthwiseU8Kernel, kernels::DepthwiseU8Args, std::uint8_t, std::int32_t>;
@@ -195,17 +237,18 @@ void pack_in_columns(LowerContext& context, const ConvGeometry& g, const WeightP
 
 std::unique_ptr<Step> lower_u8(LowerContext& context, const ConvGeometry& g) {
   const WeightPlanes weights = weight_planes(context, context.input(1), g.o);
-  if (weights.planes.size() != 1) return nullptr;
+  const bool floats = context.output().dtype == DType::f32;
+  if (weights.planes.size() != 1 || (floats && context.has_input(kResidual))) return nullptr;
   auto step = std::make_unique<StepU8>();
   kernels::DepthwiseU8Args& args = step->args;
   const std::int32_t zero = context.zero_point(context.input(0));
   const auto given = context.has_input(2) ? context.constant<std::int32_t>(2) : std::span<const std::int32_t>{};
   const std::vector<std::int32_t> bias = fold_bias(weights, zero, given);
-  const std::vector<float> scale =
-      requantize_scales(weights, context.scale(context.input(0)), context.scale(context.output()));
+  const float y_scale = set_epilogue_u8_or_f32(context, args);
+  const std::vector<float> scale = requantize_scales(weights, context.scale(context.input(0)), y_scale);
   step->pad.assign(g.c, static_cast<std::uint8_t>(zero));
+  if (floats) step->y_element = sizeof(float);
   step->kernel = &kernels::pick_depthwise_u8(context.isa);
-  set_epilogue_u8(context, args);
   args.rows = g.taps(), args.channels = g.c, args.bias = bias.data(), args.scale = scale.data();
   args.bounded = is_bounded(args);
   args.lanes = step->kernel->lanes && args.bounded && !context.has_input(kResidual) && fits_lanes(g);

@@ -57,7 +57,8 @@ void set_epilogue_f32(const LowerContext& context, Args& args) {
 }
 
 // A quantized product whose sums become floats: the clamps are real numbers then, and the scale that of the operands.
-inline float set_epilogue_u8_or_f32(const LowerContext& context, kernels::GemmU8Args& args) {
+template <class Args>
+float set_epilogue_u8_or_f32(const LowerContext& context, Args& args) {
   if (context.output().dtype != DType::f32) {
     set_epilogue_u8(context, args);
     return context.scale(context.output());

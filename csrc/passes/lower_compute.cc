@@ -191,9 +191,7 @@ bool constant_source(Editor& edit, ValueId id) {
 }
 
 // Whether the sums of a node's bytes may become floats.
-bool leaves_sums(const Node& node) {
-  return node.op == Op::MatMul || (node.op == Op::Conv && node.attrs.i("group", 1) == 1);
-}
+bool leaves_sums(const Node& node) { return node.op == Op::MatMul || node.op == Op::Conv; }
 
 std::string lower_weighted(Editor& edit, NodeId id, const SameShape& same_shape) {
   const Source x = quantized_source(edit, edit.node(id).inputs[0]);

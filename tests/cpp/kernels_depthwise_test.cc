@@ -52,7 +52,7 @@ struct ProblemU8 {
   Guarded<float> scale;
   DepthwiseU8Args args;
 
-  ProblemU8(WindowU8 s, std::size_t gap, Random& random)
+  ProblemU8(WindowU8 s, std::size_t gap, Random& random, Output output = Output::u8)
       : shape(s),
         a(4 * (s.channels + gap) + s.channels),
         pad(s.channels),
@@ -79,7 +79,16 @@ struct ProblemU8 {
     if (random.coin()) args.pre_lo = 0, args.pre_hi = random.real(1, 200);
     if (random.coin()) args.r = residual.data();
     args.r_zero = random.integer(0, 255), args.r_scale = random.real(0.01F, 2);
+    if (output == Output::f32) in_floats(random);
     values(random, 0, 255, -128, 127);
+  }
+
+  void in_floats(Random& random) {
+    args.output = Output::f32;
+    args.c_apart = shape.pixels * args.r_stride * sizeof(float);
+    args.r = nullptr;
+    args.lo = random.coin() ? -__builtin_inff() : random.real(-9, 0);
+    args.hi = random.coin() ? __builtin_inff() : random.real(0, 9);
   }
 
   void values(Random& random, int a_lo, int a_hi, int w_lo, int w_hi) {
@@ -140,7 +149,8 @@ bool takes_lanes(const DepthwiseU8Kernel& kernel, const DepthwiseU8Args& g) {
 }
 
 // As an operator lays weights out for a kernel that takes them so.
-std::vector<std::uint8_t> result_in_lanes(const DepthwiseU8Kernel& kernel, const ProblemU8& problem, std::size_t gap) {
+template <class T>
+std::vector<T> result_in_lanes(const DepthwiseU8Kernel& kernel, const ProblemU8& problem, std::size_t gap) {
   DepthwiseU8Args args = problem.args;
   const std::size_t values = lane_values(args.channels);
   Guarded<std::int8_t> packed(packed_size_lanes(args.channels, args.rows));
@@ -152,20 +162,22 @@ std::vector<std::uint8_t> result_in_lanes(const DepthwiseU8Kernel& kernel, const
     bias[n] = c < args.channels ? args.bias[c] : 0, scale[n] = c < args.channels ? args.scale[c] : 0;
   }
   args.w = packed.data(), args.bias = bias.data(), args.scale = scale.data(), args.lanes = true;
-  return result<std::uint8_t>(kernel, args, gap);
+  return result<T>(kernel, args, gap);
 }
 
-std::vector<std::uint8_t> result_of(const DepthwiseU8Kernel& kernel, const ProblemU8& problem, std::size_t gap) {
-  if (takes_lanes(kernel, problem.args)) return result_in_lanes(kernel, problem, gap);
-  return result<std::uint8_t>(kernel, problem.args, gap);
+template <class T>
+std::vector<T> result_of(const DepthwiseU8Kernel& kernel, const ProblemU8& problem, std::size_t gap) {
+  if (takes_lanes(kernel, problem.args)) return result_in_lanes<T>(kernel, problem, gap);
+  return result<T>(kernel, problem.args, gap);
 }
-std::vector<float> result_of(const DepthwiseF32Kernel& kernel, const ProblemF32& problem, std::size_t gap) {
-  return result<float>(kernel, problem.args, gap);
+template <class T>
+std::vector<T> result_of(const DepthwiseF32Kernel& kernel, const ProblemF32& problem, std::size_t gap) {
+  return result<T>(kernel, problem.args, gap);
 }
 
 template <class T, class Kernel, class Problem>
 void compare(const Kernel& kernel, const Kernel& definition, const Problem& problem, std::size_t gap) {
-  const auto got = result_of(kernel, problem, gap), expected = result_of(definition, problem, gap);
+  const auto got = result_of<T>(kernel, problem, gap), expected = result_of<T>(definition, problem, gap);
   if (!std::memcmp(got.data(), expected.data(), got.size() * sizeof(T))) return;
   check::failed(__FILE__, __LINE__,
                 check::show(kernel.name) + " differs from the definition, " + check::show(problem.shape));
@@ -266,6 +278,25 @@ TEST(kernels_depthwise_u8_definition_is_the_textbook) {
   }
 }
 
+TEST(kernels_depthwise_u8_floats_are_the_textbook) {
+  Random random(kernel_case::seed());
+  for (const WindowU8& window : {WindowU8{3, 17, 3, 3, 1, 1}, WindowU8{3, 17, 4, 3, 1, 1, 2}}) {
+    constexpr std::size_t kGap = 2;
+    const ProblemU8 problem(window, kGap, random, Output::f32);
+    const DepthwiseU8Args& g = problem.args;
+    const std::size_t taps = g.rows * g.columns;
+    const auto got = result<float>(definition_u8(), g, kGap);
+    const auto row = rows_of(problem);
+    for (std::size_t n = 0; n < g.outputs * g.pixels * g.channels; ++n) {
+      const std::size_t o = n / g.channels / g.pixels, i = n / g.channels % g.pixels, c = n % g.channels;
+      const std::int8_t* w = problem.w.data() + o * taps * g.channels;
+      const auto sum = reference::depthwise<std::int64_t>(row, w, i, c, taps, g.channels) + g.bias[c];
+      const std::size_t at = o * g.c_apart / sizeof(float) + i * (g.channels + kGap) + c;
+      CHECK_EQ(got[at], reference::requantize(g, static_cast<std::int32_t>(sum), g.scale[c], nullptr));
+    }
+  }
+}
+
 TEST(kernels_depthwise_f32_definition_is_the_textbook) {
   Random random(kernel_case::seed());
   for (int round = 0; round < 8; ++round) {
@@ -292,6 +323,7 @@ TEST(kernels_depthwise_u8_equals_the_definition) {
     for (const WindowU8& shape : windows()) {
       const std::size_t gap = count++ % 3;
       compare<std::uint8_t>(*kernel, definition_u8(), ProblemU8(shape, gap, random), gap);
+      compare<float>(*kernel, definition_u8(), ProblemU8(shape, gap, random, Output::f32), gap);
     }
     std::cout << kernel->name << ": " << count << " shapes\n";
   }

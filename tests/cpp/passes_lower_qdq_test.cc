@@ -108,7 +108,7 @@ TEST(lower_qdq_says_why_not) {
   }
   {
     Net b;
-    const ValueId y = b.node(Op::Conv, {b.x, b.weight_of_each()}, b.attr("group", 2));
+    const ValueId y = b.node(Op::ConvTranspose, {b.x, b.weight_of_each()}, b.attr("group", 2));
     b.output(b.qdq(y, 1, 0));
     b.output(b.qdq(b.node(Op::Sigmoid, {y}), 1, 0));
     lowered(b.graph);
@@ -116,7 +116,7 @@ TEST(lower_qdq_says_why_not) {
   }
   {
     Net b;
-    b.output(b.node(Op::Conv, {b.x, b.weight_of_each()}, b.attr("group", 2)));
+    b.output(b.node(Op::ConvTranspose, {b.x, b.weight_of_each()}, b.attr("group", 2)));
     lowered(b.graph);
     CHECK(says(b, "is a float output of the model"));
   }

@@ -28,6 +28,27 @@ PRODUCTS = {
     "pointwise, few": ("Conv", (1, 48, 15, 15), (8, 48, 1, 1), {}, 1),
     "groups": ("Conv", (1, 24, 12, 12), (48, 12, 3, 3), {"group": 2}, 1),
     "depthwise": ("Conv", (1, 32, 14, 14), (32, 1, 3, 3), {"group": 32}, 1),
+    "depthwise, odd": (
+        "Conv",
+        (2, 75, 23, 37),
+        (75, 1, 5, 5),
+        {"group": 75, "pads": [2, 2, 2, 2]},
+        1,
+    ),
+    "depthwise, steps": (
+        "Conv",
+        (1, 200, 17, 9),
+        (200, 1, 3, 3),
+        {"group": 200, "strides": [2, 2], "pads": [1, 1, 1, 1]},
+        1,
+    ),
+    "depthwise, any window": (
+        "Conv",
+        (1, 20, 12, 12),
+        (20, 1, 2, 4),
+        {"group": 20, "dilations": [2, 1]},
+        1,
+    ),
     "transposed": ("ConvTranspose", (1, 16, 7, 7), (16, 20, 2, 2), {"strides": [2, 2]}, 1),
     "transposed, overlapping": (
         "ConvTranspose",
@@ -55,8 +76,13 @@ class Sample:
     x: np.ndarray
 
 
-def sample(product: str, function: str, factors: bool, stored: bool = False) -> Sample:
-    """`stored`: the product's result is brought to bytes before the functions, too."""
+def sample(
+    product: str, function: str, factors: bool, stored: bool = False, floats: bool = False
+) -> Sample:
+    """`stored`: the product's result is brought to bytes before the functions, too.
+
+    `floats`: what the product takes is not brought to bytes.
+    """
     op, shape, weight_shape, attrs, axis = PRODUCTS[product]
     rng = np.random.default_rng(20261130)
     channels = weight_shape[1] if op == "ConvTranspose" else weight_shape[0 if axis == 1 else 1]
@@ -73,8 +99,8 @@ def sample(product: str, function: str, factors: bool, stored: bool = False) -> 
         helper.make_node("QuantizeLinear", ["x", "xs", "xz"], ["xq"]),
         helper.make_node("DequantizeLinear", ["xq", "xs", "xz"], ["xd"]),
         helper.make_node("DequantizeLinear", ["w", "ws", "wz"], ["wd"]),
-        helper.make_node(op, ["xd", "wd"], ["p"], "product", **attrs),
-    ]
+        helper.make_node(op, ["x" if floats else "xd", "wd"], ["p"], "product", **attrs),
+    ][2 if floats else 0 :]
     last, between = "p", ["p"]
     if stored:
         constants |= {"ps": np.float32(0.05), "pz": np.uint8(120)}
@@ -110,7 +136,8 @@ def cases() -> Iterator[tuple[str, str, bool, bool]]:
     for product in PRODUCTS:
         for function in FUNCTIONS:
             for factors in (True,) if function == "none" else (False, True):
-                yield product, function, factors, product in ("depthwise", "rows")
+                for stored in (False, True) if product in ("depthwise", "rows") else (False,):
+                    yield product, function, factors, stored
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -125,7 +152,29 @@ def test_bytes_are_those_of_single_steps(isa: str) -> None:
 
 
 @pytest.mark.parametrize("function", ["swish", "hard swish, affine", "affine"])
-@pytest.mark.parametrize("product", ["window", "few channels", "pointwise", "groups", "rows"])
+@pytest.mark.parametrize("product", ["window", "depthwise", "depthwise, odd", "rows"])
+def test_products_in_float_do_so_too(product: str, function: str) -> None:
+    made = sample(product, function, True, floats=True)
+    model = quaver.load(made.plain)
+    np.testing.assert_array_equal(model(made.x), quaver.load(made.open)(made.x)[0])
+    assert any("QuantizeLinear 'bytes'" in step["note"] for step in report(model)["nodes"])
+
+
+@pytest.mark.parametrize("function", ["swish", "hard swish, affine", "affine"])
+@pytest.mark.parametrize(
+    "product",
+    [
+        "window",
+        "few channels",
+        "pointwise",
+        "groups",
+        "depthwise",
+        "depthwise, odd",
+        "depthwise, steps",
+        "depthwise, any window",
+        "rows",
+    ],
+)
 def test_one_step_does_it_all(product: str, function: str) -> None:
     steps = report(quaver.load(sample(product, function, True).plain))["nodes"]
     made = next(step for step in steps if step["node"] == "product" and step["macs"])

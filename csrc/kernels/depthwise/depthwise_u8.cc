@@ -58,6 +58,7 @@ void pack_lanes(std::size_t channels, std::size_t side, std::size_t step, const 
 }
 
 bool is_bounded(const DepthwiseU8Args& g) {
+  if (g.output == Output::f32) return true;
   const double products = static_cast<double>(g.rows * g.columns) * (255.0 * 128.0);
   const double limit = 0x1p30 - 255.0 * __builtin_fabs(double{g.r_scale});
   bool below = true;

@@ -1,7 +1,8 @@
 // Depthwise convolution of u8 activations and s8 weights: channel c of a pixel sees only channel c of its taps.
 //
 //   acc = bias[c] + Σ_x Σ_y a(i · step + x · dilation, y)[c] · w[o][y][x][c]   y < rows, x < columns; exact int32
-//   then scale, clamps, residual, rounding and zero point as in gemm_u8.h (Output::u8 only)
+//   then scale, clamps, residual, rounding and zero point as in gemm_u8.h (Output::u8, or Output::f32 without a
+//   residual)
 //
 // for each output o < outputs, c_apart bytes from the next (in r as well): rows of pixels whose windows overlap, with
 // zero weights where a window does not see a row. Their bytes are brought together once for all of them.
@@ -40,10 +41,11 @@ struct DepthwiseU8Args {
   std::size_t r_stride = 0;
   std::int32_t r_zero = 0;
   float r_scale = 0;
-  bool bounded = false;       // is_bounded(args), found once for all calls; where false a kernel may take longer
-  bool lanes = false;         // a window that the kernel takes in that layout
-  std::uint8_t* c = nullptr;  // [pixels][channels]
-  std::size_t c_stride = 0;   // bytes between pixels
+  bool bounded = false;  // is_bounded(args), found once for all calls; where false a kernel may take longer
+  bool lanes = false;    // a window that the kernel takes in that layout
+  Output output = Output::u8;
+  void* c = nullptr;         // [pixels][channels]
+  std::size_t c_stride = 0;  // bytes between pixels
 };
 
 // Layouts of weights. `t4c`: column after column, the rows of each in groups of 4 (the last padded with zeros):
@@ -101,7 +103,7 @@ constexpr std::size_t lane_values(std::size_t channels) {
 }
 
 // Whether every sum, however large the activations and weights, is brought by its scale to a float whose integer
-// exists. No real layer fails this.
+// exists, where it is to be one. No real layer fails this.
 bool is_bounded(const DepthwiseU8Args& args);
 
 struct DepthwiseU8List {

@@ -32,7 +32,7 @@ template <class T>
 constexpr std::size_t kBlock = sizeof(typename T::Bytes);  // channels
 
 struct Limits {
-  float lo, hi;
+  float lo, hi;                  // of bytes, or of floats
   std::int32_t zero, low, high;  // the least byte and the largest
 };
 
@@ -40,12 +40,19 @@ struct Limits {
 inline Limits limits_of(const DepthwiseU8Args& g) {
   Limits out{g.lo, g.hi, g.zero, 0, 255};
   if (!g.r) out.lo = clamp_through(g.pre_lo, g.lo, g.hi), out.hi = clamp_through(g.pre_hi, g.lo, g.hi);
+  if (g.output == Output::f32) return out;
   const auto least = static_cast<float>(-g.zero);
   if (out.hi < out.lo) out.lo = out.hi;
   if (out.lo < least) out.lo = least;
   out.low = static_cast<std::int32_t>(__builtin_lrintf(out.lo)) + g.zero;
   out.high = static_cast<std::int32_t>(__builtin_lrintf(out.hi)) + g.zero;
   return out;
+}
+
+// Where the results of an output are, from this pixel and channel on.
+inline std::uint8_t* results_of(const DepthwiseU8Args& g, std::size_t output, std::size_t pixel, std::size_t channel) {
+  const std::size_t element = g.output == Output::f32 ? sizeof(float) : 1;
+  return static_cast<std::uint8_t*>(g.c) + output * g.c_apart + pixel * g.c_stride + channel * element;
 }
 
 // The plain way to store.
@@ -130,6 +137,7 @@ struct Pass {
   float pre_lo, pre_hi, r_scale;
   std::int32_t r_zero;
   std::size_t r_stride, c_stride;
+  bool floats;
 
   Pass(const DepthwiseU8Args& g, const W& window, std::size_t output, std::size_t c)
       : window(window),
@@ -141,7 +149,8 @@ struct Pass {
         r_scale(g.r_scale),
         r_zero(g.r_zero),
         r_stride(g.r_stride),
-        c_stride(g.c_stride) {
+        c_stride(g.c_stride),
+        floats(g.output == Output::f32) {
     const std::size_t group = ceil_div(g.channels, kDepthwisePad) * kDepthwisePad * 4;
     const std::size_t count = window.columns() * window.groups();
     const std::int8_t* packed = g.w + output * count * group + c * 4;
@@ -203,20 +212,30 @@ struct Pass {
     for (int p = 0; p < P; ++p) y[p] = result(acc[p], kResidual ? r + p * r_stride : nullptr);
   }
 
+  typename V::F clamped(typename V::F y) const { return V::clamp(y, limits.lo, limits.hi); }
+
   void four(const I* at, const std::uint8_t* r, std::uint8_t* out) const {
     typename V::F y[kPixels];
     results(at, r, y);
-    T::store(out, c_stride, y, limits);
+    if (!floats) return T::store(out, c_stride, y, limits);
+#pragma GCC unroll 4
+    for (int p = 0; p < kPixels; ++p) V::store(reinterpret_cast<float*>(out + p * c_stride), clamped(y[p]));
   }
 
   // The first `size` channels of a pixel.
   void some(const I* at, const std::uint8_t* r, std::uint8_t* out, std::size_t size) const {
     std::uint8_t residual[V::kLanes] = {}, bytes[V::kLanes];
+    float reals[V::kLanes];
     if (kResidual) __builtin_memcpy(residual, r, size);
     typename V::F y[1];
     results(at, residual, y);
-    store_lanes<V>(bytes, 0, y, limits);
-    __builtin_memcpy(out, bytes, size);
+    if (floats) {
+      V::store(reals, clamped(y[0]));
+      __builtin_memcpy(out, reals, size * sizeof(float));
+    } else {
+      store_lanes<V>(bytes, 0, y, limits);
+      __builtin_memcpy(out, bytes, size);
+    }
   }
 };
 
@@ -227,7 +246,7 @@ inline void one_output(const Pass<T, W, kResidual>& pass, const DepthwiseU8Args&
   const std::size_t r_stride = kResidual ? g.r_stride : 0, c_stride = g.c_stride, pixels = run.pixels;
   const std::size_t step = pass.window.step() * pass.window.groups();
   const std::uint8_t* r = kResidual ? g.r + o * g.c_apart + run.first * g.r_stride + first : nullptr;
-  std::uint8_t* out = g.c + o * g.c_apart + run.first * g.c_stride + first;
+  std::uint8_t* out = results_of(g, o, run.first, first);
   std::size_t i = 0;
   if (channels == T::V::kLanes) {
     for (; i + kPixels <= pixels; i += kPixels) pass.four(at + i * step, r + i * r_stride, out + i * c_stride);

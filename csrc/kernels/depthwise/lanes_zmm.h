@@ -85,6 +85,18 @@ struct Places {
       part(3, _mm512_extracti32x4_epi32(bytes, 3));
     }
   }
+
+  // The n-th 16 floats of 64.
+  template <int n>
+  void store(std::uint8_t* at, __m512 floats) const {
+    constexpr int kChannels = 64 / kPlaces, kPlace = 16 * n / kChannels, kFirst = 16 * n % kChannels;
+    auto* const to = reinterpret_cast<float*>(at + (kPlace > 0 ? out[kPlace] : 0)) + kFirst;
+    if constexpr (kWhole) {
+      _mm512_storeu_ps(to, floats);
+    } else {
+      _mm512_mask_storeu_ps(to, static_cast<__mmask16>(mask >> kFirst), floats);
+    }
+  }
 };
 
 // A strip of channels, the first of them c.
@@ -100,6 +112,8 @@ struct Strip {
   const I* bias;
   const __m512* scale;
   I zero, low, high;
+  bool floats;
+  float lo, hi;  // of floats
   I held[kHeld ? 12 : 1];
 
   I weight(int dot, int k) const {
@@ -164,13 +178,25 @@ struct Strip {
   template <int p, int kSize>
   [[gnu::always_inline]] void finish(const I (&acc)[kSize]) const {
     const auto y = [&](int k) __attribute__((always_inline)) {
-      const __m512 factor = _mm512_loadu_ps(scale + k);
-      return Zmm::round(Zmm::mul(Zmm::to_float(acc[p * 4 + k]), factor));
+      return Zmm::mul(Zmm::to_float(acc[p * 4 + k]), _mm512_loadu_ps(scale + k));
     };
-    const I first = _mm512_adds_epi16(_mm512_packs_epi32(y(0), y(1)), zero);
-    const I second = _mm512_adds_epi16(_mm512_packs_epi32(y(2), y(3)), zero);
+    if (floats) return store_floats(out + p * stride, y(0), y(1), y(2), y(3));
+    const auto rounded = [&](int k) __attribute__((always_inline)) { return Zmm::round(y(k)); };
+    const I first = _mm512_adds_epi16(_mm512_packs_epi32(rounded(0), rounded(1)), zero);
+    const I second = _mm512_adds_epi16(_mm512_packs_epi32(rounded(2), rounded(3)), zero);
     const I bytes = _mm512_packus_epi16(first, second);  // in the order of the rows again
     places.store(out + p * stride, Zmm::min_u8(Zmm::max_u8(bytes, low), high));
+  }
+
+  // Lane l of vector k holds channels 16 · l + 4 · k + {0 … 3}: a transposition of the lanes.
+  void store_floats(std::uint8_t* at, __m512 a, __m512 b, __m512 c, __m512 d) const {
+    const auto clamped = [&](__m512 y) { return Zmm::clamp(y, lo, hi); };
+    const __m512 ab = _mm512_shuffle_f32x4(a, b, 0x44), cd = _mm512_shuffle_f32x4(c, d, 0x44);
+    const __m512 ab_high = _mm512_shuffle_f32x4(a, b, 0xEE), cd_high = _mm512_shuffle_f32x4(c, d, 0xEE);
+    places.template store<0>(at, clamped(_mm512_shuffle_f32x4(ab, cd, 0x88)));
+    places.template store<1>(at, clamped(_mm512_shuffle_f32x4(ab, cd, 0xDD)));
+    places.template store<2>(at, clamped(_mm512_shuffle_f32x4(ab_high, cd_high, 0x88)));
+    places.template store<3>(at, clamped(_mm512_shuffle_f32x4(ab_high, cd_high, 0xDD)));
   }
 
   template <int kPixels>
@@ -186,7 +212,7 @@ struct Strip {
 
 template <class S, int kPlaces, bool kWhole>
 [[gnu::noinline]] void strip(const DepthwiseU8Args& g, const Limits& limits, const std::uint8_t* const* taps,
-                             std::uint8_t* out, std::size_t pixels, std::size_t c) {
+                             std::size_t at, std::size_t pixels, std::size_t c) {
   const std::size_t run = ceil_div(pixels, kPlaces), left = g.channels - c;
   Places<kPlaces, kWhole> places;
   unrolled<kPlaces>([&](auto i) {
@@ -198,13 +224,16 @@ template <class S, int kPlaces, bool kWhole>
                                          c,
                                          g.c_stride,
                                          taps,
-                                         out + c,
+                                         results_of(g, 0, at, c),
                                          reinterpret_cast<const __m512i*>(g.w + c * S::kDots * 4),
                                          reinterpret_cast<const __m512i*>(g.bias + c),
                                          reinterpret_cast<const __m512*>(g.scale + c),
                                          Zmm::splat_words(limits.zero),
                                          _mm512_set1_epi8(static_cast<char>(limits.low)),
                                          _mm512_set1_epi8(static_cast<char>(limits.high)),
+                                         g.output == Output::f32,
+                                         limits.lo,
+                                         limits.hi,
                                          {}};
   if constexpr (s.kHeld) unrolled<12>([&](auto i) { s.held[i.value] = _mm512_loadu_si512(s.w + i.value); });
   std::size_t rest = s.template tiles<kTile>(run);
@@ -220,14 +249,13 @@ void square(const DepthwiseU8Args& g) {
   for (std::size_t at = 0; at < g.pixels; at += kRun) {
     const std::size_t pixels = least(g.pixels - at, kRun);
     find_taps(g, at * S::kStep, S::seen_by(pixels), taps);
-    std::uint8_t* out = g.c + at * g.c_stride;
     std::size_t c = 0;
-    for (; c + kDepthwiseStrip <= g.channels; c += kDepthwiseStrip) strip<S, 1, true>(g, limits, taps, out, pixels, c);
+    for (; c + kDepthwiseStrip <= g.channels; c += kDepthwiseStrip) strip<S, 1, true>(g, limits, taps, at, pixels, c);
     if (c == g.channels) continue;
     switch (places(g.channels - c)) {
-      case 1: strip<S, 1, false>(g, limits, taps, out, pixels, c); break;
-      case 2: strip<S, 2, false>(g, limits, taps, out, pixels, c); break;
-      default: strip<S, 4, false>(g, limits, taps, out, pixels, c);
+      case 1: strip<S, 1, false>(g, limits, taps, at, pixels, c); break;
+      case 2: strip<S, 2, false>(g, limits, taps, at, pixels, c); break;
+      default: strip<S, 4, false>(g, limits, taps, at, pixels, c);
     }
   }
 }

@@ -31,7 +31,12 @@ void run_u8(const DepthwiseU8Args& g) {
           y = y + step;
         }
         y = clamp_through(y, g.lo, g.hi);
-        g.c[o * g.c_apart + i * g.c_stride + c] = static_cast<std::uint8_t>(__builtin_lrintf(y) + g.zero);
+        std::byte* const pixel = static_cast<std::byte*>(g.c) + o * g.c_apart + i * g.c_stride;
+        if (g.output == Output::f32) {
+          reinterpret_cast<float*>(pixel)[c] = y;
+        } else {
+          pixel[c] = static_cast<std::byte>(__builtin_lrintf(y) + g.zero);
+        }
       }
     }
   }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import onnx
 
 from quaver.errors import InputError
-from quaver.quantize.net import Net, attribute
+from quaver.quantize.net import Net
 from quaver.quantize.operators import (
     ARITHMETIC,
     CLAMPING,
@@ -144,11 +144,9 @@ def _enters_attention(net: Net, placement: Placement, name: str) -> bool:
 def leaves_sums(net: Net, node: onnx.NodeProto) -> bool:
     """Whether the core gives the sums of a node's bytes as reals, for next to nothing.
 
-    It does of products of matrices, with their biases, and of convolutions that are not grouped.
+    It does of products of matrices, with their biases, and of convolutions.
     """
-    if node.op_type == "Conv":
-        return bool(attribute(node, "group", 1) == 1)
-    return node.op_type in ("MatMul", "Gemm") or _biases(net, node)
+    return node.op_type in ("Conv", "MatMul", "Gemm") or _biases(net, node)
 
 
 def _biases(net: Net, node: onnx.NodeProto) -> bool:
