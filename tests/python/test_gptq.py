@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 import quaver
 from quaver.quantize import gptq, weights
 from quaver.quantize.net import Net
+from quaver.quantize.products import Products
 from quaver.quantize.ranges import affine
 
 _CASES: dict[str, tuple[str, dict[str, Any], tuple[int, ...], tuple[int, ...]]] = {
@@ -59,8 +60,32 @@ def test_errors_make_up_for_each_other(case: str) -> None:
     assert errors[1] < 0.7 * errors[0]
 
 
+def _rounded(weight: np.ndarray, x: np.ndarray, others: np.ndarray) -> list[gptq.Rounded]:
+    net = _net("MatMul", {}, weight, x)
+    plain = weights.quantize_weight(weight, 1, search=False)
+    products = Products({"product": net.nodes[0]}, {"product": plain}, {})
+    return list(gptq.rounded(net, products, [{"x": x}, {"x": others}], {}, "quaver"))
+
+
+def test_others_judge() -> None:
+    """Inputs that all samples have in common are worth it; chance in a few is not."""
+    generator = np.random.default_rng(5)
+    weight = generator.normal(size=(64, 8)).astype(np.float32)
+    common = generator.normal(size=(4, 64))
+
+    def alike() -> np.ndarray:
+        return (generator.normal(size=(200, 4)) @ common).astype(np.float32)
+
+    def unlike() -> np.ndarray:
+        return (generator.normal(size=(200, 4)) @ generator.normal(size=(4, 64))).astype(np.float32)
+
+    [found] = _rounded(weight, alike(), alike())
+    assert found.after < 0.3 * found.before
+    [found] = _rounded(weight, unlike(), unlike())
+    assert found.after > found.before
+
+
 def test_what_is_too_large_is_left_out() -> None:
     """The sums over pairs of inputs would not fit."""
     x = np.zeros((1, 4000), np.float32)
-    net = _net("MatMul", {}, np.zeros((4000, 2), np.float32), x)
-    assert not gptq.hessians(net, net.nodes, [{"x": x}], {}, "quaver")
+    assert not _rounded(np.zeros((4000, 2), np.float32), x, x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -20,7 +21,7 @@ from quaver.quantize.engine import runner
 from quaver.quantize.histogram import BINS, Histogram
 from quaver.quantize.placement import place
 from quaver.quantize.prepare import prepare
-from quaver.quantize.ranges import METHODS, affine, choose, measured
+from quaver.quantize.ranges import METHODS, affine, choose, measured, through_bytes
 from quaver.quantize.smooth import smooth, targets
 
 FLOATS = st.floats(-1e6, 1e6, width=32)
@@ -384,6 +385,34 @@ def test_smoothing_before_convolutions_of_single_channels() -> None:
     np.testing.assert_allclose(after["y"], before, rtol=1e-4, atol=1e-4)
     tops = np.abs(after["h/smoothed"]).max(axis=(0, 2, 3))
     np.testing.assert_allclose(tops, tops[0], rtol=1e-4)
+
+
+def test_smoothing_balances_the_errors_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where few values are large more moves into weights, until results are exactest in bytes."""
+    generator = np.random.default_rng(1)
+    spread = np.geomspace(0.1, 30, 16)
+    columns = generator.standard_normal((16, 16)) / np.sqrt(spread)
+    constants = {"w": np.diag(spread)[..., None, None], "w2": columns[..., None, None]}
+    feed = {"x": (generator.standard_normal((1, 16, 24, 24)) ** 5).astype(np.float32)}
+
+    def error() -> float:
+        nodes = (
+            _node("Conv", "x w", "a"),
+            _node("HardSwish", "a", "h"),
+            _node("Conv", "h w2", "y"),
+        )
+        net = _net(*nodes, **constants, shape=(1, 16, 24, 24))
+        exact = runner(net.proto(), "quaver")(feed)["y"]
+        smooth(net, targets(net, {"h"}), calibrate(net, ["h"], [feed], total=1))
+        read = runner(net.observed(["h/smoothed"]), "quaver")(feed)["h/smoothed"]
+        stored = through_bytes(read, *affine(float(read.min()), float(read.max())))
+        weight = weights.quantize_weight(net.weights["w2"], 0, search=False).reals()
+        made = np.einsum("oi,nihw->nohw", weight[:, :, 0, 0], stored)
+        return float(((made - exact) ** 2).sum())
+
+    found = error()
+    monkeypatch.setattr(import_module("quaver.quantize.smooth"), "_BALANCES", (0.5,))
+    assert found < 0.85 * error()
 
 
 @pytest.mark.parametrize("numbers", [1, 4])

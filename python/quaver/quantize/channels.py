@@ -32,6 +32,11 @@ class Channels:
         """Of each channel, in double precision."""
         return self._sum / max(1, self._values)
 
+    @property
+    def power(self) -> Array:
+        """The mean square of each channel, of some of its values."""
+        return np.asarray(np.mean(np.square(self._some(), dtype=np.float64), axis=1))
+
     def add(self, array: Array, axis: int) -> None:
         """Take in a tensor whose channels lie along `axis`."""
         others = tuple(i for i in range(array.ndim) if i != axis)
@@ -49,10 +54,13 @@ class Channels:
         their mean to be of use.
         """
         scale, zero = float(numbers.scale), numbers.zero
-        steps = np.concatenate(self._kept, axis=1).astype(np.float64) / scale
+        steps = self._some().astype(np.float64) / scale
         rounding = np.rint(steps) - steps
         rounding[(steps < -zero) | (steps > LEVELS - zero)] = 0
         return np.asarray(rounding.mean(axis=1) * scale)
+
+    def _some(self) -> Array:
+        return np.concatenate(self._kept, axis=1)
 
     def _draw(self, rows: Array) -> None:
         """Keep values at places by chance, the same in every quantization; not of too many runs."""

@@ -12,9 +12,10 @@ import numpy as np
 import onnx
 from onnx import helper
 
+from quaver import progress
 from quaver.errors import AccuracyError, ModelError
 from quaver.model import Port
-from quaver.quantize import cost, equalize, measure, smooth
+from quaver.quantize import cost, equalize, gptq, measure, smooth
 from quaver.quantize.answers import Answers
 from quaver.quantize.calibrate import Statistics, calibrate
 from quaver.quantize.data import Apart, Data, Feed, Samples, keep, take_apart
@@ -89,6 +90,7 @@ class Job:
         self._tried: dict[str, float] = {}
         self._promise: dict[str, Any] | None = None
         self._mixed: list[dict[str, Any]] = []
+        self._rounded: list[str] = []
         self._returned: frozenset[str] = frozenset()
         self._doubled: frozenset[str] = frozenset()
         self._slow: frozenset[str] = frozenset()
@@ -138,17 +140,12 @@ class Job:
                 "smooth": self._smoothed if options.smooth else None,
                 "equalize": self._equalized if options.equalize else None,
                 "correct_bias": self._levels.corrected if options.correct_bias else None,
-                "gptq": self._rounded() if options.mixed and options.gptq else None,
+                "gptq": self._rounded if options.mixed and options.gptq else None,
                 "search_weights": options.search_weights,
             },
             "mixed": self._mixed if options.mixed else None,
             "promise": self._promise,
         }
-
-    def _rounded(self) -> list[str]:
-        """The weights that were rounded for their inputs."""
-        tried = [item for found in self._mixed for item in found["compensated"].items()]
-        return [name for name, (before, after) in tried if after < before]
 
     def measure(self, model: onnx.ModelProto) -> dict[str, Any]:
         """Compare the int8 model with the float one, on samples and on the clock."""
@@ -282,10 +279,10 @@ class Job:
                 break
         kept, self._doubled = mixer.double(self._try_place, self._build, kept)
         self._settle_on(kept)
+        if self._options.gptq:
+            self._round()
         self._mixed.append(mixer.report())
         mixer = listening(mixer.heard)
-        if self._options.gptq:
-            mixer.compensate(self._options.engine)
         for _ in range(_ROUNDS):
             returned = mixer.relieve(self._try_place, self._build, kept, asked)
             if returned == kept:
@@ -309,6 +306,16 @@ class Job:
         self._go_by(kept)
         self._whole = replace(self._placement, group=self._whole.group)
         self._levels.weigh(self._whole)
+
+    def _round(self) -> None:
+        """Round weights for their inputs, where that pays."""
+        levels, engine = self._levels, self._options.engine
+        inputs = {name: levels.affines[name] for name in self._whole.tensors}
+        made = gptq.rounded(self._net, levels.products, self._kept, inputs, engine)
+        for item in progress.track(made, len(levels.products.weights), "rounding weights"):
+            if item.after < item.before:
+                levels.round(item.node, item.weight)
+                self._rounded.append(item.node)
 
     def _smooth_floats(self, floats: frozenset[str]) -> frozenset[str]:
         """Move outliers of what is in float now into weights; the nodes that do it."""

@@ -25,12 +25,12 @@ from typing import Any
 import onnx
 
 from quaver import progress
-from quaver.quantize import cost, gptq
+from quaver.quantize import cost
 from quaver.quantize.answers import Answers
 from quaver.quantize.data import Feed
 from quaver.quantize.islands import Nodes
 from quaver.quantize.levels import Levels
-from quaver.quantize.listening import Listener, Part
+from quaver.quantize.listening import Listener
 from quaver.quantize.net import Net
 from quaver.quantize.operators import UNARY
 from quaver.quantize.placement import Placement
@@ -86,8 +86,6 @@ class Mixer(Listener):
         self._reads = {node.name: list(node.input) for node in net.nodes}
         self._elsewhere = 0.0  # the noise of all parts on the other samples
         self.refitted: dict[str, dict[str, Any]] = {}
-        self.compensated: dict[str, list[float]] = {}
-        """The noise of weights as they were, and rounded with regard to their inputs."""
         self.returned: list[Return] = []
         self.doubled: list[Return] = []
         self.moved: frozenset[str] = frozenset()
@@ -220,28 +218,6 @@ class Mixer(Listener):
                 (kept, doubled), noise, now = trial, after, time
         return kept, doubled
 
-    def compensate(self, engine: str) -> None:
-        """Round weights among what was found so that each makes up for the errors of others."""
-        levels = self._levels
-        noisy = [levels.products.nodes[part.name] for part in self.found if part.is_weight]
-        inputs = {name: levels.affines[name] for name in self._placement.tensors}
-        parts = self._parts()
-        least = self._everywhere(self._written(parts)) if noisy else 0.0
-        for name, hessian in gptq.hessians(self._net, noisy, self._feeds, inputs, engine).items():
-            node, old = levels.products.nodes[name], levels.products.weights[name]
-            part, exact = Part(name, True), self._net.weights[levels.products.nodes[name].input[1]]
-            levels.round(name, gptq.round_weight(node, exact, old, hessian))
-            before, after = self.found[part], self._noise([part])
-            self.compensated[name] = [before, after]
-            whole = self._everywhere(self._written(parts))
-            if after < before and whole <= least:
-                self.found[part], least = after, whole
-            else:
-                self.compensated[name] = [before, before]
-                levels.round(name, old)
-        if self.compensated:
-            self.total = self._noise(parts)
-
     def relieve(
         self,
         place: Callable[[frozenset[str]], Placement],
@@ -319,7 +295,6 @@ class Mixer(Listener):
             "total": self.total,
             "refitted": self.refitted,
             "moved": sorted(self.moved),
-            "compensated": self.compensated,
             "doubled": [asdict(item) for item in self.doubled],
             "returned": [asdict(item) for item in self.returned],
         }

@@ -169,7 +169,7 @@ def _repairs(repairs: Mapping[str, Any]) -> str:
         largest = max(biases.values(), default=0.0)
         rows.append(["biases corrected", f"{len(biases)} nodes, by at most {largest:.3g}"])
     rounded = repairs["gptq"]
-    told = "off" if rounded is None else f"{len(rounded)} of those that cost most"
+    told = "off" if rounded is None else f"{len(rounded)}"
     rows.append(["weights rounded for their inputs", told])
     rows.append(["weight scales searched", "yes" if repairs["search_weights"] else "off"])
     return table(["repair", "where"], rows, ())
@@ -181,27 +181,18 @@ def _mixed(rounds: Sequence[Mapping[str, Any]]) -> str:
     moved = [name for found in rounds for name in found["moved"]]
     tried = {item["part"]: item for found in rounds for item in found["returned"]}
     doubled = {i["part"]: i for found in rounds for i in found["doubled"] if i["kept"]}
-    rounded = {
-        name: item
-        for found in rounds
-        for name, item in found["compensated"].items()
-        if item[1] < item[0]
-    }
     noises = {name: noise for found in reversed(rounds) for name, noise in found["noise"].items()}
     rows = []
     for name, noise in sorted(noises.items(), key=lambda item: -item[1])[:_SHOWN_STEPS]:
         done = []
         if name in fitted:
             done.append(f"range by {fitted[name]['method'][1]}")
-        if name in rounded:
-            done.append(f"rounded for its inputs, to {rounded[name][1]:.3g}")
         if name in doubled:
             done.append(f"in two bytes ({doubled[name]['time']:+.1%} time)")
         if name in tried:
             kept = "in float" if tried[name]["kept"] else "stays in int8: float did not pay"
             done.append(f"{kept} ({tried[name]['time']:+.1%} time)")
-        before = rounded[name][0] if name in rounded else noise
-        rows.append([name, f"{before:.3g}", "; ".join(done)])
+        rows.append([name, f"{noise:.3g}", "; ".join(done)])
     if not rows:
         return "<p>Nothing that stands out.</p>"
     more = (
