@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import onnx
 
@@ -13,6 +13,7 @@ from quaver.model import load
 from quaver.quantize.data import Feed
 from quaver.quantize.net import Array, Net
 
+Item = TypeVar("Item")
 Runner: TypeAlias = Callable[[Feed], dict[str, Array]]
 
 _CHUNK_BYTES = 256 << 20  # of observed tensors that a run holds at once
@@ -39,7 +40,11 @@ class Observer:
         made = [name for name in names if name in net.producer]
         self._given = [name for name in names if name in net.inputs]
         self._runners: list[tuple[Runner, set[str]]] = []
-        for chunk in _chunks(net, made, chunk_bytes):
+
+        def nbytes(name: str) -> int:
+            return 4 * math.prod(dim or 1 for dim in net.shape(name) or ())
+
+        for chunk in chunks(made, nbytes, chunk_bytes):
             model = net.observed(chunk)
             used = {name for node in model.graph.node for name in node.input}
             unused = [i for i in model.graph.input if i.name not in used]
@@ -79,15 +84,15 @@ def runner(model: onnx.ModelProto, engine: str) -> Runner:
     return run
 
 
-def _chunks(net: Net, names: Sequence[str], limit: int) -> Iterator[list[str]]:
-    chunk: list[str] = []
-    size = 0
-    for name in names:
-        nbytes = 4 * math.prod(dim or 1 for dim in net.shape(name) or ())
-        if chunk and size + nbytes > limit:
+def chunks(items: Sequence[Item], size: Callable[[Item], int], limit: int) -> Iterator[list[Item]]:
+    """Put together what is held at once: items in turn up to a limit, one at least."""
+    chunk: list[Item] = []
+    held = 0
+    for item in items:
+        if chunk and held + size(item) > limit:
             yield chunk
-            chunk, size = [], 0
-        chunk.append(name)
-        size += nbytes
+            chunk, held = [], 0
+        chunk.append(item)
+        held += size(item)
     if chunk:
         yield chunk

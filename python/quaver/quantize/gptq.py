@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 
 from quaver.quantize.data import Feed
-from quaver.quantize.engine import Observer
+from quaver.quantize.engine import Observer, chunks
 from quaver.quantize.net import Array, Net, attribute
 from quaver.quantize.products import Products
 from quaver.quantize.ranges import Affine, through_bytes
@@ -64,7 +64,12 @@ def rounded(
         What runs the float model.
     """
     nodes = [products.nodes[name] for name in products.weights]
-    for chunk in _chunks(net, [node for node in nodes if _inputs(net, node) <= _MOST_INPUTS]):
+    fit = [node for node in nodes if _inputs(net, node) <= _MOST_INPUTS]
+
+    def nbytes(node: onnx.NodeProto) -> int:
+        return 8 * int(attribute(node, "group", 1)) * _inputs(net, node) ** 2
+
+    for chunk in chunks(fit, nbytes, _CHUNK_BYTES):
         half = hessians(net, chunk, feeds[::2], inputs, engine)
         other = hessians(net, chunk, feeds[1::2] or feeds, inputs, engine)
         for name, hessian in half.items():
@@ -72,7 +77,9 @@ def rounded(
             exact, judge = net.weights[node.input[1]], other[name]
             tried = round_weight(node, exact, weight, hessian)
             before, after = (_error(node, exact, w, judge) for w in (weight, tried))
-            yield Rounded(name, round_weight(node, exact, weight, hessian + judge), before, after)
+            pays = after < before
+            made = round_weight(node, exact, weight, hessian + judge) if pays else weight
+            yield Rounded(name, made, before, after)
 
 
 def hessians(
@@ -137,21 +144,6 @@ def _error(node: onnx.NodeProto, exact: Array, weight: Weight, hessian: Array) -
     """The squared error of what a node makes of these inputs."""
     error = _columns(node, weight.reals() - exact, hessian)
     return float((error @ hessian * error).sum())
-
-
-def _chunks(net: Net, nodes: Sequence[onnx.NodeProto]) -> Iterator[list[onnx.NodeProto]]:
-    """Nodes whose sums fit into memory together."""
-    chunk: list[onnx.NodeProto] = []
-    held = 0
-    for node in nodes:
-        size = 8 * attribute(node, "group", 1) * _inputs(net, node) ** 2
-        if chunk and held + size > _CHUNK_BYTES:
-            yield chunk
-            chunk, held = [], 0
-        chunk.append(node)
-        held += size
-    if chunk:
-        yield chunk
 
 
 def _spread(columns: Array, hessian: Array) -> Array:

@@ -28,7 +28,7 @@ from quaver.quantize.pictures import Pictures
 from quaver.quantize.placement import Placement, place
 from quaver.quantize.prepare import Source, prepare
 from quaver.quantize.promise import Part, Search, outputs
-from quaver.quantize.tables import byte_tables, with_tables
+from quaver.quantize.tables import byte_tables, unheard, with_tables
 from quaver.quantize.weights import Weight
 
 _MEASURED = 16  # samples for the errors in the report
@@ -37,7 +37,6 @@ _ROUNDS = 4  # of looking for what costs most
 _LEAST_MIXED, _MOST_MIXED = 4, 32  # samples for that
 _MIXED_NS = 1e8  # of estimated time, for all of them
 NOISY = "in bytes it costs the network's answers more than its time is worth"
-_TABLE_NOISE, _LITTLE = 1.2, 1e-3  # what tables in bytes may make of the outputs' noise
 _BARS = 128  # of a histogram in the report
 
 
@@ -212,9 +211,7 @@ class Job:
         if not tables:
             return {}
         answers = Answers(self._original, self._kept[:_TRIED], self._options.engine)
-        before = self._build(kept)
-        noise = answers.noise(with_tables(before, self._net, tables))
-        return tables if noise <= max(_LITTLE, _TABLE_NOISE * answers.noise(before)) else {}
+        return unheard(tables, self._net, self._build(kept), answers)
 
     def _go_by(self, kept: frozenset[str]) -> None:
         """Place with these nodes in float; ranges for what is stored only because of that."""

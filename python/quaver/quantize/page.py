@@ -169,7 +169,7 @@ def _repairs(repairs: Mapping[str, Any]) -> str:
         largest = max(biases.values(), default=0.0)
         rows.append(["biases corrected", f"{len(biases)} nodes, by at most {largest:.3g}"])
     rounded = repairs["gptq"]
-    told = "off" if rounded is None else f"{len(rounded)}"
+    told = "off" if rounded is None else str(len(rounded))
     rows.append(["weights rounded for their inputs", told])
     rows.append(["weight scales searched", "yes" if repairs["search_weights"] else "off"])
     return table(["repair", "where"], rows, ())

@@ -12,9 +12,11 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from quaver.quantize.answers import Answers
 from quaver.quantize.net import Net, attribute
 from quaver.quantize.weights import Weight, quantize_weight
 
+_MOST_NOISE, _LITTLE = 1.2, 1e-3  # of what it is without them, or of the answers' power
 _LEAST = 1 << 20  # elements; what is smaller is gathered from a cache anyway
 
 
@@ -29,6 +31,14 @@ def byte_tables(net: Net, floats: Collection[str]) -> dict[str, Weight]:
         and name not in net.outputs
         and all(_picks(node, name, floats) for node in net.users.get(name, []))
     }
+
+
+def unheard(
+    tables: dict[str, Weight], net: Net, model: onnx.ModelProto, answers: Answers
+) -> dict[str, Weight]:
+    """Return the tables if the answers do not suffer by them in bytes; else none."""
+    noise = answers.noise(with_tables(model, net, tables))
+    return tables if noise <= max(_LITTLE, _MOST_NOISE * answers.noise(model)) else {}
 
 
 def _picks(node: onnx.NodeProto, table: str, floats: Collection[str]) -> bool:
