@@ -1,5 +1,6 @@
 #include "kernels/attention/attention.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "ops/requantize.h"
@@ -32,7 +33,8 @@ class AttentionStep final : public Step {
         v_(context.input(2).shape, kv_heads),
         y_(context.output().shape, heads),
         f32_(context.input(0).dtype == DType::f32),
-        kernel_(kernels::pick_attention(context.isa, f32_)) {
+        kind_(kind_of(context)),
+        kernel_(kernels::pick_attention(context.isa, kind_)) {
     for (std::size_t i = 0; i < 3; ++i) ids_[i] = context.in(i);
     out_ = context.out();
     args_.rows = q_.tokens;
@@ -46,9 +48,9 @@ class AttentionStep final : public Step {
     args_.hidden_is_zero = context.node.attrs.i("hidden_is_zero", 0) != 0;
     if (!f32_) take_quantization(context);
     if (context.has_input(3)) take_mask(context);
-    packed_k_ = align_up(kernels::attention_packed_k(f32_, k_.tokens, k_.depth));
-    packed_v_ = align_up(kernels::attention_packed_v(f32_, v_.tokens, v_.depth));
-    scratch = packed_k_ + packed_v_ + kernels::attention_scratch(k_.tokens, q_.depth);
+    packed_k_ = align_up(kernels::attention_packed_k(kind_, k_.tokens, k_.depth));
+    packed_v_ = align_up(kernels::attention_packed_v(kind_, v_.tokens, v_.depth));
+    scratch = packed_k_ + packed_v_ + kernels::attention_scratch(kind_, k_.tokens, q_.depth, v_.depth);
     units = q_.batch * heads;
     const std::size_t scores = units * q_.tokens * k_.tokens;
     info = {kernel_.name, kernel_.isa, static_cast<std::int64_t>(scores * (q_.depth + v_.depth))};
@@ -71,6 +73,14 @@ class AttentionStep final : public Step {
   }
 
  private:
+  // For fewer rows than one tile holds, bf16 takes longer to begin than it saves.
+  static constexpr std::size_t kFewTokens = 16;
+  kernels::AttentionKind kind_of(const LowerContext& context) const {
+    if (!f32_) return kernels::AttentionKind::u8;
+    const bool few = std::min(q_.tokens, k_.tokens) <= kFewTokens;
+    return context.bf16() && !few ? kernels::AttentionKind::bf16 : kernels::AttentionKind::f32;
+  }
+
   std::size_t element() const { return f32_ ? sizeof(float) : 1; }
   static std::byte* at(const RunContext& context, ValueId id, std::size_t index, std::size_t size) {
     return context.as<std::byte>(id) + index * size;
@@ -126,6 +136,7 @@ class AttentionStep final : public Step {
 
   Layout q_, k_, v_, y_;
   bool f32_;
+  kernels::AttentionKind kind_;
   const kernels::AttentionKernel& kernel_;
   kernels::AttentionArgs args_;
   ValueId ids_[3], out_, mask_ = kNone;

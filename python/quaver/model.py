@@ -258,10 +258,10 @@ def load(
         can. ``None`` refuses such models. By default (``"auto"``) it is onnxruntime where that
         is installed. The model is cut into as few stages as pay for themselves.
     float_precision
-        ``"bf16"`` rounds the operands of float convolutions and matrix products to bfloat16 and
-        sums in float32: up to twice as fast where the CPU has AVX-512 BF16, and half the memory
-        for their weights. It changes results, the same way on every machine. All else, and by
-        default (``"fp32"``) all, is float32. What is int8 stays as it is.
+        ``"bf16"`` rounds the operands of float convolutions, matrix products and attention to
+        bfloat16 and sums in float32: up to twice as fast where the CPU has AVX-512 BF16, and half
+        the memory for their weights. It changes results, the same way on every machine. All else,
+        and by default (``"fp32"``) all, is float32. What is int8 stays as it is.
 
     Raises
     ------

@@ -27,14 +27,14 @@ Fenced<T> values(std::mt19937& random, std::size_t n) {
 // Operands of T lie in rows `gap` wider than they are, as heads do.
 template <class T>
 struct Case {
-  Case(unsigned seed, const Shape& shape, bool with_mask)
+  Case(unsigned seed, const Shape& shape, bool with_mask, AttentionKind kind)
       : random(seed),
         gap(seed % 3 * 5),
         q(values<T>(random, shape.rows * (shape.depth + gap) - gap)),
         k(values<T>(random, shape.keys * (shape.depth + gap) - gap)),
         v(values<T>(random, shape.keys * (shape.v_depth + gap) - gap)),
         mask(std::vector<float>(shape.rows * shape.keys)),
-        memory(attention_scratch(shape.keys, shape.depth) + 64) {
+        memory(attention_scratch(kind, shape.keys, shape.depth, shape.v_depth) + 64) {
     for (float& x : mask) x = random() % 4 ? 0.0F : random() % 2 ? -INFINITY : -3.0F;
     if (seed % 4 == 1) std::fill_n(mask.begin(), shape.keys, -INFINITY);  // nothing to see for the first row
     args.rows = shape.rows, args.keys = shape.keys, args.depth = shape.depth, args.v_depth = shape.v_depth;
@@ -52,8 +52,8 @@ struct Case {
 
   template <class Out>
   void run(const AttentionKernel& kernel, Out* out) {
-    std::vector<char> k_bytes(attention_packed_k(kernel.f32, args.keys, args.depth));
-    std::vector<char> v_bytes(attention_packed_v(kernel.f32, args.keys, args.v_depth));
+    std::vector<char> k_bytes(attention_packed_k(kernel.kind, args.keys, args.depth));
+    std::vector<char> v_bytes(attention_packed_v(kernel.kind, args.keys, args.v_depth));
     AttentionPackArgs pack;
     pack.keys = args.keys, pack.depth = args.depth, pack.v_depth = args.v_depth;
     pack.k = k.data(), pack.v = v.data(), pack.k_stride = args.depth + gap, pack.v_stride = args.v_depth + gap;
@@ -73,32 +73,32 @@ struct Case {
 };
 
 template <class T, class Out>
-void check_all() {
-  const bool f32 = sizeof(T) == 4;
+void check_all(AttentionKind kind) {
   for (const Shape& shape : kShapes) {
     for (unsigned seed = 0; seed < 8; ++seed) {
-      Case<T> c(seed, shape, seed % 4 != 3);
+      Case<T> c(seed, shape, seed % 4 != 3, kind);
       testing::compare_kernels<Out>(
-          attention_kernels(), pick_attention(IsaSet{}, f32), shape.rows * shape.v_depth,
+          attention_kernels(), pick_attention(IsaSet{}, kind), shape.rows * shape.v_depth,
           "keys " + std::to_string(shape.keys) + ", depth " + std::to_string(shape.depth) + ", seed " +
               std::to_string(seed),
-          [f32](const AttentionKernel& kernel) { return kernel.f32 == f32; },
+          [kind](const AttentionKernel& kernel) { return kernel.kind == kind; },
           [&](const AttentionKernel& kernel, Out* out) { c.run(kernel, out); });
     }
   }
 }
 
-TEST(kernels_attention_f32) { check_all<float, float>(); }
-TEST(kernels_attention_u8) { check_all<std::uint8_t, std::uint8_t>(); }
-TEST(kernels_attention_u8_to_f32) { check_all<std::uint8_t, float>(); }
+TEST(kernels_attention_f32) { check_all<float, float>(AttentionKind::f32); }
+TEST(kernels_attention_bf16) { check_all<float, float>(AttentionKind::bf16); }
+TEST(kernels_attention_u8) { check_all<std::uint8_t, std::uint8_t>(AttentionKind::u8); }
+TEST(kernels_attention_u8_to_f32) { check_all<std::uint8_t, float>(AttentionKind::u8); }
 
 // The reals that the bytes stand for, attended to in double precision.
 TEST(kernels_attention_u8_is_near_the_reals) {
   const Shape shape{6, 40, 32, 32};
-  Case<std::uint8_t> c(2, shape, false);
+  Case<std::uint8_t> c(2, shape, false, AttentionKind::u8);
   c.args.scale = 2e-5F;
   std::vector<float> got(shape.rows * shape.v_depth);
-  c.run(pick_attention(IsaSet{}, false), got.data());
+  c.run(pick_attention(IsaSet{}, AttentionKind::u8), got.data());
   for (std::size_t i = 0; i < shape.rows; ++i) {
     std::vector<double> weight(shape.keys);
     double sum = 0;

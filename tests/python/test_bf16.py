@@ -6,6 +6,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,37 @@ def test_convolution(isa: str, case: Case) -> None:
     weight, group = case.constants["w"], case.attrs["group"]
     depthwise = group > 1 and weight.shape[:2] == (group, 1)
     _check(case, "w", isa, rounds=not depthwise)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(("tokens", "rounds"), [(16, False), (40, True)])
+def test_attention(isa: str, tokens: int, rounds: bool) -> None:
+    """Operands and e^x are rounded from 17 tokens on; sums and what is divided by are not."""
+    heads, depth = 3, 24
+    q, k, v = (_normal(1, tokens, heads * depth) + i for i in range(3))
+    model = model_of(
+        [
+            helper.make_node(
+                "Attention", ["q", "k", "v"], ["y"], q_num_heads=heads, kv_num_heads=heads
+            )
+        ],
+        {"q": q, "k": k, "v": v},
+        ["y"],
+        opset=23,
+    )
+
+    def attended(of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        a, b, c = (of(x).reshape(tokens, heads, depth).swapaxes(0, 1) for x in (q, k, v))
+        scores = a @ b.swapaxes(1, 2) / np.sqrt(np.float32(depth))
+        e = np.exp(scores - scores.max(-1, keepdims=True))
+        return (of(e) @ c / e.sum(-1, keepdims=True)).swapaxes(0, 1).reshape(q.shape)
+
+    loaded = quaver.load(model, threads=1, isa=isa, float_precision="bf16")
+    got = loaded(q, k, v)
+    near, far = attended(_bf16 if rounds else np.copy), attended(np.copy if rounds else _bf16)
+    assert np.abs(got - near).mean() < 0.05 * np.abs(got - far).mean()
+    (node,) = inspect.report(loaded)["nodes"]
+    assert node["bf16"] is rounds
 
 
 def _normal(*shape: int) -> np.ndarray:

@@ -8,9 +8,13 @@ namespace {
 
 // In order of rank.
 constexpr const AttentionKernel* kKernels[] = {
-    &kAttentionF32Scalar, &kAttentionU8Scalar,
+    &kAttentionF32Scalar,      &kAttentionBf16Scalar,     &kAttentionU8Scalar,
 #if defined(__x86_64__)
-    &kAttentionF32Avx2,   &kAttentionU8Avx2,   &kAttentionU8AvxVnni, &kAttentionF32Avx512Vnni, &kAttentionU8Avx512Vnni,
+    &kAttentionF32Avx2,        &kAttentionBf16Avx2,       &kAttentionU8Avx2,       &kAttentionU8AvxVnni,
+    &kAttentionF32Avx512Vnni,  &kAttentionBf16Avx512Vnni, &kAttentionU8Avx512Vnni,
+#ifndef QUAVER_EMULATED  // which lacks the instructions
+    &kAttentionBf16Avx512Bf16, &kAttentionBf16Amx,
+#endif
 #endif
 };
 
@@ -18,8 +22,8 @@ constexpr const AttentionKernel* kKernels[] = {
 
 AttentionList attention_kernels() { return list_of<AttentionList>(kKernels); }
 
-const AttentionKernel& pick_attention(IsaSet set, bool f32) {
-  return pick_where(kKernels, set, [f32](const AttentionKernel& kernel) { return kernel.f32 == f32; });
+const AttentionKernel& pick_attention(IsaSet set, AttentionKind kind) {
+  return pick_where(kKernels, set, [kind](const AttentionKernel& kernel) { return kernel.kind == kind; });
 }
 
 }  // namespace quaver::kernels

@@ -13,6 +13,9 @@
 //   c[i][o] = y / t                                all 0 where t is NaN and `nan_is_zero`, or all mask[i][j] are −inf
 //                                                  and `hidden_is_zero`
 //
+// attention_bf16: the same, with q, k, v and e[j] rounded to bf16 and both sums as gemm/gemm_bf16.h takes them, from
+// a bias of 0; t is of the e[j] before they are rounded.
+//
 // attention_u8:
 //   acc     = Σ_p q[i][p] · k'[j][p] − q_zero · Σ_p k'[j][p]          exact int32; k' = k − 128
 //   x[j], m = as above, from float(acc)
@@ -52,7 +55,7 @@ struct AttentionArgs {
   void* scratch = nullptr;  // attention_scratch() bytes, aligned to 64
   void* c = nullptr;        // [rows][v_depth]
   std::size_t c_stride = 0;
-  bool nan_is_zero = false, hidden_is_zero = false;  // f32 alone
+  bool nan_is_zero = false, hidden_is_zero = false;  // floats alone
   // u8 alone; scale = that of q · k, mul = v's scale, over c's where c is u8.
   std::int32_t q_zero = 0, v_zero = 0;
   bool c_u8 = false;
@@ -70,10 +73,12 @@ struct AttentionPackArgs {
   void* packed_v = nullptr;
 };
 
+enum class AttentionKind : std::uint8_t { f32, bf16, u8 };
+
 struct AttentionKernel {
   const char* name;
   Isa isa;
-  bool f32;
+  AttentionKind kind;
   void (*pack)(const AttentionPackArgs&);
   void (*run)(const AttentionArgs&);
 };
@@ -82,24 +87,34 @@ struct AttentionKernel {
 //   f32   k[j][p] at ((j / 16) · depth + p) · 16 + j % 16;  v[j][o] at ((o / 16) · keys + j) · 16 + o % 16
 //   u8    n16k4 (gemm/gemm_u8.h) of the bytes xor 0x80, k with keys as its columns, v with keys along k
 //         (keys rounded up to 16 there); behind k, one int32 for each padded key: Σ_p k'[j][p]
+//   bf16  as gemm/gemm_bf16.h packs weights, k with keys as its columns, v with keys along k
 inline constexpr std::size_t kAttentionPanel = 16;
 constexpr std::size_t attention_pad(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
-constexpr std::size_t attention_packed_k(bool f32, std::size_t keys, std::size_t depth) {
-  const std::size_t columns = attention_pad(keys, kAttentionPanel);
-  return f32 ? columns * depth * sizeof(float) : columns * (attention_pad(depth, 4) + sizeof(std::int32_t));
+// Bytes of a panel's column whose k is `along`, sums left out.
+constexpr std::size_t attention_column(AttentionKind kind, std::size_t along, std::size_t quad) {
+  if (kind == AttentionKind::f32) return along * sizeof(float);
+  if (kind == AttentionKind::bf16) return attention_pad(along, 32) * sizeof(std::uint16_t);
+  return attention_pad(along, quad);
 }
-constexpr std::size_t attention_packed_v(bool f32, std::size_t keys, std::size_t v_depth) {
-  const std::size_t columns = attention_pad(v_depth, kAttentionPanel);
-  return f32 ? columns * keys * sizeof(float) : columns * attention_pad(keys, kAttentionPanel);
+constexpr std::size_t attention_packed_k(AttentionKind kind, std::size_t keys, std::size_t depth) {
+  const std::size_t sums = kind == AttentionKind::u8 ? sizeof(std::int32_t) : 0;
+  return attention_pad(keys, kAttentionPanel) * (attention_column(kind, depth, 4) + sums);
+}
+constexpr std::size_t attention_packed_v(AttentionKind kind, std::size_t keys, std::size_t v_depth) {
+  return attention_pad(v_depth, kAttentionPanel) * attention_column(kind, keys, kAttentionPanel);
 }
 inline constexpr float kAttentionWeight[] = {14.0272743F, 61.7638055F, 176.787148F, 255.0F};
 
-// Rows of a block at most; of scores, of masks, and what a block's rows of q are staged to.
-inline constexpr std::size_t kAttentionRows = 6;
-constexpr std::size_t attention_scratch(std::size_t keys, std::size_t depth) {
-  return attention_pad(
-      kAttentionRows * (attention_pad(keys, 64) * (2 * sizeof(float) + 1) + attention_pad(depth, 64) * sizeof(float)),
-      64);
+// Rows of a block at most; of scores, of masks, and what a block's rows of q are staged to. bf16: of scores, e and q,
+// and zeros for a bias.
+inline constexpr std::size_t kAttentionRows = 6, kAttentionRowsBf16 = 32;
+constexpr std::size_t attention_scratch(AttentionKind kind, std::size_t keys, std::size_t depth, std::size_t v_depth) {
+  const std::size_t along = attention_pad(keys, 64), deep = attention_pad(depth, 64);
+  if (kind != AttentionKind::bf16) {
+    return attention_pad(kAttentionRows * (along * (2 * sizeof(float) + 1) + deep * sizeof(float)), 64);
+  }
+  const std::size_t row = along * (sizeof(float) + sizeof(std::uint16_t)) + deep * sizeof(std::uint16_t);
+  return kAttentionRowsBf16 * row + (along + attention_pad(v_depth, 64)) * sizeof(float);
 }
 
 struct AttentionList {
@@ -107,6 +122,6 @@ struct AttentionList {
   std::size_t size;
 };
 AttentionList attention_kernels();
-const AttentionKernel& pick_attention(IsaSet set, bool f32);
+const AttentionKernel& pick_attention(IsaSet set, AttentionKind kind);
 
 }  // namespace quaver::kernels

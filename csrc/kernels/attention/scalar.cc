@@ -1,3 +1,4 @@
+#include "kernels/attention/bf16.h"
 #include "kernels/attention/lists.h"
 #include "kernels/rounding.h"
 #include "kernels/softmax/exp.h"
@@ -72,12 +73,11 @@ float weight(float d) {
   return p * __builtin_bit_cast(float, (__builtin_bit_cast(std::uint32_t, s) + 127U) << 23);
 }
 
-bool sees_nothing(const AttentionArgs& args, std::size_t i) {
-  if (!args.mask) return false;
-  for (std::size_t j = 0; j < args.keys; ++j) {
-    if (args.mask[i * args.mask_stride + j] != -__builtin_inff()) return false;
+float folded(float (&t)[16]) {
+  for (int h = 8; h > 0; h /= 2) {
+    for (int l = 0; l < h; ++l) t[l] = t[l] + t[l + h];
   }
-  return true;
+  return t[0];
 }
 
 void run_f32(const AttentionArgs& args) {
@@ -97,17 +97,34 @@ void run_f32(const AttentionArgs& args) {
       x[j] = exp_negative(x[j] - m);
       t[j % 16] = t[j % 16] + x[j];
     }
-    for (int h = 8; h > 0; h /= 2) {
-      for (int l = 0; l < h; ++l) t[l] = t[l] + t[l + h];
-    }
-    const bool nothing = (args.nan_is_zero && t[0] != t[0]) || (args.hidden_is_zero && sees_nothing(args, i));
+    const float sum = folded(t);
+    const bool nothing = (args.nan_is_zero && sum != sum) || (args.hidden_is_zero && shows_nothing(args, i));
     for (std::size_t o = 0; o < args.v_depth; ++o) {
       float y = 0;
       for (std::size_t j = 0; j < args.keys; ++j) {
         y = __builtin_fmaf(x[j], v[(o / kPanel * args.keys + j) * kPanel + o % kPanel], y);
       }
-      static_cast<float*>(args.c)[i * args.c_stride + o] = nothing ? 0.0F : y / t[0];
+      static_cast<float*>(args.c)[i * args.c_stride + o] = nothing ? 0.0F : y / sum;
     }
+  }
+}
+
+void run_bf16(const AttentionArgs& args) {
+  const Bf16Scratch scratch(args);
+  for (std::size_t i = 0; i < args.rows; ++i) {
+    score_bf16<gemm_bf16_scalar>(args, scratch, i, 1);
+    const float m = scores(args, i, scratch.x);
+    float t[16] = {};
+    for (std::size_t j = 0; j < args.keys; ++j) {
+      const float e = exp_negative(scratch.x[j] - m);
+      t[j % 16] = t[j % 16] + e;
+      scratch.w[j] = round_bf16(e);
+    }
+    const float sum = folded(t);
+    const bool nothing = (args.nan_is_zero && sum != sum) || (args.hidden_is_zero && shows_nothing(args, i));
+    sum_bf16<gemm_bf16_scalar>(args, scratch, i, 1);
+    float* c = static_cast<float*>(args.c) + i * args.c_stride;
+    for (std::size_t o = 0; o < args.v_depth; ++o) c[o] = nothing ? 0.0F : c[o] / sum;
   }
 }
 
@@ -154,7 +171,10 @@ void run_u8(const AttentionArgs& args) {
 
 }  // namespace
 
-const AttentionKernel kAttentionF32Scalar = {"attention_f32_scalar", Isa::scalar, true, &pack_f32, &run_f32};
-const AttentionKernel kAttentionU8Scalar = {"attention_u8_scalar", Isa::scalar, false, &pack_u8, &run_u8};
+const AttentionKernel kAttentionF32Scalar = {"attention_f32_scalar", Isa::scalar, AttentionKind::f32, &pack_f32,
+                                             &run_f32};
+const AttentionKernel kAttentionBf16Scalar = {"attention_bf16_scalar", Isa::scalar, AttentionKind::bf16,
+                                              &pack_bf16<gemm_bf16_scalar>, &run_bf16};
+const AttentionKernel kAttentionU8Scalar = {"attention_u8_scalar", Isa::scalar, AttentionKind::u8, &pack_u8, &run_u8};
 
 }  // namespace quaver::kernels

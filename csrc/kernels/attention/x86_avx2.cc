@@ -1,3 +1,4 @@
+#include "kernels/attention/x86_bf16.h"
 #include "kernels/attention/x86_ymm.h"
 
 namespace quaver::kernels {
@@ -37,7 +38,10 @@ struct U8 : YmmU8 {
 
 }  // namespace
 
-const AttentionKernel kAttentionF32Avx2 = {"attention_f32_avx2", Isa::avx2, true, &pack_f32, &attention<F32>};
-const AttentionKernel kAttentionU8Avx2 = {"attention_u8_avx2", Isa::avx2, false, &pack_u8, &attention<U8>};
+const AttentionKernel kAttentionF32Avx2 = {"attention_f32_avx2", Isa::avx2, AttentionKind::f32, &pack_f32,
+                                           &attention<F32>};
+const AttentionKernel kAttentionBf16Avx2 = {"attention_bf16_avx2", Isa::avx2, AttentionKind::bf16,
+                                            &pack_bf16<gemm_bf16_avx2>, &attention_bf16<gemm_bf16_avx2>};
+const AttentionKernel kAttentionU8Avx2 = {"attention_u8_avx2", Isa::avx2, AttentionKind::u8, &pack_u8, &attention<U8>};
 
 }  // namespace quaver::kernels

@@ -1,4 +1,5 @@
 #include "kernels/attention/x86_attention.h"
+#include "kernels/attention/x86_bf16.h"
 #include "kernels/attention/x86_pack.h"
 
 namespace quaver::kernels {
@@ -38,9 +39,12 @@ struct U8 {
 
 }  // namespace
 
-const AttentionKernel kAttentionF32Avx512Vnni = {"attention_f32_avx512vnni", Isa::avx512vnni, true, &pack_f32,
-                                                 &attention<F32>};
-const AttentionKernel kAttentionU8Avx512Vnni = {"attention_u8_avx512vnni", Isa::avx512vnni, false, &pack_u8,
+const AttentionKernel kAttentionF32Avx512Vnni = {"attention_f32_avx512vnni", Isa::avx512vnni, AttentionKind::f32,
+                                                 &pack_f32, &attention<F32>};
+const AttentionKernel kAttentionBf16Avx512Vnni = {"attention_bf16_avx512vnni", Isa::avx512vnni, AttentionKind::bf16,
+                                                  &pack_bf16<gemm_bf16_avx512vnni>,
+                                                  &attention_bf16<gemm_bf16_avx512vnni>};
+const AttentionKernel kAttentionU8Avx512Vnni = {"attention_u8_avx512vnni", Isa::avx512vnni, AttentionKind::u8, &pack_u8,
                                                 &attention<U8>};
 
 }  // namespace quaver::kernels

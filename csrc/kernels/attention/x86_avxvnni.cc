@@ -12,6 +12,7 @@ struct U8 : YmmU8 {
 
 }  // namespace
 
-const AttentionKernel kAttentionU8AvxVnni = {"attention_u8_avxvnni", Isa::avxvnni, false, &pack_u8, &attention<U8>};
+const AttentionKernel kAttentionU8AvxVnni = {"attention_u8_avxvnni", Isa::avxvnni, AttentionKind::u8, &pack_u8,
+                                             &attention<U8>};
 
 }  // namespace quaver::kernels

@@ -1,7 +1,7 @@
 // Packing of keys and values for attention. Internal linkage, for kernel files.
 #pragma once
 
-#include <immintrin.h>
+#include "kernels/intrinsics_x86.h"
 
 #include "kernels/attention/lists.h"
 
@@ -68,7 +68,7 @@ inline void pack_v_f32(const AttentionPackArgs& args) {
   }
 }
 
-void pack_f32(const AttentionPackArgs& args) {
+[[maybe_unused]] void pack_f32(const AttentionPackArgs& args) {
   pack_k_f32(args);
   pack_v_f32(args);
 }
@@ -135,7 +135,7 @@ void pack_v_u8(const AttentionPackArgs& args) {
   }
 }
 
-void pack_u8(const AttentionPackArgs& args) {
+[[maybe_unused]] void pack_u8(const AttentionPackArgs& args) {
   pack_k_u8(args);
   pack_v_u8(args);
 }

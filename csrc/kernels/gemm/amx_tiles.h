@@ -19,6 +19,16 @@ inline void store(void* to, std::size_t stride) {
   asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(stride), "i"(kTile) : "memory");
 }
 
+template <int kTile>
+inline void zero() {
+  asm volatile("tilezero %%tmm%c0" ::"i"(kTile));
+}
+// Both sums of 16 pairs, as gemm_bf16.h has them.
+template <int kSums, int kRows, int kWeights>
+inline void dot_bf16() {
+  asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSums), "i"(kRows), "i"(kWeights));
+}
+
 // Sums of R tiles of rows, the lower ones apart, × N of columns; a stride of 0 makes all rows the first.
 template <int R, int N, class Sum>
 inline void load_sums(const Sum* upper, const Sum* lower, std::size_t stride) {

@@ -12,16 +12,6 @@
 namespace quaver::kernels {
 namespace {
 
-// Values as tiles take them: of both sums of a stretch what comes next, in turn.
-inline __m512i in_turn(__m512i stretch) {
-  alignas(64) static constexpr std::uint16_t kOrder[] = {1, 17, 0, 16, 3,  19, 2,  18, 5,  21, 4,  20, 7,  23, 6,  22,
-                                                         9, 25, 8, 24, 11, 27, 10, 26, 13, 29, 12, 28, 15, 31, 14, 30};
-  return _mm512_permutexvar_epi16(_mm512_load_si512(kOrder), stretch);
-}
-inline __m512i in_turn(__m512 low, __m512 high) {
-  return in_turn(reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
-}
-
 // While tiles are multiplied, the sums before them become what is stored.
 class Bf16Product {
  public:
@@ -178,10 +168,10 @@ class Bf16Product {
     for (std::size_t s = 0; s < stretches; ++s, a += kValues, w += kTileValues) {
       load<6>(w, kTileBytes);
       load<4>(a, stride);
-      dot<0, 4, 6>();
-      if constexpr (N > 1) load<7>(w + panel_, kTileBytes), dot<1, 4, 7>();
-      if constexpr (R > 1) load<5>(a + lower, stride), dot<2, 5, 6>();
-      if constexpr (R > 1 && N > 1) dot<3, 5, 7>();
+      dot_bf16<0, 4, 6>();
+      if constexpr (N > 1) load<7>(w + panel_, kTileBytes), dot_bf16<1, 4, 7>();
+      if constexpr (R > 1) load<5>(a + lower, stride), dot_bf16<2, 5, 6>();
+      if constexpr (R > 1 && N > 1) dot_bf16<3, 5, 7>();
       prefetch<N>(w + N * panel_);
       finish_rows(share);
     }
@@ -244,11 +234,6 @@ class Bf16Product {
     if (g_.n - j >= N * kColumns) return g_.bias + j;
     for (std::size_t c = 0; c < N * kColumns; ++c) bias_[c] = j + c < g_.n ? g_.bias[j + c] : 0;
     return bias_;
-  }
-
-  template <int kSums, int kRows, int kWeights>
-  static void dot() {
-    asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSums), "i"(kRows), "i"(kWeights));
   }
 
   const GemmBf16Args g_;  // a copy, whose fields no store can change
