@@ -16,7 +16,7 @@ from compare.networks import NETWORKS
 from quaver.info import info
 
 _ROOT = Path(__file__).parents[2]
-_PARTS = ("contests", "avx2", "costs", "profiles")
+_PARTS = ("contests", "held", "costs", "profiles")
 
 
 def main() -> None:
@@ -53,17 +53,19 @@ def _contests(results: dict[str, Any], arguments: argparse.Namespace) -> None:
                 _write(arguments.output, results)
 
 
-def _avx2(results: dict[str, Any], arguments: argparse.Namespace) -> None:
-    for network in arguments.networks:
-        _say(f"{network}, held to AVX2")
-        results["avx2"][network] = contest.hold(
-            network,
-            _chosen(contest.AVX2, arguments.only, arguments.skip),
-            threads=1,
-            batch=1,
-            rounds=arguments.rounds,
-            seconds=arguments.seconds,
-        )
+def _held(results: dict[str, Any], arguments: argparse.Namespace) -> None:
+    for title, contenders in contest.HELD.items():
+        for network in arguments.networks:
+            _say(f"{network}, held to {title}")
+            results["held"].setdefault(title, {})[network] = contest.hold(
+                network,
+                _chosen(contenders, arguments.only, arguments.skip),
+                threads=1,
+                batch=1,
+                rounds=arguments.rounds,
+                seconds=arguments.seconds,
+            )
+            _write(arguments.output, results)
 
 
 def _costs(results: dict[str, Any], arguments: argparse.Namespace) -> None:
@@ -83,7 +85,7 @@ def _profiles(results: dict[str, Any], arguments: argparse.Namespace) -> None:
         results["profiles"][network] = profiles.measure(network)
 
 
-_MEASURE = {"contests": _contests, "avx2": _avx2, "costs": _costs, "profiles": _profiles}
+_MEASURE = {"contests": _contests, "held": _held, "costs": _costs, "profiles": _profiles}
 
 
 def _chosen(
@@ -123,7 +125,7 @@ def _machine() -> dict[str, Any]:
 def _read(path: Path, fresh: bool) -> dict[str, Any]:
     empty: dict[str, Any] = {
         "contests": {},
-        "avx2": {},
+        "held": {},
         "overhead": {},
         "sizes": {},
         "dispatch_us": {},

@@ -68,13 +68,24 @@ CONTENDERS = [
     Contender("ncnn", "float", models.ncnn_file),
 ]
 
-_HELD = {"quaver": {"QUAVER_ISA": "avx2"}, "openvino": {"ONEDNN_MAX_CPU_ISA": "AVX2"}}
-#: Held to AVX2, where a runtime can be.
-AVX2 = [
-    contender._replace(environment=_HELD[contender.runtime])
-    for contender in CONTENDERS
-    if contender.runtime in _HELD and contender.variant.startswith("int8")
-]
+#: By instruction set, the contenders that can be held to it.
+HELD = {
+    title: [
+        contender._replace(environment=limits[contender.runtime])
+        for contender in CONTENDERS
+        if contender.runtime in limits and contender.variant.startswith("int8")
+    ]
+    for title, limits in {
+        "AVX2": {
+            "quaver": {"QUAVER_ISA": "avx2"},
+            "openvino": {"ONEDNN_MAX_CPU_ISA": "AVX2"},
+        },
+        "AVX-VNNI": {
+            "quaver": {"QUAVER_ISA": "avxvnni"},
+            "openvino": {"ONEDNN_MAX_CPU_ISA": "AVX2_VNNI"},
+        },
+    }.items()
+}
 
 
 class _Setting(NamedTuple):

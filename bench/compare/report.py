@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from compare.contest import AVX2, CONTENDERS
+from compare.contest import CONTENDERS, HELD
 from compare.networks import NETWORKS
 from compare.profiles import by_kind
 
@@ -27,9 +27,9 @@ _RUNTIMES = {
 BEGIN, END = "<!-- make tables: begin -->", "<!-- make tables: end -->"
 
 _HELD = (
-    "OpenVINO is held to AVX2 by oneDNN's `ONEDNN_MAX_CPU_ISA`, Quaver by `QUAVER_ISA`. ONNX "
-    "Runtime's MLAS, LiteRT's XNNPACK and ncnn pick their kernels by CPUID and have no switch in "
-    "their packages, so they could not be held; AVX-VNNI needs a CPU that has it."
+    "OpenVINO is held by oneDNN's `ONEDNN_MAX_CPU_ISA`, Quaver by `QUAVER_ISA`. ONNX Runtime's "
+    "MLAS, LiteRT's XNNPACK and ncnn pick their kernels by CPUID and have no switch in their "
+    "packages, so they could not be held."
 )
 
 
@@ -46,8 +46,10 @@ def markdown(results: Mapping[str, Any]) -> str:
         parts += [_contests(results["contests"], threads, batch), ""]
     if _scaling(results["contests"]):
         parts += ["## From one thread to two", "", _scaling(results["contests"]), ""]
-    if results.get("avx2"):
-        parts += ["## Held to AVX2, one thread, batch 1", "", _HELD, "", _avx2(results["avx2"]), ""]
+    if results.get("held"):
+        parts += ["## Held to lower instruction sets, one thread, batch 1", "", _HELD, ""]
+    for title, contests in results.get("held", {}).items():
+        parts += [f"### {title}", "", _held(contests, [c.key for c in HELD[title]]), ""]
     parts += ["## Loading, memory, overhead, size", "", _costs(results), ""]
     if results.get("profiles"):
         parts += ["## Part of the peak", "", _profiles(results["profiles"]), ""]
@@ -186,8 +188,8 @@ def _scaling(contests: Mapping[str, Any]) -> str:
     return table(["network", *map(_title, names)], rows)
 
 
-def _avx2(contests: Mapping[str, Any]) -> str:
-    held = [c.key for c in AVX2 if any(c.key in one["results"] for one in contests.values())]
+def _held(contests: Mapping[str, Any], contenders: Sequence[str]) -> str:
+    held = [c for c in contenders if any(c in one["results"] for one in contests.values())]
     rows = []
     for network, contest in contests.items():
         results = contest["results"]

@@ -23,7 +23,20 @@ void pause() {
 #endif
 }
 
-constexpr unsigned kTakePart = 0xFFFF;  // the bits of a round that say how many workers do
+// What the word of a job says. Joining adds one to it, and what it was tells which job that was, if any.
+struct Job {
+  std::uint32_t number;
+  std::uint16_t workers;  // who may join; 0 once it is closed
+  std::uint16_t joined;
+
+  explicit Job(std::uint64_t word)
+      : number(static_cast<std::uint32_t>(word >> 32)),
+        workers(static_cast<std::uint16_t>(word >> 16)),
+        joined(static_cast<std::uint16_t>(word)) {}
+  static std::uint64_t word(std::uint32_t number, unsigned workers) {
+    return std::uint64_t{number} << 32 | std::uint64_t{workers} << 16;
+  }
+};
 
 template <class Done>
 bool spin_until(Done done) {
@@ -160,13 +173,15 @@ void ThreadPool::run(std::size_t units, Work work, void* context) {
   give_out(units, extra + 1);
   work_ = work;
   context_ = context;
-  pending_.store(extra, std::memory_order_relaxed);
-  const std::uint64_t count = round_.load(std::memory_order_relaxed) / (kTakePart + 1) + 1;
-  round_.store(count * (kTakePart + 1) + extra + 1);
-  // A worker counts itself among the sleepers before it looks at the round for the last time.
-  if (sleepers_.load()) wake();
+  left_.store(0, std::memory_order_relaxed);
+  const std::uint32_t number = Job(job_.load(std::memory_order_relaxed)).number + 1;
+  job_.store(Job::word(number, extra + 1));
+  // A worker says that it sleeps before it looks at the job for the last time.
+  if (asleep_.load() && asleep_.exchange(false)) wake();
   share(0, extra + 1);
-  while (!spin_until([this] { return pending_.load(std::memory_order_acquire) == 0; })) std::this_thread::yield();
+  const unsigned joined = Job(job_.exchange(Job::word(number, 0))).joined;
+  const auto done = [&] { return left_.load(std::memory_order_acquire) == joined; };
+  while (!spin_until(done)) std::this_thread::yield();
   workers_at_work.fetch_sub(extra, std::memory_order_relaxed);
 }
 
@@ -177,21 +192,24 @@ void ThreadPool::wake() {
 }
 
 void ThreadPool::worker(unsigned index) {
-  std::uint64_t seen = 0;
-  const auto called = [&] { return round_.load() != seen || stop_.load(); };
+  std::uint32_t seen = 0;
+  const auto called = [&] {
+    const Job job(job_.load());
+    return (index < job.workers && job.number != seen) || stop_.load();
+  };
   while (true) {
     if (!spin_until(called)) {
       std::unique_lock lock(sleep_);
-      sleepers_.fetch_add(1);
-      wake_.wait(lock, called);
-      sleepers_.fetch_sub(1);
+      asleep_.store(true);
+      if (!called()) wake_.wait(lock);
+      continue;
     }
     if (stop_.load()) return;
-    seen = round_.load();
-    const auto workers = static_cast<unsigned>(seen & kTakePart);
-    if (index >= workers) continue;
-    share(index, workers);
-    pending_.fetch_sub(1, std::memory_order_release);
+    const Job job(job_.fetch_add(1));
+    if (job.workers == 0) continue;
+    seen = job.number;
+    share(index, job.workers);
+    left_.fetch_add(1, std::memory_order_release);
   }
 }
 

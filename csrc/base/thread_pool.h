@@ -1,5 +1,6 @@
 // Fork-join threads owned by one model. The caller is worker 0; workers spin for a moment after a job, then sleep.
-// A pool that is busy with another caller's job is never waited for: that caller runs its job alone.
+// A pool that is busy with another caller's job is never waited for: that caller runs its job alone. Nor is a worker
+// that has not come by the time that all of a job is given out, as when another process has its core.
 //
 // All pools of a process share one budget, the threads it may use: a job takes as many workers as the callers and the
 // workers of other pools leave of it. Several models that run at once so have a core each, not a core's worth of
@@ -64,9 +65,9 @@ class ThreadPool {
   std::mutex owner_;  // held by the caller whose job runs
   std::mutex sleep_;
   std::condition_variable wake_;
-  std::atomic<unsigned> sleepers_{0};
-  std::atomic<std::uint64_t> round_{0};  // of a new value is a new job; its low bits are how many workers take part
-  std::atomic<unsigned> pending_{0};
+  std::atomic<bool> asleep_{false};    // whether a worker may be, since the last call to wake()
+  std::atomic<std::uint64_t> job_{0};  // its number, how many workers may join, and how many have (see Job)
+  std::atomic<unsigned> left_{0};      // workers that joined and are done
   std::atomic<bool> stop_{false};
   std::vector<Run> runs_;
   std::size_t piece_ = 1;

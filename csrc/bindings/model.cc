@@ -136,8 +136,8 @@ double median_of(const std::vector<std::vector<double>>& runs, std::size_t step)
 using Timed = std::vector<std::pair<std::string, double>>;
 
 // The median of `runs` for each step, on the caller's thread alone.
-Timed profile(const PyModel& self, const py::sequence& given, unsigned runs,
-              const std::optional<std::string>& kernels) {
+Timed profile(const PyModel& self, const py::sequence& given, unsigned runs, const std::optional<std::string>& kernels,
+              unsigned threads) {
   const Arrays inputs = self.inputs_of(given);
   const auto shapes = shapes_of(inputs);
   const auto plan = kernels ? self.model().plan_with(shapes, *kernels) : self.plan(shapes);
@@ -148,11 +148,12 @@ Timed profile(const PyModel& self, const py::sequence& given, unsigned runs,
   Timed timed;
   std::vector<std::vector<double>> seconds;
   for (const PlanStep& step : plan->steps()) timed.emplace_back(step.step->info.kernel, 0.0);
-  Execution execution(*plan, 1);
-  plan->run(execution, in, out, nullptr);
+  Execution execution(*plan, threads);
+  ThreadPool pool(threads);
+  plan->run(execution, in, out, &pool);
   for (unsigned run = 0; run < runs; ++run) {
     seconds.emplace_back(timed.size());
-    plan->run_observed(execution, in, out, nullptr, [&](std::size_t step, double t) { seconds.back()[step] = t; });
+    plan->run_observed(execution, in, out, &pool, [&](std::size_t step, double t) { seconds.back()[step] = t; });
   }
   for (std::size_t step = 0; step < timed.size(); ++step) timed[step].second = median_of(seconds, step);
   return timed;
@@ -283,7 +284,8 @@ void bind_model(py::module_& module) {
           },
           py::arg("body"), py::arg("start"), py::arg("layout"), py::arg("frame"))
       .def("try_out", &try_out, py::arg("arrays"))
-      .def("profile", &profile, py::arg("arrays"), py::arg("runs"), py::arg("kernels") = py::none())
+      .def("profile", &profile, py::arg("arrays"), py::arg("runs"), py::arg("kernels") = py::none(),
+           py::arg("threads") = 1)
       .def("inspect", &inspect, py::arg("shapes") = py::none())
       .def("serialize", &serialize, py::arg("packed") = false)
       .def(

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "ops/conv_staged.h"
+#include "ops/unit_order.h"
 
 namespace quaver {
 namespace {
@@ -70,7 +71,8 @@ class GridStep final : public StagedConv<Family> {
     const std::size_t strips = std::max({std::size_t{1}, (weight_bytes + kWeightBytes - 1) / kWeightBytes,
                                          std::min((kEnough + images_bands - 1) / images_bands, g.o / kPanel)});
     columns_ = align_up((g.o + strips - 1) / strips, kernel.nr);
-    units = images_bands * ((g.o + columns_ - 1) / columns_);
+    order_ = {images_bands, (g.o + columns_ - 1) / columns_, g.images * g.pixels(), taps_.count() * g.o};
+    units = order_.units();
 
     // Packing fills up quads as `k` does.
     weights_ = pack_rows<Family>(context.cache, context.input(1).data->data(), {weights}, taps_.count(), taps_.run, 0,
@@ -86,14 +88,12 @@ class GridStep final : public StagedConv<Family> {
   void run(const RunContext& context, std::size_t first, std::size_t last) const override {
     typename Family::Args call = args_;
     std::size_t staged = SIZE_MAX;  // which band is there
-    const std::size_t bands = g_.images * bands_;
     for (std::size_t unit = first; unit < last; ++unit) {
-      const std::size_t image = unit % bands / bands_, row = unit % bands_ * rows_, column = unit / bands * columns_;
+      const auto [band, strip] = order_.at(unit);
+      const std::size_t image = band / bands_, row = band % bands_ * rows_, column = strip * columns_;
       const std::size_t rows = std::min(rows_, g_.oh - row);
-      if (staged != unit % bands) {
-        stage(context.as<Input>(this->x_) + image * g_.h * g_.w * g_.c, row, rows, context.scratch);
-      }
-      staged = unit % bands;
+      if (staged != band) stage(context.as<Input>(this->x_) + image * g_.h * g_.w * g_.c, row, rows, context.scratch);
+      staged = band;
       call.n = std::min(columns_, g_.o - column);
       call.w = reinterpret_cast<const typename Family::Packed*>(weights_->data() +
                                                                 Family::packed_bytes(column, taps_.count(), taps_.k));
@@ -194,6 +194,7 @@ class GridStep final : public StagedConv<Family> {
   const Axis down_, right_;
   const std::size_t pitch_, cell_;              // cells of a row of a band; bytes of one
   std::size_t bands_, rows_, columns_, plane_;  // bytes of a plane
+  UnitOrder order_;
   std::vector<std::int32_t> offsets_;
   PackedBlock weights_;
 };

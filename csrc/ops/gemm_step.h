@@ -15,6 +15,7 @@
 #include "ops/pack_cache.h"
 #include "ops/result_tail.h"
 #include "ops/rounded_rows.h"
+#include "ops/unit_order.h"
 
 namespace quaver {
 
@@ -331,21 +332,22 @@ class GemmStep final : public Step {
     // Rows of windows overlap: the more a unit has of them, the less is rounded twice.
     const std::size_t most_rows =
         rounds() && part.taps > 1 ? std::clamp(part.m / kEnough, few_rows, 4 * few_rows) : few_rows;
-    const std::size_t rows = align_up(shares(part.m, shares(part.m, most_rows)), kernel->mr);
-    const std::size_t most_columns = rows == kernel->mr ? part.n : std::max(weight_bytes / column_bytes, kColumns);
-    const std::size_t row_units = images * shares(part.m, rows) * parts.size();
+    const std::size_t row_cuts = shares(part.m, most_rows);
+    const std::size_t most_columns = part.m <= kernel->mr ? part.n : std::max(weight_bytes / column_bytes, kColumns);
+    const std::size_t row_units = images * row_cuts * parts.size();
     const std::size_t column_units =
         std::max(shares(part.n, most_columns), std::min(shares(kEnough, row_units), shares(part.n, kFewColumns)));
     const std::size_t even = shares(part.n, column_units);
     const std::size_t columns = align_up(even, even < kColumns ? kPanel : kernel->nr);
-    for (std::size_t column = 0; column < part.n; column += columns) {
-      for (std::size_t image = 0; image < images; ++image) {
-        for (std::size_t row = 0; row < part.m; row += rows) {
-          cuts_.push_back({std::uint32_t(index), std::uint32_t(image), std::uint32_t(row),
-                           std::uint32_t(std::min(rows, part.m - row)), std::uint32_t(column),
-                           std::uint32_t(std::min(columns, part.n - column))});
-        }
-      }
+    const std::size_t tiles = shares(part.m, kernel->mr);  // of rows
+    const auto row_at = [&](std::size_t i) { return std::min(tiles * i / row_cuts * kernel->mr, part.m); };
+    const UnitOrder order(images * row_cuts, shares(part.n, columns), images * part.m, part.taps * part.n);
+    for (std::size_t unit = 0; unit < order.units(); ++unit) {
+      const auto [band, strip] = order.at(unit);
+      const std::size_t image = band / row_cuts, row = row_at(band % row_cuts), column = strip * columns;
+      cuts_.push_back({std::uint32_t(index), std::uint32_t(image), std::uint32_t(row),
+                       std::uint32_t(row_at(band % row_cuts + 1) - row), std::uint32_t(column),
+                       std::uint32_t(std::min(columns, part.n - column))});
     }
   }
 

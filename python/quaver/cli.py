@@ -81,7 +81,9 @@ def _inspect(arguments: argparse.Namespace) -> None:
 
     model = _load(arguments)
     runs = 20 if arguments.profile else 0
-    facts = inspect.report(model, shapes=dict(arguments.shape), profile=runs)
+    facts = inspect.report(
+        model, shapes=dict(arguments.shape), profile=runs, threads=arguments.threads or 1
+    )
     print(json.dumps(facts, indent=2) if arguments.json else inspect.render(facts))
 
 
@@ -244,7 +246,11 @@ def _parser() -> argparse.ArgumentParser:
     one = add("inspect", _inspect, "Show what a model becomes on this machine.")
     _add_model(one)
     _add_shape(one)
-    one.add_argument("--profile", action="store_true", help="time each step on random inputs")
+    one.add_argument(
+        "--profile",
+        action="store_true",
+        help="time each step on random inputs, on one thread unless --threads says more",
+    )
     one.add_argument("--json", action="store_true", help="print JSON")
 
     one = add("bench", _bench, "Time a model, in turn with other runtimes.")

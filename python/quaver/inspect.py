@@ -24,6 +24,7 @@ def report(
     *,
     shapes: Mapping[str, Sequence[int]] | None = None,
     profile: int = 0,
+    threads: int = 1,
 ) -> dict[str, Any]:
     """Describe a model's plan as plain values, ready for JSON.
 
@@ -34,9 +35,11 @@ def report(
     shapes
         The shapes of inputs that the model leaves open, by name.
     profile
-        Runs to time each step over, on random inputs and one thread; 0 times nothing. Every
-        kernel that might have been picked instead is timed too, over fewer runs, and the
-        machine's peak is measured once per process.
+        Runs to time each step over, on random inputs; 0 times nothing. Every kernel that might
+        have been picked instead is timed too, over fewer runs, and the machine's peak is measured
+        once per process.
+    threads
+        That share a step while it is timed.
 
     Returns
     -------
@@ -59,10 +62,10 @@ def report(
         return inspect.report(model, cast("Staged", core), chosen)
     nodes = plan_nodes(plan)
     if profile:
-        _time_steps(model, nodes, random_inputs(model.inputs, chosen), profile)
+        _time_steps(model, nodes, random_inputs(model.inputs, chosen), profile, threads)
     totals = plan_totals(nodes, [plan])
     if profile:
-        totals["ms"] = sum(node["ms"] for node in nodes)
+        totals |= {"ms": sum(node["ms"] for node in nodes), "profile_threads": threads}
     return {**heading(model, chosen), "nodes": nodes, "totals": totals}
 
 
@@ -218,7 +221,9 @@ def _totals(totals: Mapping[str, Any]) -> str:
         f"arena   {table.size(arena)} for {table.size(activations)} of tensors{share}",
     ]
     if "ms" in totals:
-        lines.append(f"time    {totals['ms']:.3f} ms in the steps, one thread")
+        count = totals["profile_threads"]
+        on = "one thread" if count == 1 else f"{count} threads"
+        lines.append(f"time    {totals['ms']:.3f} ms in the steps, {on}")
     return "\n".join(lines)
 
 
@@ -239,25 +244,27 @@ def _candidates(node: Mapping[str, Any]) -> str:
 
 
 def _time_steps(
-    model: Model, nodes: Sequence[dict[str, Any]], arrays: Sequence[Any], runs: int
+    model: Model, nodes: Sequence[dict[str, Any]], arrays: Sequence[Any], runs: int, threads: int
 ) -> None:
     """Add to each node its time, its part of the peak, and its other kernels' times."""
     others = {kernel for node in nodes for kernel in node["candidates"] if "scalar" not in kernel}
-    for node, (_, seconds) in zip(nodes, model._core.profile(arrays, runs), strict=True):
+    for node, (_, seconds) in zip(
+        nodes, model._core.profile(arrays, runs, None, threads), strict=True
+    ):
         node["ms"] = 1e3 * seconds
         node["candidate_ms"] = {node["kernel"]: node["ms"]} if node["candidates"] else {}
-        node.update(_rates(node, seconds))
+        node.update(_rates(node, seconds, threads))
     for kernel in sorted(others):
         if all(kernel == node["kernel"] for node in nodes if kernel in node["candidates"]):
             continue
-        timed = model._core.profile(arrays, _CANDIDATE_RUNS, kernel)
+        timed = model._core.profile(arrays, _CANDIDATE_RUNS, kernel, threads)
         for node, (used, seconds) in zip(nodes, timed, strict=True):
             if used == kernel and kernel in node["candidates"]:
                 node["candidate_ms"].setdefault(kernel, 1e3 * seconds)
 
 
-def _rates(node: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    """Work and traffic a second, against the machine's measured peak."""
+def _rates(node: Mapping[str, Any], seconds: float, threads: int) -> dict[str, Any]:
+    """Work and traffic a second, against the measured peak of so many cores."""
     from quaver import _core  # noqa: PLC0415 -- conversion alone does without the extension
 
     moved = node["bytes"] + node["weight_bytes"]
@@ -269,7 +276,8 @@ def _rates(node: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     }
     peak = _core.peak_macs(node["isa"], node["int8"]) if node["macs"] else 0.0
     if peak:
-        rates |= {"peak": "macs", "of_peak": rates["macs_per_s"] / peak}
+        rates |= {"peak": "macs", "of_peak": rates["macs_per_s"] / (threads * peak)}
     elif not node["macs"] and moved:
-        rates |= {"peak": "copy", "of_peak": rates["bytes_per_s"] / _core.peak_copy(moved)}
+        copied = threads * _core.peak_copy(moved)
+        rates |= {"peak": "copy", "of_peak": rates["bytes_per_s"] / copied}
     return rates

@@ -1,5 +1,8 @@
 #include "base/thread_pool.h"
 
+#include <pthread.h>
+#include <signal.h>
+
 #include <algorithm>
 #include <atomic>
 #include <bit>
@@ -125,6 +128,38 @@ TEST(thread_pool_helps_a_slow_worker) {
   pool.run(progress.units, &hold_up_one, &progress);
   CHECK_EQ(progress.done.load(), progress.units);
   CHECK(progress.helped);
+}
+
+std::atomic<bool> held_up, let_go;
+
+void note_thread(void* context, std::size_t, std::size_t, unsigned worker) {
+  if (worker == 1) static_cast<std::atomic<pthread_t>*>(context)->store(pthread_self());
+}
+
+// The worker's core is taken from it by a signal, whose handler does not return until the job is done.
+TEST(thread_pool_does_not_wait_for_who_has_not_come) {
+  ThreadPool pool(2);
+  std::atomic<pthread_t> worker{};
+  const auto soon = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (worker.load() == pthread_t{} && std::chrono::steady_clock::now() < soon) pool.run(2, &note_thread, &worker);
+  CHECK(worker.load() != pthread_t{});
+  signal(SIGUSR1, [](int) {
+    held_up = true;
+    while (!let_go) {
+    }
+  });
+  pthread_kill(worker, SIGUSR1);
+  while (!held_up) std::this_thread::yield();
+  std::atomic<bool> done{false};
+  std::thread caller([&] {
+    Counts counts(100);
+    for (int round = 0; round < 50; ++round) pool.run(100, &count_units, &counts);
+    done = each_once(counts, 50);
+  });
+  while (!done && std::chrono::steady_clock::now() < soon) std::this_thread::yield();
+  CHECK(done.load());
+  let_go = true;
+  caller.join();
 }
 
 TEST(thread_pool_gives_a_lone_caller_all_it_asked_for) {

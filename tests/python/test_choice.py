@@ -45,9 +45,11 @@ def test_profile_names_pick_candidates_and_peak(convolution_path: Path) -> None:
     )
 
 
-def test_profile_table_has_columns(convolution_path: Path) -> None:
-    text = inspect.render(inspect.report(quaver.load(convolution_path), profile=1))
-    for word in ("of peak", "candidates", "ms"):
+@pytest.mark.parametrize(("threads", "on"), [(1, "one thread"), (2, "2 threads")])
+def test_profile_table_has_columns(convolution_path: Path, threads: int, on: str) -> None:
+    report = inspect.report(quaver.load(convolution_path), profile=1, threads=threads)
+    text = inspect.render(report)
+    for word in ("of peak", "candidates", f"in the steps, {on}"):
         assert word in text
 
 

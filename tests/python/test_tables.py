@@ -52,7 +52,7 @@ def results() -> dict[str, Any]:
             "versions": {"quaver": "0.1.0", "ncnn": None},
         },
         "contests": contests,
-        "avx2": {},
+        "held": {},
         "overhead": {"quaver": 0.9, "onnxruntime": 7.0},
         "sizes": {"quaver": 3_300_000, "onnxruntime": 60_000_000},
         "profiles": {},
@@ -65,6 +65,14 @@ def test_ratio_is_against_the_best_peer(results: dict[str, Any]) -> None:
     assert "| ResNet-50 224 | 2.00 | 1.00 | 1.00 |" in text  # from one thread to two
     assert "ncnn float: pnnx is not installed (ResNet-50 224 at batch 1)" in text
     assert "| Quaver | 4.5 | 40.0 | 20.0 | 0.9 | 3.3 |" in text
+
+
+def test_equal_instruction_sets_have_a_table_each(results: dict[str, Any]) -> None:
+    results["held"] = {title: {"resnet50": _contest(1, 12)} for title in ("AVX2", "AVX-VNNI")}
+    text = report.markdown(results)
+    for title in results["held"]:
+        held = text.partition(f"### {title}\n")[2].partition("###")[0]
+        assert "| ResNet-50 224 | 12.00 | 16.00 | **0.75** |" in held
 
 
 def test_kinds_are_set_against_their_like(results: dict[str, Any]) -> None:

@@ -148,6 +148,7 @@ class Staged:
         arrays: Sequence[Any],  # noqa: ARG002
         runs: int,  # noqa: ARG002
         kernels: str | None = None,  # noqa: ARG002
+        threads: int = 1,  # noqa: ARG002
     ) -> list[tuple[str, float]]:
         """Refuse: only the steps of one native graph are timed."""
         raise UnsupportedError("the model runs in stages; only a single native graph is profiled")
