@@ -16,7 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from quaver.serve.errors import ServeError
+from quaver.serve.errors import ServeError, refusal
 
 #: Bytes of a text, or of strings, that are worth the way there.
 LONG = 1 << 18
@@ -45,9 +45,7 @@ class Aside:
         Raises
         ------
         ServeError
-            503, if the process ended: its memory was not enough.
-        Exception
-            As the function.
+            As the function; 503, if the process ended: its memory was not enough.
         """
         loop = asyncio.get_running_loop()
         outcome = await loop.run_in_executor(self._thread, self._ask, function, arguments)
@@ -103,7 +101,7 @@ def work() -> None:
         except MemoryError:
             outcome = ServeError(503, "there is not enough memory for this request")
         except Exception as error:
-            outcome = error
+            outcome = refusal(error)
         pickle.dump(outcome, outcomes, 5)
         outcomes.flush()
         del function, arguments, outcome

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import reprlib
 import traceback
+import uuid
+from collections.abc import Callable
 
 from quaver.errors import Error
 from quaver.serve import logs
@@ -65,13 +67,35 @@ def _let_go(error: BaseException) -> None:
         each = each.__cause__ or each.__context__
 
 
-def refusal(error: Exception) -> ServeError:
-    """What a client is told of an error; of a bug no more than that. The request is let go of."""
-    _let_go(error)
+def refusal(error: Exception, request_id: Callable[[], str] = str) -> ServeError:
+    """What a client is told of an error. The request is let go of.
+
+    Of a bug a client learns only by what id the log tells of it.
+
+    Parameters
+    ----------
+    error
+        What a request came to.
+    request_id
+        Gives the request's id; empty where it has none, and is given one.
+    """
     if isinstance(error, ServeError):
+        _let_go(error)
         return error
-    logs.event("error", "bug", error=f"{type(error).__name__}: {error}")
-    return ServeError(500, "an error inside the server")
+    number = request_id() or uuid.uuid4().hex
+    logs.event("error", "bug", id=number, error=named(error), traceback=where(error))
+    _let_go(error)
+    return ServeError(500, f"an error inside the server; its log tells of it as {number!r}")
+
+
+def named(error: BaseException) -> str:
+    """An error's type and what it says."""
+    return f"{type(error).__name__}: {error}"
+
+
+def where(error: BaseException) -> str:
+    """Where an error came from, for the log alone."""
+    return "".join(traceback.format_exception(error))
 
 
 def shown(value: object) -> str:

@@ -107,7 +107,7 @@ class App:
                 assert call is not None  # running a model goes its own way
                 status, record = await call(request.path_params, await self._body(request))
             except Exception as raised:
-                error = refusal(raised)
+                error = refusal(raised, lambda: request.headers.get("x-request-id", ""))
                 self._service.stats.error("http", str(error.status))
                 return _error(error)
             return Response(orjson.dumps(record), status, media_type="application/json")

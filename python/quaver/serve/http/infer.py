@@ -68,7 +68,7 @@ class Infer:
             )
             status = 200
         except Exception as raised:
-            error = refusal(raised)
+            error = refusal(raised, lambda: _id(given))
             status = error.status
             parts, length = [rest_error(error)], None
             self._service.stats.error("http", str(status))
@@ -230,12 +230,16 @@ def rest_error(error: ServeError) -> bytes:
     return orjson.dumps({"error": str(error)})
 
 
+def _id(given: dict[bytes, bytes]) -> str:
+    return given.get(b"x-request-id", b"").decode("latin-1")
+
+
 def _log(given: dict[bytes, bytes], model: str, version: str, status: int, started: int) -> None:
     logs.event(
         "debug" if status < 500 else "warning",
         "request",
         protocol="http",
-        id=given.get(b"x-request-id", b"").decode("latin-1"),
+        id=_id(given),
         model=model[:200],
         version=version[:50],
         status=status,

@@ -14,7 +14,7 @@ from quaver.errors import Error
 from quaver.model import Model
 from quaver.serve import logs
 from quaver.serve.batching.sizes import batch_sizes
-from quaver.serve.errors import ServeError, not_found
+from quaver.serve.errors import ServeError, named, not_found, where
 from quaver.serve.models import load, policy
 from quaver.serve.models.compiler import Compiler
 from quaver.serve.models.folder import FILES, Source, Stamp, misplaced, scan
@@ -139,7 +139,7 @@ class Repository:
             except BaseException as error:  # a bad version must not end the loading
                 future.set_exception(error)
                 if not isinstance(error, ServeError):
-                    logs.event("error", "loader", error=f"{type(error).__name__}: {error}")
+                    logs.event("error", "loader", error=named(error), traceback=where(error))
             del order, function, future
             self._free()
 
@@ -296,9 +296,12 @@ class Repository:
             model.pending.add(number)
             return
         except Exception as error:  # whatever is wrong with a version, others come after it
-            reason = str(error) if isinstance(error, Error) else f"{type(error).__name__}: {error}"
+            known = isinstance(error, Error)
+            reason = str(error) if known else named(error)
             model.failures[number] = Failure(source.stamp, reason)
             outcome, level, more = "failed", "error", {"error": reason}
+            if not known:
+                more["traceback"] = where(error)
         seconds = time.perf_counter() - start
         self._observer(model.name, outcome, seconds)
         logs.event(
