@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import math
+import os
 import statistics
 import sys
 import tempfile
@@ -35,6 +36,9 @@ class Rival(NamedTuple):
 RIVALS = (
     Rival("Starlette alone", "starlette", clients.rest, clients.rest),
     Rival("grpc.aio alone", "grpc.aio", clients.rpc, clients.rpc, dict.fromkeys((1, 16, 64), 0.95)),
+    Rival(
+        "grpc.aio, plain", "grpc.aio-plain", clients.rpc, clients.rpc, dict.fromkeys((1, 16, 64), 1)
+    ),
     Rival("MLServer", "mlserver", clients.rest, clients.rest_json, {16: 3.5, 64: 3.5}),
     Rival("LitServe", "litserve", clients.rest, clients.plain_json),
     Rival("BentoML", "bentoml", clients.rest, clients.plain_json),
@@ -54,6 +58,9 @@ def main() -> None:
     parser.add_argument(
         "--rivals", default=",".join(names), help=f"some of {', '.join(names)}; empty for none"
     )
+    parser.add_argument(
+        "--apart", action="store_true", help="servers on one core, clients on another: less noise"
+    )
     parser.add_argument("--network", action="store_true", help="EfficientNet-Lite0, served and not")
     parser.add_argument("--swaps", action="store_true", help="versions exchanged under load")
     parser.add_argument("--start", action="store_true", help="time and memory of a start")
@@ -65,6 +72,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         put(root, "simple", 1, compiled(simple(1)))
+        if arguments.apart:
+            servers.core, *_, own = sorted(os.sched_getaffinity(0))
+            os.sched_setaffinity(0, {own})
         for rival in chosen:
             turns = (arguments.rounds, arguments.seconds)
             rows += _contest(root, rival, counts, turns, broken)

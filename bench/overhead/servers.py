@@ -18,6 +18,8 @@ from overhead.clients import Figures
 
 FOLDER = Path(__file__).parents[1]
 _START_SECONDS = 120
+core: int | None = None
+"""The only core that servers may run on, where there is such a one."""
 
 Load = Callable[[int, int, float], Figures]
 Probe = Callable[[int, int, float], object]
@@ -52,7 +54,7 @@ def framework(name: str, port: int) -> list[str]:
 def running(command: list[str], port: int, probe: Probe = clients.rest) -> Iterator[int]:
     """A server, from when it answers; give its process."""
     process = subprocess.Popen(
-        command,
+        command if core is None else ["taskset", "-c", str(core), *command],
         cwd=FOLDER,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

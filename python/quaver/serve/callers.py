@@ -9,7 +9,8 @@ class Callers:
     """Tells whether only one client asks for now."""
 
     def __init__(self) -> None:
-        self._last: object = None
+        self.last: object = None
+        """Who asked last; None for several."""
         self._since = 0
 
     def came(self, client: object, now: int) -> None:
@@ -22,10 +23,10 @@ class Callers:
         now
             When it came, in nanoseconds.
         """
-        if client != self._last:
-            self._last = client
+        if client != self.last:
+            self.last = client
             self._since = now
 
     def only_one(self, now: int) -> bool:
         """Whether for a while nobody asked but one client, one request after another."""
-        return self._last is not None and now - self._since > _AWHILE
+        return self.last is not None and now - self._since > _AWHILE

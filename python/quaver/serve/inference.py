@@ -133,9 +133,12 @@ class Inference:
         runs = known.runs
         if runs is None:
             runs = known.runs = service.scheduler.runs(model.name, known.shapes)
-        if known.timed or not service.has_room:
-            return None
-        if not service.scheduler.may_run_now(model.name, runs, service.alone):
+        if (
+            known.timed
+            or service.draining
+            or service.active >= service.most
+            or not service.scheduler.may_run_now(model.name, runs, service.alone)
+        ):
             return None
         ready = _now()
         try:
@@ -147,7 +150,9 @@ class Inference:
             now = _now()
             runs.record(now - ready)
             note = (now - started, ready - started, 0, now - ready, known.rows, known.rows)
-            self._count(model, answered[1], note, known.shapes, started)
+            service.stats.of(model.name, answered[1]).succeeded(note)
+            if service.tracing.active:
+                self._trace(model.name, answered[1], note, known.shapes, started)
         return answered
 
     async def run(
@@ -202,19 +207,20 @@ class Inference:
         total = _now() - job.started
         ready = job.enqueued - job.started + job.gathered
         note = Note(total, ready, job.waited, job.computed, job.rows, job.batch)
-        self._count(model, version, note, job.shapes, job.started)
+        self._service.stats.of(model.name, version).succeeded(note)
+        if self._service.tracing.active:
+            self._trace(model.name, version, note, job.shapes, job.started)
 
-    def _count(
+    def _trace(
         self,
-        model: ServedModel,
+        model: str,
         version: int,
         note: tuple[int, ...],
         shapes: tuple[Any, ...],
         started: int,
     ) -> None:
-        self._service.stats.of(model.name, version).succeeded(note)
-        if self._service.tracing.active and self._service.tracing.wants(model.name):
-            _trace(model.name, version, Note(*note), shapes, started)
+        if self._service.tracing.wants(model):
+            _trace(model, version, Note(*note), shapes, started)
 
     def _count_failure(self, model: ServedModel, started: int) -> None:
         self._service.stats.of(model.name, model.default).failed(_now() - started)

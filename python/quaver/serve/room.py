@@ -18,6 +18,11 @@ class Room:
         self._most = most
         self._held = 0
 
+    @property
+    def held(self) -> int:
+        """Bytes that are held."""
+        return self._held
+
     def take(self, size: int) -> None:
         """Hold so many more.
 

@@ -50,6 +50,8 @@ class Service:
         self.tracing = Tracing()
         self.active = 0
         """Requests to run a model that are under way."""
+        self.most = settings.max_requests
+        """Of them."""
         self.room = Room(settings.max_buffered)
         self.callers = Callers()
         self.aside = Aside()
@@ -138,14 +140,9 @@ class Service:
         """
         if self.draining:
             raise ServeError(503, "the server is about to stop")
-        if self.active >= self.settings.max_requests:
+        if self.active >= self.most:
             raise ServeError(429, f"{self.active} requests are under way: try again later")
         self.active += 1
-
-    @property
-    def has_room(self) -> bool:
-        """Whether `enter` would let a request in."""
-        return not self.draining and self.active < self.settings.max_requests
 
     def alone(self) -> bool:
         """Whether nobody asks but the client of the request that is looked at."""

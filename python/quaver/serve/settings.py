@@ -96,7 +96,9 @@ class Settings(BaseSettings):
     max_requests: PositiveInt = Field(
         default=4096, description="requests at a time; more are refused (429)"
     )
-    max_connections: PositiveInt = Field(default=16384, description="connections at a time")
+    max_connections: PositiveInt = Field(
+        default=16384, description="connections at a time, of REST and again of gRPC"
+    )
     header_time: PositiveFloat = Field(
         default=10.0, description="seconds for a request's headers to come"
     )

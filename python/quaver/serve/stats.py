@@ -7,6 +7,7 @@ are many, and when somebody asks.
 from __future__ import annotations
 
 import time
+from array import array
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,7 +31,6 @@ SECONDS = (
     2.5,
     10,
 )
-_NOTES = 256  # of requests, before they are counted
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
@@ -68,6 +68,10 @@ class Note(NamedTuple):
     """Its own."""
     batch: int
     """Those of its run; 0 where they are counted for another request of the same run."""
+
+
+_FIELDS = len(Note._fields)
+_MOST = 1024 * _FIELDS  # numbers, before they are counted
 
 
 class Stages:
@@ -112,7 +116,8 @@ class VersionStats:
         self.queue = Histogram(SECONDS)
         self.compute = Histogram(SECONDS)
         self.batch = Histogram(ROWS)
-        self._notes: list[tuple[int, ...]] = []
+        self._notes = array("q")
+        """One after another."""
 
     @property
     def success(self) -> int:
@@ -122,15 +127,16 @@ class VersionStats:
     def succeeded(self, note: tuple[int, ...]) -> None:
         """Count a request that was answered: a `Note`, or a plain tuple of the same."""
         self.last = time.time()
-        self._notes.append(note)
-        if len(self._notes) >= _NOTES:
+        self._notes.extend(note)
+        if len(self._notes) >= _MOST:
             self.settle()
 
     def settle(self) -> None:
         """Count what was only noted so far."""
         if not self._notes:
             return
-        notes, self._notes = np.array(self._notes, np.int64), []
+        notes = np.frombuffer(self._notes, np.int64).reshape(-1, _FIELDS)
+        self._notes = array("q")
         self.stages.add(notes)
         total, _, queue, _, rows, batch = notes.T
         self.rows += int(rows.sum())

@@ -24,7 +24,7 @@ class Lanes:
     """
 
     def __init__(self, workers: int) -> None:
-        self._lanes: dict[str, Lane] = {}
+        self.by_model: dict[str, Lane] = {}
         self._idle = workers
         self._clock = 0.0
         self._lock = threading.Lock()
@@ -33,12 +33,7 @@ class Lanes:
     def waiting(self) -> dict[str, int]:
         """How many requests wait, by model."""
         with self._lock:
-            return {name: lane.waiting for name, lane in self._lanes.items()}
-
-    def is_empty(self, model: str) -> bool:
-        """Whether nobody waits for a model."""
-        lane = self._lanes.get(model)
-        return lane is None or not lane.waiting
+            return {name: lane.waiting for name, lane in self.by_model.items()}
 
     def push(self, model: ServedModel, job: Job) -> Lane:
         """Let a request wait; give its lane.
@@ -49,9 +44,9 @@ class Lanes:
             429, if too many wait for the model.
         """
         with self._lock:
-            lane = self._lanes.get(model.name)
+            lane = self.by_model.get(model.name)
             if lane is None or lane.model is not model:
-                lane = self._lanes[model.name] = Lane(model)
+                lane = self.by_model[model.name] = Lane(model)
             if lane.waiting >= model.settings.queue:
                 raise ServeError(
                     429,
@@ -94,7 +89,7 @@ class Lanes:
     def _take(self) -> Task | None:
         if not self._idle:
             return None
-        ready = [lane for lane in self._lanes.values() if lane.waiting and not _delay(lane)]
+        ready = [lane for lane in self.by_model.values() if lane.waiting and not _delay(lane)]
         for lane in sorted(ready, key=lambda lane: lane.clock):
             jobs = lane.take()
             if jobs:  # all of them may be late
@@ -110,7 +105,7 @@ class Lanes:
         with self._lock:
             if not self._idle:
                 return []
-            lanes = [lane for lane in self._lanes.values() if lane.waiting]
+            lanes = [lane for lane in self.by_model.values() if lane.waiting]
             return [(lane, left / 1e9) for lane in lanes if (left := _delay(lane)) > 0]
 
 

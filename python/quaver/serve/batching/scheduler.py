@@ -85,8 +85,10 @@ class Scheduler:
         alone
             Tells whether nobody else asks anything of the server.
         """
-        short = runs.within(_HOP) or (runs.within(_HELD) and alone())
-        return short and self._lanes.is_empty(model)
+        if runs.best >= _HOP and (runs.best >= _HELD or not alone()):
+            return False
+        lane = self._lanes.by_model.get(model)
+        return lane is None or not lane.waiting
 
     def run_now(self, model: ServedModel, job: Job, alone: Callable[[], bool]) -> Outcome | None:
         """Run a request on this thread; None if it may not be."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 _TRIALS = 3
@@ -15,22 +16,23 @@ _MOST = 64
 class Runs:
     """Runs of one model on inputs of the same shapes: how long the last ones took at best."""
 
-    __slots__ = ("best", "count")
+    __slots__ = ("_best", "_trials", "best")
 
     def __init__(self) -> None:
-        self.best = 0
-        self.count = 0
-
-    def within(self, nanoseconds: int) -> bool:
-        """Whether they are known to take no more."""
-        return self.best < nanoseconds and self.count >= _TRIALS
+        self.best: float = inf
+        """Nanoseconds; endless until a few were tried."""
+        self._best: float = inf
+        self._trials = _TRIALS
 
     def record(self, nanoseconds: int) -> None:
         """Learn from a run. What happens besides only makes one longer, so the best counts."""
         # A slow drift upwards, so that a model that grew slower is noticed.
-        drifted = self.best + (self.best >> 4) + 1 if self.count else nanoseconds
-        self.best = min(nanoseconds, drifted)
-        self.count += 1
+        drifted = self._best * _DRIFT + 1
+        self._best = nanoseconds if nanoseconds < drifted else drifted
+        if self._trials:
+            self._trials -= 1
+        if not self._trials:
+            self.best = self._best
 
 
 class Timing:

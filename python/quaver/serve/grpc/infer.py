@@ -18,19 +18,15 @@ Seen = tuple[ServedModel | None, Known | None, bytes]
 class _Guess:
     """What is known of messages that begin so, unless their model was unloaded since."""
 
-    __slots__ = ("_end", "_known", "_model", "_wire", "seen", "start")
+    __slots__ = ("end", "known", "model", "seen", "start", "wire")
 
     def __init__(
         self, start: bytes, model: ServedModel, wire: object, known: Known, head: bytes
     ) -> None:
         self.start = start
         self.seen: Seen = (model, known, head)
-        self._model, self._wire = model, wire
-        self._known, self._end = known, len(head)
-
-    def holds(self, data: bytes) -> bool:
-        """Whether it is true of a message that begins so."""
-        return self._model.wire is self._wire and self._known.fits(data, self._end)
+        self.model, self.wire = model, wire
+        self.known, self.end = known, len(head)
 
 
 class Infer:
@@ -40,37 +36,50 @@ class Infer:
         self._service = service
         self._inference = service.inference
         self._repository = service.repository
+        self._callers = service.callers
         self._bytes_in = service.stats.bytes_in
         self._bytes_out = service.stats.bytes_out
         self._guesses: dict[int, _Guess] = {}
         """By the length of a message."""
 
-    def look_up(self, data: bytes) -> Seen:
-        """What is known of a message."""
+    def now(self, data: bytes, started: int) -> tuple[bytes | None, Seen]:
+        """As calling it, where the request is known and its run short; else None, and what is seen.
+
+        After each wait in the kernel code is slow, and calls in Python most: there are few here.
+        """
+        if self._callers.last is not None:
+            self._callers.came(None, started)
         guess = self._guesses.get(len(data))
-        if guess is not None and data.startswith(guess.start) and guess.holds(data):
-            return guess.seen
+        if (
+            guess is not None
+            and data.startswith(guess.start)
+            and guess.model.wire is guess.wire
+            and guess.known.fits(data, guess.end)
+        ):
+            seen = guess.seen
+        else:
+            seen = self._look_up(data)
+        model, known, head = seen
+        if model is None or known is None:
+            return None, seen
+        answered = self._inference.answer_now(
+            model, known, data, len(head), version=known.version, started=started
+        )
+        if answered is None:
+            return None, seen
+        answer = answered[0]
+        self._bytes_in["grpc"] += len(data)
+        self._bytes_out["grpc"] += len(answer)
+        return answer, seen
+
+    def _look_up(self, data: bytes) -> Seen:
+        """What is known of a message."""
         head = data[: grpc_tensors.head_length(data)]
         model = self._repository.models.get(grpc_tensors.first_name(head))
         if model is None:
             return None, None, head
         known: Known | None = model.wire["grpc"].get(head)
         return model, known if known is not None and known.fits(data, len(head)) else None, head
-
-    def now(self, data: bytes, seen: Seen, started: int) -> bytes | None:
-        """As calling it, where the request is known and its run short; otherwise None."""
-        self._service.callers.came(None, started)
-        model, known, head = seen
-        if model is None or known is None:
-            return None
-        answered = self._inference.answer_now(
-            model, known, data, len(head), version=known.version, started=started
-        )
-        if answered is None:
-            return None
-        self._bytes_in["grpc"] += len(data)
-        self._bytes_out["grpc"] += len(answered[0])
-        return answered[0]
 
     async def __call__(
         self, data: bytes, seen: Seen, started: int, left: float | None = None

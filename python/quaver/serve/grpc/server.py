@@ -14,7 +14,8 @@ from grpc import aio
 
 from quaver.serve import logs
 from quaver.serve.auth import Tokens
-from quaver.serve.errors import ServeError, refusal
+from quaver.serve.errors import ServeError, bad_request, refusal
+from quaver.serve.grpc.arrivals import Arrivals
 from quaver.serve.grpc.calls import Calls
 from quaver.serve.grpc.infer import Infer
 from quaver.serve.protocol.grpc_tensors import framed
@@ -52,11 +53,15 @@ class GrpcServer:
         self._health_task: asyncio.Task[None] | None = None
         self._infer = Infer(service)
         self._stats = service.stats
+        self._arrivals = Arrivals(settings, service.room, self._give_up)
         self._server = aio.server(
             options=[
                 ("grpc.max_receive_message_length", settings.max_body + _FRAME),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),
+                ("grpc.max_allowed_incoming_connections", settings.max_connections),
+                ("grpc.max_connection_idle_ms", settings.keep_alive * 1000),
+                ("grpc.server_handshake_timeout_ms", int(settings.header_time * 1000)),
                 ("grpc.http2.min_ping_interval_without_data_ms", 5000),
                 # Its pings, one with each request, cost more than a window that is large at once.
                 ("grpc.http2.bdp_probe", 0),
@@ -87,25 +92,26 @@ class GrpcServer:
     def _handlers(self) -> grpc.GenericRpcHandler:
         handlers = {name: self._unary(name, getattr(self._calls, name)) for name in METHODS
                     if name != "ModelInfer"}  # fmt: skip
-        # These take and give bytes.
-        handlers["ModelInfer"] = grpc.unary_unary_rpc_method_handler(self._model_infer)
+        # These give bytes. All read by themselves: what is no stream would be read for them.
+        handlers["ModelInfer"] = grpc.stream_unary_rpc_method_handler(self._model_infer)
         handlers["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(self._stream)
         return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
     def _unary(self, name: str, call: Callable[[Any], Awaitable[Any]]) -> grpc.RpcMethodHandler:
-        async def answer(request: Any, context: Any) -> Any:
+        read = self._messages[f"{name}Request"].FromString
+
+        async def answer(_: Any, context: Any) -> Any:
+            data = await self._arrivals.read(context)
             try:
                 self._expect_token(context)
-                return await call(request)
+                return await call(_message(read, name, data or b""))
             except Exception as error:
                 refused = self._refusal(error)
-            del request
+            del data
             return await _abort(context, refused)
 
-        return grpc.unary_unary_rpc_method_handler(
-            answer,
-            self._messages[f"{name}Request"].FromString,
-            self._messages[f"{name}Response"].SerializeToString,
+        return grpc.stream_unary_rpc_method_handler(
+            answer, response_serializer=self._messages[f"{name}Response"].SerializeToString
         )
 
     def _expect_token(self, context: Any) -> None:
@@ -113,24 +119,30 @@ class GrpcServer:
         if not self._tokens.accept(given.encode()):
             raise ServeError(401, "a valid token is needed: authorization: Bearer")
 
-    def _refusal(self, error: Exception) -> ServeError:
-        refused = refusal(error)
+    def _refusal(self, error: Exception, data: bytes = b"") -> ServeError:
+        refused = refusal(error, lambda: str(self._request(data).id))
         self._stats.error("grpc", refused.grpc_status)
         return refused
 
-    async def _model_infer(self, data: bytes, context: Any) -> bytes:
+    async def _give_up(self, context: Any, error: ServeError) -> None:
+        with contextlib.suppress(aio.AbortError):
+            await _abort(context, self._refusal(error))
+
+    async def _model_infer(self, _: Any, context: Any) -> bytes:
+        data = await self._arrivals.read(context)
+        if data is None:
+            data = b""
         started = _now()
         try:
             if not self._tokens.open:
                 self._expect_token(context)
-            seen = self._infer.look_up(data)
-            answer = self._infer.now(data, seen, started)
+            answer, seen = self._infer.now(data, started)
             if answer is None:
                 left = context.time_remaining()
                 bounded = left is not None and left < _FOREVER
                 answer = await self._infer(data, seen, started, left if bounded else None)
         except Exception as error:
-            refused = self._refusal(error)
+            refused = self._refusal(error, data)
             self._log(data, refused.grpc_status, started)
         else:
             if logs.enabled("debug"):
@@ -139,21 +151,20 @@ class GrpcServer:
         del data
         return await _abort(context, refused)
 
-    async def _stream(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+    async def _stream(self, _: Any, context: Any) -> AsyncIterator[bytes]:
         """Answer a stream of requests in their order; an error is an answer, and no end."""
         try:
             self._expect_token(context)
         except ServeError as error:
             await _abort(context, self._refusal(error))
-        async for data in requests:
+        while (data := await self._arrivals.read(context, timed=False)) is not None:
             started = _now()
             try:
-                seen = self._infer.look_up(data)
-                answer = self._infer.now(data, seen, started)
+                answer, seen = self._infer.now(data, started)
                 if answer is None:
                     answer = await self._infer(data, seen, started)
             except Exception as error:
-                refused = self._refusal(error)
+                refused = self._refusal(error, data)
                 self._log(data, refused.grpc_status, started)
                 yield self._stream_error(data, refused)
             else:
@@ -190,7 +201,7 @@ class GrpcServer:
         from grpc_health.v1 import health, health_pb2_grpc  # noqa: PLC0415
 
         self._health = health.aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, _Unregistered(self._server))
         self._health_task = asyncio.get_running_loop().create_task(self._tell_health())
 
     async def _tell_health(self) -> None:
@@ -206,6 +217,26 @@ class GrpcServer:
                 await self._health.set(SERVICE, state)
                 told = ready
             await asyncio.sleep(_HEALTH_SECONDS)
+
+
+class _Unregistered:
+    """A server that looks methods up by name.
+
+    Registered ones each wait by themselves, and grpc.aio goes through all of them at every call.
+    """
+
+    def __init__(self, server: Any) -> None:
+        self.add_generic_rpc_handlers = server.add_generic_rpc_handlers
+
+    def add_registered_method_handlers(self, service: str, handlers: Any) -> None:
+        """Leave it at that."""
+
+
+def _message(read: Callable[[bytes], Any], name: str, data: bytes) -> Any:
+    try:
+        return read(data)
+    except DecodeError as error:
+        raise bad_request(f"the message is no {name}Request: {error}") from error
 
 
 async def _abort(context: Any, refused: ServeError) -> NoReturn:
