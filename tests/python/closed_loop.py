@@ -119,7 +119,10 @@ def run(
             else:
                 counts["refused" if status == 503 else "failed"] += 1
                 counts[f"{status}: {body.decode()[:80]}"] += 1
-            if status == 503 or headers.get(b"connection") == b"close":
+            closing = headers.get(b"connection") == b"close"
+            if status == 200 and closing:
+                counts["last"] += 1
+            if status == 503 or closing:
                 selector.unregister(client.socket)
                 client.socket.close()
                 continue

@@ -192,7 +192,8 @@ def test_stopped_under_load(publisher: Publisher, number: int) -> None:
         result = finish(process, 200)
         counts = result["counts"]
         assert counts["ok"] > 100
-        assert counts["refused"] == 16, counts
+        # A client is told by a refusal, or by its last answer, where that was under way.
+        assert counts.get("refused", 0) + counts.get("last", 0) == 16, counts
         assert "failed" not in counts, counts
         assert server.event("stopped")[0]["lost"] == 0
 

@@ -23,6 +23,28 @@ def check(result: Any) -> None:
     np.testing.assert_array_equal(result.as_numpy("OUTPUT1"), A - B)
 
 
+def noting(kind: type) -> type:
+    """Give a kind of client whose objects note what of them is used."""
+
+    class Noting(kind):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            self._used: set[str] = set()
+            super().__init__(*given, **named)
+
+        def __getattribute__(self, name: str) -> Any:
+            if not name.startswith("_"):
+                self._used.add(name)
+            return super().__getattribute__(name)
+
+    return Noting
+
+
+def expect_all_used(client: Any) -> None:
+    """Expect of a client that notes that each of its methods was used, but for its end."""
+    methods = {name for name in dir(client) if not name.startswith("_")}
+    assert methods - client._used <= {"close"}, methods - client._used
+
+
 def fails(status: str, function: Any, *arguments: Any, **named: Any) -> str:
     """Call what must fail with a status; give the message."""
     try:

@@ -6,7 +6,8 @@ import sys
 import numpy as np
 import tritonclient.grpc as client
 import tritonclient.utils.shared_memory as shm
-from _triton import A, B, check, fails, inputs
+from _triton import A, B, check, expect_all_used, fails, inputs, noting
+from tritonclient.grpc.auth import BasicAuth
 
 
 def describe(c: client.InferenceServerClient) -> None:
@@ -37,6 +38,13 @@ def infer(c: client.InferenceServerClient) -> None:
     )  # fmt: skip
     assert result.get_response().id == "7"
     check(result)
+    again = inputs(client)
+    again[0].set_shape([1, 16])
+    assert (again[0].name(), again[0].shape(), again[0].datatype()) == ("INPUT0", [1, 16], "INT32")
+    c.register_plugin(BasicAuth("a", "b"))
+    assert c.plugin() is not None
+    assert list(c.infer("simple", again).get_output("OUTPUT0").shape) == [1, 16]
+    c.unregister_plugin()
     for packed in ("gzip", "deflate"):
         check(c.infer("simple", inputs(client), compression_algorithm=packed))
     answers: queue.Queue = queue.Queue()
@@ -107,6 +115,9 @@ def share(c: client.InferenceServerClient) -> None:
             sources[at].set_shared_memory("given", 64, offset=64 * at)
             wanted[at].set_shared_memory("taken", 64, offset=64 * at)
         c.infer("simple", sources, outputs=wanted)
+        wanted[0].unset_shared_memory()
+        half = c.infer("simple", sources, outputs=wanted)
+        np.testing.assert_array_equal(half.as_numpy("OUTPUT0"), A + B)
         sums = shm.get_contents_as_numpy(taken, np.int32, [1, 16])
         np.testing.assert_array_equal(sums, A + B)
         c.unregister_system_shared_memory("given")
@@ -122,7 +133,8 @@ def share(c: client.InferenceServerClient) -> None:
         shm.destroy_shared_memory_region(taken)
 
 
-with client.InferenceServerClient(f"127.0.0.1:{sys.argv[2]}") as connection:
+with noting(client.InferenceServerClient)(f"127.0.0.1:{sys.argv[2]}") as connection:
     for part in (describe, infer, stream, manage, share):
         part(connection)
+    expect_all_used(connection)
 print("done")

@@ -5,7 +5,10 @@ import sys
 from collections.abc import AsyncIterator
 
 import tritonclient.grpc.aio as client
-from _triton import check, inputs
+import tritonclient.utils.shared_memory as shm
+from _triton import A, B, check, expect_all_used, inputs, noting
+from tritonclient.grpc.auth import BasicAuth
+from tritonclient.utils import InferenceServerException
 
 
 async def requests() -> AsyncIterator[dict[str, object]]:
@@ -13,8 +16,23 @@ async def requests() -> AsyncIterator[dict[str, object]]:
         yield {"model_name": "simple", "inputs": inputs(client), "request_id": str(at)}
 
 
+async def share(c: client.InferenceServerClient) -> None:
+    given = shm.create_shared_memory_region("given", "/quaver_test_grpc_aio_given", 128)
+    try:
+        shm.set_shared_memory_region(given, [A, B])
+        await c.register_system_shared_memory("given", "/quaver_test_grpc_aio_given", 128)
+        assert "given" in (await c.get_system_shared_memory_status()).regions
+        sources = [client.InferInput(name, [1, 16], "INT32") for name in ("INPUT0", "INPUT1")]
+        for at, source in enumerate(sources):
+            source.set_shared_memory("given", 64, offset=64 * at)
+        check(await c.infer("simple", sources))
+        await c.unregister_system_shared_memory("given")
+    finally:
+        shm.destroy_shared_memory_region(given)
+
+
 async def main() -> None:
-    async with client.InferenceServerClient(f"127.0.0.1:{sys.argv[2]}") as c:
+    async with noting(client.InferenceServerClient)(f"127.0.0.1:{sys.argv[2]}") as c:
         assert await c.is_server_live()
         assert await c.is_server_ready()
         assert await c.is_model_ready("simple")
@@ -35,6 +53,27 @@ async def main() -> None:
         assert (await c.get_trace_settings()).settings["trace_level"].value == ["OFF"]
         assert (await c.get_log_settings()).settings["log_error"].bool_param
         assert not (await c.get_system_shared_memory_status()).regions
+        await share(c)
+        assert not (await c.get_cuda_shared_memory_status()).regions
+        try:
+            await c.register_cuda_shared_memory("g", b"MQ==", 0, 4)
+        except InferenceServerException as error:
+            assert "CUDA" in error.message()
+        else:
+            raise AssertionError("there is no CUDA")
+        await c.unregister_cuda_shared_memory()
+        changed = await c.update_trace_settings(settings={"trace_rate": "9"})
+        assert changed.settings["trace_rate"].value == ["9"]
+        changed = await c.update_log_settings({"log_info": True})
+        assert changed.settings["log_info"].bool_param
+        c.register_plugin(BasicAuth("a", "b"))
+        assert c.plugin() is not None
+        check(await c.infer("simple", inputs(client)))
+        c.unregister_plugin()
+        await c.unload_model("simple")
+        assert not await c.is_model_ready("simple")
+        await c.load_model("simple")
+        expect_all_used(c)
 
 
 asyncio.run(main())

@@ -1,11 +1,13 @@
 """All of tritonclient.http, against `simple`."""
 
 import sys
+import urllib.request
 
 import numpy as np
 import tritonclient.http as client
 import tritonclient.utils.shared_memory as shm
-from _triton import A, B, check, fails, inputs
+from _triton import A, B, check, expect_all_used, fails, inputs, noting
+from tritonclient.http.auth import BasicAuth
 
 
 def describe(c: client.InferenceServerClient) -> None:
@@ -54,8 +56,21 @@ def infer(c: client.InferenceServerClient) -> None:
     pending = [c.async_infer("simple", inputs(client)) for _ in range(8)]
     for each in pending:
         check(each.get_result())
-    _, length = client.InferenceServerClient.generate_request_body(inputs(client))
-    assert length is not None
+    body, length = c.generate_request_body(inputs(client))
+    url = f"http://127.0.0.1:{sys.argv[1]}/v2/models/simple/infer"
+    headers = {"Inference-Header-Content-Length": str(length)}
+    with urllib.request.urlopen(urllib.request.Request(url, body, headers)) as answer:
+        head = answer.headers["Inference-Header-Content-Length"]
+        check(c.parse_response_body(answer.read(), header_length=head and int(head)))
+    again = inputs(client)
+    again[0].set_shape([1, 16])
+    assert (again[0].name(), again[0].shape(), again[0].datatype()) == ("INPUT0", [1, 16], "INT32")
+    result = c.infer("simple", again)
+    assert result.get_output("OUTPUT0")["shape"] == [1, 16]
+    c.register_plugin(BasicAuth("a", "b"))
+    assert c.plugin() is not None
+    check(c.infer("simple", again))
+    c.unregister_plugin()
     classes = client.InferRequestedOutput("OUTPUT0", class_count=2)
     best = c.infer("simple", inputs(client), outputs=[classes]).as_numpy("OUTPUT0")
     assert best.tolist() == [[b"18:15", b"17:14"]], best
@@ -106,6 +121,9 @@ def share(c: client.InferenceServerClient) -> None:
             sources[at].set_shared_memory("given", 64, offset=64 * at)
             wanted[at].set_shared_memory("taken", 64, offset=64 * at)
         c.infer("simple", sources, outputs=wanted)
+        wanted[0].unset_shared_memory()
+        half = c.infer("simple", sources, outputs=wanted)
+        np.testing.assert_array_equal(half.as_numpy("OUTPUT0"), A + B)
         sums = shm.get_contents_as_numpy(taken, np.int32, [1, 16])
         np.testing.assert_array_equal(sums, A + B)
         differences = shm.get_contents_as_numpy(taken, np.int32, [1, 16], offset=64)
@@ -123,7 +141,9 @@ def share(c: client.InferenceServerClient) -> None:
         shm.destroy_shared_memory_region(taken)
 
 
-with client.InferenceServerClient(f"127.0.0.1:{sys.argv[1]}", concurrency=4) as connection:
+kind = noting(client.InferenceServerClient)
+with kind(f"127.0.0.1:{sys.argv[1]}", concurrency=4) as connection:
     for part in (describe, infer, manage, share):
         part(connection)
+    expect_all_used(connection)
 print("done")

@@ -4,7 +4,9 @@ import asyncio
 import sys
 
 import tritonclient.http.aio as client
-from _triton import check, inputs
+import tritonclient.utils.shared_memory as shm
+from _triton import A, B, check, expect_all_used, inputs, noting
+from tritonclient.http.auth import BasicAuth
 from tritonclient.utils import InferenceServerException
 
 
@@ -18,8 +20,22 @@ async def one(c: client.InferenceServerClient, binary: bool, packed: str | None)
     check(result)
 
 
+async def share(c: client.InferenceServerClient) -> None:
+    given = shm.create_shared_memory_region("given", "/quaver_test_aio_given", 128)
+    try:
+        shm.set_shared_memory_region(given, [A, B])
+        await c.register_system_shared_memory("given", "/quaver_test_aio_given", 128)
+        sources = [client.InferInput(name, [1, 16], "INT32") for name in ("INPUT0", "INPUT1")]
+        for at, source in enumerate(sources):
+            source.set_shared_memory("given", 64, offset=64 * at)
+        check(await c.infer("simple", sources))
+        await c.unregister_system_shared_memory("given")
+    finally:
+        shm.destroy_shared_memory_region(given)
+
+
 async def main() -> None:
-    async with client.InferenceServerClient(f"127.0.0.1:{sys.argv[1]}") as c:
+    async with noting(client.InferenceServerClient)(f"127.0.0.1:{sys.argv[1]}") as c:
         assert await c.is_server_live()
         assert await c.is_server_ready()
         assert await c.is_model_ready("simple")
@@ -43,9 +59,24 @@ async def main() -> None:
             assert "quaver_not_there" in error.message()
         else:
             raise AssertionError("registered what is not there")
+        try:
+            await c.register_cuda_shared_memory("g", b"1", 0, 4)
+        except InferenceServerException as error:
+            assert "CUDA" in error.message()
+        else:
+            raise AssertionError("there is no CUDA")
+        await c.unregister_cuda_shared_memory()
+        await share(c)
+        c.register_plugin(BasicAuth("a", "b"))
+        assert c.plugin() is not None
+        check(await c.infer("simple", inputs(client)))
+        c.unregister_plugin()
+        assert c.generate_request_body(inputs(client))[1] is not None
+        assert c.parse_response_body(b'{"outputs": []}').get_response() == {"outputs": []}
         await c.unload_model("simple")
         assert not await c.is_model_ready("simple")
         await c.load_model("simple")
+        expect_all_used(c)
 
 
 asyncio.run(main())
