@@ -120,6 +120,40 @@ def test_contradicting_shapes() -> None:
     refused(model_of(node("Reshape", ["x", "w"], ["y"]), constants=shape), "Reshape 'y'")
 
 
+def declaring(y: list[int | str | None] | None, **inner: list[int | str | None]) -> onnx.ModelProto:
+    """[2, 3] × [3, 5], then Relu: a model that declares these shapes of its tensors."""
+    model = model_of(
+        node("MatMul", ["x", "w"], ["a"]),
+        node("Relu", ["a"], ["y"]),
+        constants={"w": np.ones((3, 5), np.float32)},
+        x=("rows", 3),
+    )
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", FLOAT, y))
+    for name, shape in inner.items():
+        model.graph.value_info.append(helper.make_tensor_value_info(name, FLOAT, shape))
+    return model
+
+
+def test_declared_shapes_that_contradict() -> None:
+    refused(
+        declaring([2, 6]),
+        r"Relu 'y': its output 'y' has the shape \[\?, 5\], but the model declares \[2, 6\]; corr",
+    )
+    refused(declaring(["rows", 5, 1]), r"Relu 'y': .* \[\?, 5\], .* \[\?, 5, 1\]")
+    refused(
+        declaring(None, a=["rows", 4]), r"MatMul 'a': its output 'a' .* \[\?, 5\], .* \[\?, 4\]"
+    )
+
+
+@pytest.mark.parametrize("y", [None, [], ["n", None], ["n", 5], ["stale", 5], [2, 5]])
+def test_declared_shapes_that_say_less(y: list[int | str | None] | None) -> None:
+    """Open dimensions of any name, and [] for no shape, as PaddlePaddle's exporter has it."""
+    x = np.ones((2, 3), np.float32)
+    np.testing.assert_array_equal(
+        quaver.load(declaring(y, a=y or [None, None]))(x), x @ np.ones((3, 5))
+    )
+
+
 @pytest.mark.parametrize("size", [2**31, 2**40, 2**62])
 def test_sizes_that_overflow(size: int) -> None:
     shape = {"s": np.array([size, size, 4])}

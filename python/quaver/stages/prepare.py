@@ -9,6 +9,7 @@ from onnx import ModelProto, TensorProto
 from quaver import _core
 from quaver.convert.onnx.dtypes import known_dtype
 from quaver.convert.onnx.functions import expanded
+from quaver.convert.onnx.shapes import check_declared
 from quaver.convert.onnx.source import modernized
 from quaver.errors import UnsupportedError
 from quaver.stages.deciding import bound_inputs
@@ -60,7 +61,9 @@ def in_stages(model: ModelProto, options: Options) -> Staged:
 
 
 def _readied(model: ModelProto) -> ModelProto:
-    return with_numbered_labels(expanded(modernized(model)))
+    model = modernized(model)
+    check_declared(model)
+    return with_numbered_labels(expanded(model))
 
 
 def _plain(model: ModelProto) -> bool:

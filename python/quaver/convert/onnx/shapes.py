@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import onnx
-from onnx import GraphProto, ModelProto, ValueInfoProto
+from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto
 
 from quaver.convert.builder import Shape
 from quaver.convert.onnx.dtypes import dtype_name, known_dtype, numpy_dtype
+from quaver.convert.onnx.names import node_name
 from quaver.convert.onnx.stand_ins import with_stand_ins
 from quaver.errors import ModelError, UnsupportedError
 
@@ -33,22 +36,11 @@ def shape_of(info: ValueInfoProto) -> Shape | None:
 
 def infer(model: ModelProto) -> tuple[dict[str, Shape], dict[str, str]]:
     """Return the shapes and dtypes that ONNX infers; weights take part by their shapes alone."""
-    skeleton = ModelProto(ir_version=max(model.ir_version, 4), opset_import=model.opset_import)
-    graph = skeleton.graph
-    graph.name = model.graph.name or "graph"
     matrices = {tensor.name for tensor in model.graph.initializer if len(tensor.dims) == 2}
-    graph.node.extend(with_stand_ins(model.graph.node, matrices))
-    known = {tensor.name for tensor in model.graph.initializer}
-    graph.input.extend(i for i in model.graph.input if i.name not in known)
+    skeleton = _skeleton(model, with_stand_ins(model.graph.node, matrices))
+    graph = skeleton.graph
     graph.output.extend(model.graph.output)
     graph.value_info.extend(model.graph.value_info)
-    for tensor in model.graph.initializer:
-        if np.prod(tensor.dims, dtype=np.float64) <= _SMALL:
-            graph.initializer.append(tensor)
-        else:
-            graph.input.append(
-                onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
-            )
     shapes, dtypes = _inferred(skeleton)
     for _ in range(_ROUNDS):  # what is behind a rank that ONNX leaves open becomes known with it
         ranks = _ranks(graph, shapes, dtypes)
@@ -57,6 +49,65 @@ def infer(model: ModelProto) -> tuple[dict[str, Shape], dict[str, str]]:
         graph.value_info.extend(ranks)
         shapes, dtypes = _inferred(skeleton)
     return shapes, dtypes
+
+
+def check_declared(model: ModelProto) -> None:
+    """See that no node makes what contradicts the shape that the model declares of it.
+
+    A dimension that either leaves open fits. No shape at all is what [] means: some exporters
+    (PaddlePaddle's) declare it of all outputs.
+
+    Raises
+    ------
+    ModelError
+        Where a rank or a known dimension differs.
+    """
+    declared = {}
+    for info in [*model.graph.value_info, *model.graph.output]:
+        if info.type.HasField("tensor_type") and (shape := shape_of(info)):
+            declared[info.name] = shape
+    if not declared:
+        return
+    skeleton = _skeleton(model, model.graph.node)
+    skeleton.graph.output.extend(ValueInfoProto(name=info.name) for info in model.graph.output)
+    made, _ = _inferred(skeleton)
+    for node in model.graph.node:
+        for name in node.output:
+            told, found = declared.get(name), made.get(name)
+            if told is not None and found is not None and not _fit(told, found):
+                raise ModelError(
+                    f"{node.op_type} '{node_name(node)}': its output '{name}' has the shape "
+                    f"{_text(found)}, but the model declares {_text(told)}; correct what is "
+                    "declared, or remove it"
+                )
+
+
+def _fit(a: Shape, b: Shape) -> bool:
+    return len(a) == len(b) and all(
+        x is None or y is None or x == y for x, y in zip(a, b, strict=True)
+    )
+
+
+def _text(shape: Shape) -> str:
+    return f"[{', '.join('?' if size is None else str(size) for size in shape)}]"
+
+
+def _skeleton(model: ModelProto, nodes: Iterable[NodeProto]) -> ModelProto:
+    """What inference reads of a model but for its outputs: weights are there by their shapes."""
+    skeleton = ModelProto(ir_version=max(model.ir_version, 4), opset_import=model.opset_import)
+    graph = skeleton.graph
+    graph.name = model.graph.name or "graph"
+    graph.node.extend(nodes)
+    known = {tensor.name for tensor in model.graph.initializer}
+    graph.input.extend(i for i in model.graph.input if i.name not in known)
+    for tensor in model.graph.initializer:
+        if np.prod(tensor.dims, dtype=np.float64) <= _SMALL:
+            graph.initializer.append(tensor)
+        else:
+            graph.input.append(
+                onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+            )
+    return skeleton
 
 
 def _inferred(model: ModelProto) -> tuple[dict[str, Shape], dict[str, str]]:
