@@ -8,6 +8,7 @@ _HEADERS = {
     "models": ["model", "threads", "runtime", "median ms", "p10 ms", "quaver / this"],
     "few bits": ["product", "threads", "runtime", "median ms", "p10 ms", "quaver / this"],
     "fallback": ["model", "threads", "runtime", "median ms", "p10 ms", "quaver / this"],
+    "operators": ["operator", "quaver us", "onnxruntime us", "quaver / onnxruntime"],
     "slot": ["way", "threads", "both ns", "take", "give back", "slot / this"],
     "kernels": ["kernel", "shape", "median us", "GMAC/s", "of peak"],
 }

@@ -105,9 +105,9 @@ NETS: dict[str, Callable[[], Net]] = {
 }
 
 
+@pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", NETS)
-def test_fallback(name: str) -> None:
-    threads = 1
+def test_fallback(name: str, threads: int) -> None:
     model, feeds = NETS[name]()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

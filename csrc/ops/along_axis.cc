@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels/elementwise/unary.h"
+#include "kernels/reduce/reduce.h"
 #include "ops/lane_step.h"
 
 namespace quaver {
@@ -77,10 +78,66 @@ double log_of_sum(const double* x, std::size_t n, double top) {
   return top + std::log(sum);
 }
 
+// Running totals of lanes that lie side by side, some of them at once. A row of the step is an index before the axis.
+template <class W, class Combine>
+class ScanStep final : public RowStep {
+ public:
+  ScanStep(const LowerContext& context, std::size_t axis, W start, Combine combine)
+      : exclusive_(context.node.attrs.i("exclusive", 0) != 0),
+        reverse_(context.node.attrs.i("reverse", 0) != 0),
+        start_(start),
+        combine_(combine),
+        x_(context.in(0)),
+        y_(context.out()),
+        size_(size_of(context.output().dtype)),
+        read_(reader_of<W>(context.input(0).dtype)),
+        write_(writer_of<W>(context.output().dtype)) {
+    const Dims& dims = context.output().shape;
+    std::size_t before = 1;
+    for (std::size_t i = 0; i < dims.size(); ++i) {
+      (i < axis ? before : i == axis ? length_ : lanes_) *= static_cast<std::size_t>(dims[i]);
+    }
+    info.kernel = "scan";
+    split(before, 2 * bytes_of(context.output()));
+  }
+
+ private:
+  static constexpr std::size_t kLanes = 128;
+
+  void run_rows(const RunContext& context, std::size_t first, std::size_t last) const override {
+    W total[kLanes], x[kLanes], y[kLanes];
+    for (std::size_t row = first; row < last; ++row) {
+      for (std::size_t lane = 0; lane < lanes_; lane += kLanes) {
+        const std::size_t n = std::min(kLanes, lanes_ - lane);
+        std::fill_n(total, n, start_);
+        for (std::size_t i = 0; i < length_; ++i) {
+          const std::size_t at = (row * length_ + (reverse_ ? length_ - 1 - i : i)) * lanes_ + lane;
+          read_(context.as<const std::byte>(x_) + at * size_, 1, n, x);
+          if (exclusive_) std::copy_n(total, n, y);
+          for (std::size_t l = 0; l < n; ++l) total[l] = combine_(total[l], x[l]);
+          write_(exclusive_ ? y : total, 1, n, context.as<std::byte>(y_) + at * size_);
+        }
+      }
+    }
+  }
+
+  bool exclusive_, reverse_;
+  W start_;
+  Combine combine_;
+  ValueId x_, y_;
+  std::size_t size_, length_ = 1, lanes_ = 1;
+  ReadWide<W> read_;
+  WriteWide<W> write_;
+};
+
 template <class W, class Combine>
 std::unique_ptr<Step> lower_scan(LowerContext& context, W start, Combine combine) {
+  const std::size_t axis = axis_of(context, 0);
+  if (Lanes::axis(context.input(0).shape, axis).step > 1) {
+    return std::make_unique<ScanStep<W, Combine>>(context, axis, start, combine);
+  }
   const bool exclusive = context.node.attrs.i("exclusive", 0) != 0, reverse = context.node.attrs.i("reverse", 0) != 0;
-  return along_axis<W>(context, axis_of(context, 0), [=](const W* x, std::size_t n, W* y) {
+  return along_axis<W>(context, axis, [=](const W* x, std::size_t n, W* y) {
     W total = start;
     for (std::size_t i = 0; i < n; ++i) {
       const std::size_t at = reverse ? n - 1 - i : i;
@@ -142,14 +199,17 @@ std::unique_ptr<Step> lower_TopK(LowerContext& context) {
 
 std::unique_ptr<Step> lower_LogSoftmax(LowerContext& context) {
   if (context.input(0).dtype == DType::f32) {
-    const auto f = [kernel = &kernels::pick_unary_f32(context.isa)](const float* x, std::size_t n, float* y) {
+    const auto f = [exp = &kernels::pick_unary_f32(context.isa),
+                    greatest = &kernels::pick_reduce(context.isa, kernels::ReduceKind::max_f32),
+                    total = &kernels::pick_reduce(context.isa, kernels::ReduceKind::sum_f32)](const float* x,
+                                                                                              std::size_t n, float* y) {
       if (n == 0) return;
-      const float top = *std::max_element(x, x + n);
+      float top, sum;
+      greatest->run({.rows = 1, .n = n, .a = x, .c = &top});
       for (std::size_t i = 0; i < n; ++i) y[i] = x[i] - top;
-      kernel->run({.op = kernels::UnaryF32Op::exp, .n = n, .x = y, .y = y});
-      double sum = 0;
-      for (std::size_t i = 0; i < n; ++i) sum += y[i];
-      const auto log = static_cast<float>(std::log(sum));
+      exp->run({.op = kernels::UnaryF32Op::exp, .n = n, .x = y, .y = y});
+      total->run({.rows = 1, .n = n, .a = y, .c = &sum});
+      const float log = std::log(sum);
       for (std::size_t i = 0; i < n; ++i) y[i] = x[i] - top - log;
     };
     return along_axis<float>(context, axis_of(context, -1), f);

@@ -13,8 +13,8 @@ class CastStep final : public ElementStep {
         y_(context.out()),
         from_(size_of(context.input(0).dtype)),
         to_(size_of(context.output().dtype)),
-        read_(reader_of<W>(context.input(0).dtype)),
-        write_(writer_of<W>(context.output().dtype)) {
+        read_(with_type(context.input(0).dtype, []<class T>(Tag<T>) -> ReadWide<W> { return &read_wide<T, W>; })),
+        write_(with_type(context.output().dtype, []<class T>(Tag<T>) -> WriteWide<W> { return &write_wide<T, W>; })) {
     info.kernel = "cast";
     split_elements(elements_of(context.output()), bytes_of(context.input(0)) + bytes_of(context.output()));
   }
@@ -37,11 +37,18 @@ class CastStep final : public ElementStep {
   WriteWide<W> write_;
 };
 
+// Whether a float holds all that `from` does; of integers it pays on the way to a real.
+bool by_float(DType from, DType to) {
+  if (is_real(from)) return from != DType::f64;
+  return is_real(to) && (size_of(from) <= 2);
+}
+
 }  // namespace
 
 std::unique_ptr<Step> lower_Cast(LowerContext& context) {
-  return with_wide(context.input(0).dtype,
-                   [&]<class W>(W) -> std::unique_ptr<Step> { return std::make_unique<CastStep<W>>(context); });
+  const DType from = context.input(0).dtype;
+  if (by_float(from, context.output().dtype)) return std::make_unique<CastStep<float>>(context);
+  return with_wide(from, [&]<class W>(W) -> std::unique_ptr<Step> { return std::make_unique<CastStep<W>>(context); });
 }
 
 }  // namespace quaver

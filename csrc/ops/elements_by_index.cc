@@ -33,8 +33,21 @@ class Indices {
 struct Picks {
   std::size_t count = 0, chunk = 1;
   virtual ~Picks() = default;
-  virtual std::size_t offset(const RunContext& context, std::size_t i) const = 0;
+  // Of the picks [first, first + n).
+  virtual void offsets(const RunContext& context, std::size_t first, std::size_t n, std::size_t* at) const = 0;
 };
+
+// pick(i, where) for the picks [first, last).
+template <class Pick>
+void each_pick(const Picks& picks, const RunContext& context, std::size_t first, std::size_t last, Pick pick) {
+  constexpr std::size_t kBlock = 256;
+  std::size_t at[kBlock];
+  for (std::size_t i = first; i < last; i += kBlock) {
+    const std::size_t n = std::min(kBlock, last - i);
+    picks.offsets(context, i, n, at);
+    for (std::size_t j = 0; j < n; ++j) pick(i + j, at[j]);
+  }
+}
 
 // One index along an axis; the other coordinates are those of the index itself.
 class AlongAxis final : public Picks {
@@ -49,17 +62,31 @@ class AlongAxis final : public Picks {
     if (size_ == 0 && count > 0) context.fail("there is nothing to pick from ", to_string(x));
   }
 
-  std::size_t offset(const RunContext& context, std::size_t i) const override {
-    std::int64_t at = indices_.at(context, i, size_) * strides_[axis_];
-    for (std::size_t k = shape_.size(); k-- > 0;) {
-      const auto size = static_cast<std::size_t>(shape_[k]);
-      if (k != axis_) at += static_cast<std::int64_t>(i % size) * strides_[k];
-      i /= size;
+  void offsets(const RunContext& context, std::size_t first, std::size_t n, std::size_t* at) const override {
+    const auto row = static_cast<std::size_t>(shape_.back());
+    const std::int64_t own = axis_ + 1 == shape_.size() ? 0 : 1;  // of a column that is no index
+    for (std::size_t end = first + n; first < end;) {
+      const std::size_t from = first % row, to = std::min(row, from + end - first);
+      const std::int64_t base = row_base(first / row);
+      for (std::size_t j = from; j < to; ++j, ++first) {
+        const std::int64_t picked = indices_.at(context, first, size_) * strides_[axis_];
+        *at++ = static_cast<std::size_t>(base + picked + own * static_cast<std::int64_t>(j));
+      }
     }
-    return static_cast<std::size_t>(at);
   }
 
  private:
+  // Of the coordinates before the last, but for the axis'.
+  std::int64_t row_base(std::size_t row) const {
+    std::int64_t at = 0;
+    for (std::size_t k = shape_.size() - 1; k-- > 0;) {
+      const auto size = static_cast<std::size_t>(shape_[k]);
+      if (k != axis_) at += static_cast<std::int64_t>(row % size) * strides_[k];
+      row /= size;
+    }
+    return at;
+  }
+
   Indices indices_;
   Dims shape_, strides_;
   std::size_t axis_;
@@ -83,10 +110,12 @@ class ByTuple final : public Picks {
     if (batch_stride_ == 0 && count * chunk > 0) context.fail("there is nothing to pick from ", to_string(x));
   }
 
-  std::size_t offset(const RunContext& context, std::size_t i) const override {
-    std::int64_t at = 0;
-    for (std::size_t k = 0; k < n_; ++k) at += indices_.at(context, i * n_ + k, axes_[k].size) * axes_[k].stride;
-    return i / per_batch_ * batch_stride_ + static_cast<std::size_t>(at);
+  void offsets(const RunContext& context, std::size_t first, std::size_t n, std::size_t* at) const override {
+    for (std::size_t i = first; i < first + n; ++i) {
+      std::int64_t picked = 0;
+      for (std::size_t k = 0; k < n_; ++k) picked += indices_.at(context, i * n_ + k, axes_[k].size) * axes_[k].stride;
+      *at++ = i / per_batch_ * batch_stride_ + static_cast<std::size_t>(picked);
+    }
   }
 
  private:
@@ -109,10 +138,16 @@ class GatherStep final : public RowStep {
  private:
   void run_rows(const RunContext& context, std::size_t first, std::size_t last) const override {
     const std::size_t bytes = picks_->chunk * element_;
-    for (std::size_t i = first; i < last; ++i) {
-      const std::byte* from = context.as<const std::byte>(x_) + picks_->offset(context, i) * element_;
-      std::memcpy(context.as<std::byte>(y_) + i * bytes, from, bytes);
-    }
+    const std::byte* x = context.as<const std::byte>(x_);
+    std::byte* y = context.as<std::byte>(y_);
+    // Of a known size a copy is no call.
+    const auto copy_all = [&](auto size) {
+      each_pick(*picks_, context, first, last,
+                [&](std::size_t i, std::size_t at) { std::memcpy(y + i * size, x + at * element_, size); });
+    };
+    if (bytes == 4) return copy_all(std::integral_constant<std::size_t, 4>{});
+    if (bytes == 8) return copy_all(std::integral_constant<std::size_t, 8>{});
+    copy_all(bytes);
   }
 
   std::unique_ptr<Picks> picks_;
@@ -161,11 +196,10 @@ class ScatterStep final : public Step {
   void run(const RunContext& context, std::size_t, std::size_t) const override {
     std::byte* y = context.as<std::byte>(y_);
     std::memcpy(y, context.as<const std::byte>(x_), bytes_);
-    const std::byte* update = context.as<const std::byte>(updates_);
+    const std::byte* updates = context.as<const std::byte>(updates_);
     const std::size_t chunk = picks_->chunk * element_;
-    for (std::size_t i = 0; i < picks_->count; ++i, update += chunk) {
-      put(y + picks_->offset(context, i) * element_, update);
-    }
+    each_pick(*picks_, context, 0, picks_->count,
+              [&](std::size_t i, std::size_t at) { put(y + at * element_, updates + i * chunk); });
   }
 
  private:

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 
 namespace quaver {
 
@@ -27,26 +28,36 @@ inline double to_double(Half x) {
   return std::bit_cast<float>(magnitude | all | sign);
 }
 
-// To the nearest even, with `kFraction` bits of fraction and exponents as an IEEE format of 16 bits has them.
-template <int kFraction>
-std::uint16_t to_16_bits(double x) {
-  using Bits = std::uint64_t;
-  constexpr int kBias = (1 << (14 - kFraction)) - 1, kShift = 52 - kFraction;
+// To the nearest even, with `kFraction` bits of fraction and exponents as an IEEE format of 16 bits has them. Real:
+// float or double.
+template <int kFraction, class Real>
+std::uint16_t to_16_bits(Real x) {
+  constexpr bool kWide = sizeof(Real) == 8;
+  using Bits = std::conditional_t<kWide, std::uint64_t, std::uint32_t>;
+  constexpr int kOwn = kWide ? 52 : 23, kOwnBias = kWide ? 1023 : 127;
+  constexpr int kBias = (1 << (14 - kFraction)) - 1, kShift = kOwn - kFraction;
   constexpr Bits kInf = (Bits{1} << 15) - (Bits{1} << kFraction), kBit = 1;
-  constexpr Bits kRebias = Bits{1023 - kBias} << kFraction;
-  const Bits bits = std::bit_cast<Bits>(x), size = bits & (~Bits{0} >> 1), sign = bits >> 48 & 0x8000;
+  constexpr Bits kRebias = Bits{kOwnBias - kBias} << kFraction;
+  const Bits bits = std::bit_cast<Bits>(x), size = bits & (~Bits{0} >> 1),
+             sign = bits >> (8 * sizeof(Real) - 16) & 0x8000;
   // Normal numbers: the carry of rounding up runs into the exponent, at the top into infinity.
   const Bits rounded = (size + (size >> kShift & 1) + (kBit << (kShift - 1)) - 1) >> kShift;
   const Bits normal = std::min(rounded - kRebias, kInf);
   // Subnormal ones in units of the last place, to which adding a large number rounds.
-  constexpr double kLarge = std::bit_cast<double>(Bits{1023 + 52 + 1 - kBias - kFraction} << 52);
-  const Bits units = std::bit_cast<Bits>(std::bit_cast<double>(size) + kLarge) - std::bit_cast<Bits>(kLarge);
+  constexpr Real kLarge = std::bit_cast<Real>(Bits{kOwnBias + kOwn + 1 - kBias - kFraction} << kOwn);
+  const Bits units = std::bit_cast<Bits>(std::bit_cast<Real>(size) + kLarge) - std::bit_cast<Bits>(kLarge);
   const Bits nan = kInf | kBit << (kFraction - 1);
-  const bool is_nan = size > Bits{0x7FF} << 52, small = size < Bits{1024 - kBias} << 52;
+  const bool is_nan = size > Bits{2 * kOwnBias + 1} << kOwn, small = size < Bits{kOwnBias + 1 - kBias} << kOwn;
   return static_cast<std::uint16_t>(sign | (is_nan ? nan : small ? units : normal));
 }
 
-inline Half to_half(double x) { return {to_16_bits<10>(x)}; }
-inline Bfloat to_bfloat(double x) { return {to_16_bits<7>(x)}; }
+template <class Real>
+Half to_half(Real x) {
+  return {to_16_bits<10>(x)};
+}
+template <class Real>
+Bfloat to_bfloat(Real x) {
+  return {to_16_bits<7>(x)};
+}
 
 }  // namespace quaver

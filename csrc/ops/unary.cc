@@ -130,6 +130,15 @@ std::unique_ptr<Step> lower_Erf(LowerContext& context) { return lower_unary(cont
 std::unique_ptr<Step> lower_Log(LowerContext& context) { return lower_unary(context, log); }
 std::unique_ptr<Step> lower_Sin(LowerContext& context) { return lower_unary(context, sin); }
 std::unique_ptr<Step> lower_Cos(LowerContext& context) { return lower_unary(context, cos); }
+std::unique_ptr<Step> lower_Tan(LowerContext& context) { return lower_unary(context, tan); }
+std::unique_ptr<Step> lower_Asin(LowerContext& context) { return lower_unary(context, asin); }
+std::unique_ptr<Step> lower_Acos(LowerContext& context) { return lower_unary(context, acos); }
+std::unique_ptr<Step> lower_Atan(LowerContext& context) { return lower_unary(context, atan); }
+std::unique_ptr<Step> lower_Sinh(LowerContext& context) { return lower_unary(context, sinh); }
+std::unique_ptr<Step> lower_Cosh(LowerContext& context) { return lower_unary(context, cosh); }
+std::unique_ptr<Step> lower_Asinh(LowerContext& context) { return lower_unary(context, asinh); }
+std::unique_ptr<Step> lower_Acosh(LowerContext& context) { return lower_unary(context, acosh); }
+std::unique_ptr<Step> lower_Atanh(LowerContext& context) { return lower_unary(context, atanh); }
 std::unique_ptr<Step> lower_Softplus(LowerContext& context) { return lower_unary(context, softplus); }
 std::unique_ptr<Step> lower_Mish(LowerContext& context) { return lower_unary(context, mish); }
 std::unique_ptr<Step> lower_Softsign(LowerContext& context) { return lower_unary(context, softsign); }

@@ -57,11 +57,25 @@ auto widen(T x) {
   }
 }
 
-template <class T>
-T cut(double x) {
+// Without a branch, so that loops become vectors.
+template <class T, class Real>
+T cut(Real x) {
   using Limits = std::numeric_limits<T>;
-  if (!(x >= static_cast<double>(Limits::min()))) return x != x ? T{0} : Limits::min();
-  return x >= std::ldexp(1.0, Limits::digits) ? Limits::max() : static_cast<T>(x);
+  constexpr Real kLeast = static_cast<Real>(Limits::min());
+  constexpr Real kBeyond = Real{2} * static_cast<Real>(Limits::max() / 2 + 1);
+  const Real above = x >= kLeast ? x : kLeast;
+  const bool below = above < kBeyond;
+  const T inside = static_cast<T>(below ? above : Real{0}), held = below ? inside : Limits::max();
+  return x == x ? held : T{0};
+}
+
+template <class Wide>
+auto real_of(Wide x) {
+  if constexpr (std::is_same_v<Wide, float>) {
+    return x;
+  } else {
+    return static_cast<double>(x);
+  }
 }
 
 template <class T, class Wide>
@@ -69,13 +83,22 @@ T narrow(Wide x) {
   if constexpr (std::is_same_v<T, bool>) {
     return x != 0;
   } else if constexpr (std::is_same_v<T, Half>) {
-    return to_half(static_cast<double>(x));
+    return to_half(real_of(x));
   } else if constexpr (std::is_same_v<T, Bfloat>) {
-    return to_bfloat(static_cast<double>(x));
-  } else if constexpr (std::is_same_v<Wide, double> && std::is_integral_v<T>) {
+    return to_bfloat(real_of(x));
+  } else if constexpr (std::is_floating_point_v<Wide> && std::is_integral_v<T>) {
     return cut<T>(x);
   } else {
     return static_cast<T>(x);
+  }
+}
+
+template <class W, class T>
+W as_wide(T x) {
+  if constexpr (std::is_same_v<W, float> && std::is_arithmetic_v<T>) {
+    return static_cast<float>(x);
+  } else {
+    return narrow<W>(widen(x));
   }
 }
 
@@ -89,11 +112,11 @@ template <class T, class W>
 void read_wide(const std::byte* x, std::ptrdiff_t step, std::size_t n, W* wide) {
   const T* from = reinterpret_cast<const T*>(x);
   if (step == 1) {  // of known steps compilers make vectors
-    for (std::size_t i = 0; i < n; ++i) wide[i] = narrow<W>(widen(from[i]));
+    for (std::size_t i = 0; i < n; ++i) wide[i] = as_wide<W>(from[i]);
   } else if (step == 0) {
-    std::fill_n(wide, n, narrow<W>(widen(*from)));
+    std::fill_n(wide, n, as_wide<W>(*from));
   } else {
-    for (std::size_t i = 0; i < n; ++i) wide[i] = narrow<W>(widen(from[static_cast<std::ptrdiff_t>(i) * step]));
+    for (std::size_t i = 0; i < n; ++i) wide[i] = as_wide<W>(from[static_cast<std::ptrdiff_t>(i) * step]);
   }
 }
 
@@ -129,6 +152,12 @@ WriteWide<W> writer_of(DType to) {
   } else {
     return with_type(to, []<class T>(Tag<T>) -> WriteWide<W> { return &write_wide<T, W>; });
   }
+}
+
+// Whether elements are stored as W.
+template <class W>
+bool stored_as(DType dtype) {
+  return kOneType<W> || with_type(dtype, []<class T>(Tag<T>) { return std::is_same_v<T, W>; });
 }
 
 // visit(W{}) with the wide type that holds `dtype` exactly.

@@ -56,7 +56,10 @@ template <class W>
 W reduced(Op op, DType dtype, const W* x, std::size_t n) {
   const auto same = [](W v) { return v; };
   const auto square = [](W v) { return static_cast<W>(v * v); };
-  const auto size = [](W v) { return v < 0 ? static_cast<W>(0 - v) : v; };
+  const auto size = [](W v) {
+    if constexpr (std::is_same_v<W, double>) return std::abs(v);
+    return v < 0 ? static_cast<W>(0 - v) : v;
+  };
   switch (op) {
     case Op::ReduceMin: return extreme(x, n, false, far_end<W>(dtype, false));
     case Op::ReduceMax: return extreme(x, n, true, far_end<W>(dtype, true));

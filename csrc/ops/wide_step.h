@@ -20,11 +20,13 @@ class WideStep final : public RowStep {
         walk_(context.output().shape, strides(context)),
         y_(context.out()),
         y_size_(size_of(context.output().dtype)),
-        write_(writer_of<R>(context.output().dtype)) {
+        write_(writer_of<R>(context.output().dtype)),
+        y_as_stored_(stored_as<R>(context.output().dtype)) {
     for (std::size_t k = 0; k < K; ++k) {
       x_[k] = context.in(k);
       x_size_[k] = static_cast<std::int64_t>(size_of(context.input(k).dtype));
       read_[k] = reader_of<W>(context.input(k).dtype);
+      as_stored_[k] = stored_as<W>(context.input(k).dtype);
     }
     info.kernel = "wide";
     // A function of libm costs some 16 times what moving an element does.
@@ -32,7 +34,7 @@ class WideStep final : public RowStep {
   }
 
  private:
-  static constexpr std::size_t kBlock = 128;
+  static constexpr std::size_t kBlock = 512;
 
   static std::array<Dims, K + 1> strides(const LowerContext& context) {
     const Dims& to = context.output().shape;
@@ -57,11 +59,18 @@ class WideStep final : public RowStep {
     Blocks blocks;
     for (std::size_t k = 0; k < K; ++k) {
       const std::int64_t step = walk_.steps()[k];
-      read_[k](context.as<const std::byte>(x_[k]) + (at[k] + j * step) * x_size_[k], step, n, wide[k]);
+      const std::byte* x = context.as<const std::byte>(x_[k]) + (at[k] + j * step) * x_size_[k];
       blocks[k] = wide[k];
+      if (as_stored_[k] && step == 1) {
+        blocks[k] = reinterpret_cast<const W*>(x);
+      } else {
+        read_[k](x, step, n, wide[k]);
+      }
     }
+    std::byte* y = context.as<std::byte>(y_) + static_cast<std::size_t>(at[K] + j) * y_size_;
+    if (y_as_stored_) return function_(blocks, n, reinterpret_cast<R*>(y));
     function_(blocks, n, result);
-    write_(result, 1, n, context.as<std::byte>(y_) + static_cast<std::size_t>(at[K] + j) * y_size_);
+    write_(result, 1, n, y);
   }
 
   Function function_;
@@ -69,9 +78,11 @@ class WideStep final : public RowStep {
   std::array<ValueId, K> x_;
   std::array<std::int64_t, K> x_size_;
   std::array<ReadWide<W>, K> read_;
+  std::array<bool, K> as_stored_;
   ValueId y_;
   std::size_t y_size_;
   WriteWide<R> write_;
+  bool y_as_stored_;
 };
 
 template <class W, class R, class F>

@@ -70,17 +70,4 @@ std::unique_ptr<Step> lower_BitwiseNot(LowerContext& context) {
   return wide_unary<std::uint64_t, std::uint64_t>(context, [](auto x) { return ~x; });
 }
 
-#define QUAVER_FUNCTION(name) \
-  std::unique_ptr<Step> lower_##name(LowerContext& context) { return lower_wide_unary(context); }
-QUAVER_FUNCTION(Tan)
-QUAVER_FUNCTION(Asin)
-QUAVER_FUNCTION(Acos)
-QUAVER_FUNCTION(Atan)
-QUAVER_FUNCTION(Sinh)
-QUAVER_FUNCTION(Cosh)
-QUAVER_FUNCTION(Asinh)
-QUAVER_FUNCTION(Acosh)
-QUAVER_FUNCTION(Atanh)
-#undef QUAVER_FUNCTION
-
 }  // namespace quaver

@@ -235,6 +235,17 @@ TEST(unary_f32_limits) {
   CHECK(std::isnan(unary(sin, kInf)));
   CHECK_EQ(unary(cos, 0), 1);
   CHECK_EQ(unary(sin, 1e30F), static_cast<float>(std::sin(double{1e30F})));
+  CHECK_EQ(unary(asin, -1), -static_cast<float>(M_PI / 2));
+  CHECK_EQ(unary(acos, -1), static_cast<float>(M_PI));
+  CHECK(std::isnan(unary(acos, 1.5F)));
+  CHECK_EQ(unary(atan, -kInf), -static_cast<float>(M_PI / 2));
+  CHECK_EQ(unary(sinh, -kInf), -kInf);
+  CHECK_EQ(unary(cosh, -kInf), kInf);
+  CHECK_EQ(unary(asinh, -kInf), -kInf);
+  CHECK_EQ(unary(acosh, 1), 0);
+  CHECK(std::isnan(unary(acosh, 0.5F)));
+  CHECK_EQ(unary(atanh, -1), -kInf);
+  CHECK(std::isnan(unary(atanh, 2)));
   CHECK_EQ(unary(elu, -kInf, 2, 1), -2);
   CHECK_EQ(unary(elu, kInf, 2, 1), kInf);
   CHECK_EQ(unary(selu, kInf, 2, 3), kInf);
@@ -301,10 +312,12 @@ TEST(unary_f32_accuracy) {
     double (*exact)(double);
     double ulp;
   };
-  const Bound bounds[] = {{exp, std::exp, 1.0}, {sigmoid, sigmoid_of, 3.0},   {tanh, std::tanh, 1.5},
-                          {erf, std::erf, 1.5}, {log, std::log, 1.0},         {sin, std::sin, 1.6},
-                          {cos, std::cos, 1.6}, {softplus, softplus_of, 2.8}, {mish, mish_of, 4.4},
-                          {elu, elu_of, 1.5}};
+  const Bound bounds[] = {
+      {exp, std::exp, 1.0},     {sigmoid, sigmoid_of, 3.0}, {tanh, std::tanh, 1.5},  {erf, std::erf, 1.5},
+      {log, std::log, 1.0},     {sin, std::sin, 1.6},       {cos, std::cos, 1.6},    {softplus, softplus_of, 2.8},
+      {mish, mish_of, 4.4},     {elu, elu_of, 1.5},         {tan, std::tan, 3.6},    {asin, std::asin, 2.3},
+      {acos, std::acos, 2.0},   {atan, std::atan, 2.8},     {sinh, std::sinh, 3.6},  {cosh, std::cosh, 3.5},
+      {asinh, std::asinh, 3.8}, {acosh, std::acosh, 3.5},   {atanh, std::atanh, 3.5}};
   for (const Bound& bound : bounds) {
     const double worst = worst_ulp(bound.op, bound.exact);
     CHECK(worst > 0.4);  // the measurement works

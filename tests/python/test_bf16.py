@@ -210,7 +210,7 @@ def test_float_island_of_an_int8_model() -> None:
     island = helper.make_node("Conv", [output.name, "v"], ["z"], "island")
     model.graph.node.append(island)
     model.graph.initializer.append(onnx.numpy_helper.from_array(_normal(4, 16, 1, 1), "v"))
-    output.CopyFrom(helper.make_tensor_value_info("z", onnx.TensorProto.FLOAT, [1, 4, 9, 9]))
+    output.CopyFrom(helper.make_tensor_value_info("z", onnx.TensorProto.FLOAT, [1, 4, 7, 7]))
     loaded = quaver.load(model, threads=1, float_precision="bf16")
     first, island = [node for node in inspect.report(loaded)["nodes"] if node["op"] == "Conv"]
     assert first["int8"]

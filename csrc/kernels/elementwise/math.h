@@ -164,6 +164,78 @@ inline constexpr float kMostTurned = 1073741824.0F;
   return quadrant & 2 ? -y : y;
 }
 
+[[maybe_unused]] inline float tan_f32(float x) { return sine_f32(x, 0) / sine_f32(x, 1); }
+
+// Cephes' asinf, acosf and atanf, and their hyperbolic sisters: polynomials near 0, and elsewhere what brings there.
+inline constexpr float kHalfPi = 1.57079632679F, kLn2 = 0.69314718056F;
+
+// What asin is of s = √z, up to a half.
+[[maybe_unused]] inline float asin_near(float s, float z) {
+  constexpr float kNear[] = {4.2163199048e-2F, 2.4181311049e-2F, 4.5470025998e-2F, 7.4953002686e-2F, 1.6666752422e-1F};
+  return fused(polynomial(kNear, z) * z, s, s);
+}
+
+[[maybe_unused]] inline float asin_f32(float x) {
+  const float a = absolute(x), half = 0.5F * (1.0F - a), z = a > 0.5F ? half : a * a;
+  const float y = asin_near(a > 0.5F ? __builtin_sqrtf(half) : a, z);
+  return with_sign(a > 0.5F ? kHalfPi - (y + y) : y, x);
+}
+
+[[maybe_unused]] inline float acos_f32(float x) {
+  const float a = absolute(x), half = 0.5F * (1.0F - a), z = a > 0.5F ? half : a * a;
+  const float y = asin_near(a > 0.5F ? __builtin_sqrtf(half) : a, z);
+  const float far = x < 0.0F ? 2.0F * kHalfPi - (y + y) : y + y;
+  return a > 0.5F ? far : kHalfPi - with_sign(y, x);
+}
+
+[[maybe_unused]] inline float atan_f32(float x) {
+  constexpr float kNear[] = {8.05374449538e-2F, -1.38776856032e-1F, 1.99777106478e-1F, -3.33329491539e-1F};
+  constexpr float kEighth = 0.414213562373F, kThreeEighths = 2.41421356237F;  // tangents of parts of π
+  const float a = absolute(x);
+  const bool far = a > kThreeEighths, middle = a > kEighth;
+  const float above = far ? -1.0F : middle ? a - 1.0F : a, below = far ? a : middle ? a + 1.0F : 1.0F;
+  const float t = above / below, z = t * t, y = fused(polynomial(kNear, z) * z, t, t);
+  return with_sign((far ? kHalfPi : middle ? 0.5F * kHalfPi : 0.0F) + y, x);
+}
+
+// By the root of e^|x|, which does not overflow before the result does.
+[[maybe_unused]] inline float sinh_f32(float x) {
+  constexpr float kNear[] = {2.03721912945e-4F, 8.33028376239e-3F, 1.66667160211e-1F};
+  const float a = absolute(x), z = x * x, root = exp_f32(0.5F * a);
+  const float near = fused(polynomial(kNear, z) * z, x, x), far = 0.5F * root * root - 0.5F / (root * root);
+  return a < 1.0F ? near : with_sign(far, x);
+}
+
+[[maybe_unused]] inline float cosh_f32(float x) {
+  const float root = exp_f32(0.5F * absolute(x));
+  return 0.5F * root * root + 0.5F / (root * root);
+}
+
+// Beyond, √(x² ± 1) is x.
+inline constexpr float kWide = 1500.0F;
+
+[[maybe_unused]] inline float asinh_f32(float x) {
+  constexpr float kNear[] = {2.0122003309e-2F, -4.2699340972e-2F, 7.4847586088e-2F, -1.6666288134e-1F};
+  const float a = absolute(x), z = x * x, near = fused(polynomial(kNear, z) * z, x, x);
+  const float far = log_f32(a > kWide ? a : a + __builtin_sqrtf(z + 1.0F)) + (a > kWide ? kLn2 : 0.0F);
+  return a < 0.5F ? near : with_sign(far, x);
+}
+
+[[maybe_unused]] inline float acosh_f32(float x) {
+  constexpr float kNear[] = {1.7596881071e-3F, -7.5272886713e-3F, 2.6454905019e-2F, -1.1784741703e-1F, 1.4142135263F};
+  const float z = x - 1.0F, near = polynomial(kNear, z) * __builtin_sqrtf(z);
+  const float far = log_f32(x > kWide ? x : x + __builtin_sqrtf(z * (x + 1.0F))) + (x > kWide ? kLn2 : 0.0F);
+  return z < 0.5F ? near : far;
+}
+
+[[maybe_unused]] inline float atanh_f32(float x) {
+  constexpr float kNear[] = {1.81740078349e-1F, 8.24370301058e-2F, 1.46691431730e-1F, 1.99782164500e-1F,
+                             3.33337300303e-1F};
+  const float a = absolute(x), z = x * x, near = fused(polynomial(kNear, z) * z, x, x);
+  const float far = 0.5F * log_f32((1.0F + a) / (1.0F - a));
+  return a < 0.5F ? near : with_sign(far, x);
+}
+
 // x · Φ(x) = max(x, 0) − |x| · Φ(−|x|), the last factor as 2^g(|x|): g is a polynomial, and what it gives beyond kFar
 // is less than a step of any result but 0. Small negative results keep their digits.
 [[maybe_unused]] inline float gelu_f32(float x) {

@@ -4,7 +4,10 @@
 // gives the same bits; only the payload and sign of a NaN are left open. Largest errors, over all floats:
 //
 //   exp 1.0, tanh 1.4, erf 1.2, sigmoid 2.6 ulp (a test measures them against double precision)
-//   log, sin, cos             1.0, 1.6, 1.6 ulp; beyond 2^30 the last two are libm's
+//   log, sin, cos, tan        1.0, 1.6, 1.6, 3.6 ulp; beyond 2^30 the last three are libm's
+//   asin, acos, atan          2.3, 2.0, 2.8 ulp
+//   sinh, cosh                3.6, 3.5 ulp
+//   asinh, acosh, atanh       3.8, 3.5, 3.5 ulp
 //   elu, selu                 x < 0 ? p · (e^(q x) − 1) : x, and q · (x < 0 ? p · (e^x − 1) : x)
 //   softplus, mish            ln(1 + e^x), x · tanh(softplus(x)): 2.8 and 4.4 ulp
 //   softsign                  x / (1 + |x|)
@@ -47,6 +50,15 @@ enum class UnaryF32Op : std::uint8_t {
   log,
   sin,
   cos,
+  tan,
+  asin,
+  acos,
+  atan,
+  sinh,
+  cosh,
+  asinh,
+  acosh,
+  atanh,
   elu,
   selu,
   softplus,
@@ -60,7 +72,7 @@ enum class UnaryF32Op : std::uint8_t {
   ceil,
   round
 };
-inline constexpr int kUnaryF32OpCount = 28;
+inline constexpr int kUnaryF32OpCount = static_cast<int>(UnaryF32Op::round) + 1;
 
 struct UnaryF32Args {
   UnaryF32Op op = UnaryF32Op::clip;

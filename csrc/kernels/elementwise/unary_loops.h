@@ -68,6 +68,18 @@ void unary_f32(const UnaryF32Args& args) {
       return map_turns(
           args, [](float x) { return sine_f32(x, 1); },
           [](float x) { return static_cast<float>(__builtin_cos(static_cast<double>(x))); });
+    case UnaryF32Op::tan:
+      return map_turns(
+          args, [](float x) { return tan_f32(x); },
+          [](float x) { return static_cast<float>(__builtin_tan(static_cast<double>(x))); });
+    case UnaryF32Op::asin: return map_f32(args, [](float x) { return asin_f32(x); });
+    case UnaryF32Op::acos: return map_f32(args, [](float x) { return acos_f32(x); });
+    case UnaryF32Op::atan: return map_f32(args, [](float x) { return atan_f32(x); });
+    case UnaryF32Op::sinh: return map_f32(args, [](float x) { return sinh_f32(x); });
+    case UnaryF32Op::cosh: return map_f32(args, [](float x) { return cosh_f32(x); });
+    case UnaryF32Op::asinh: return map_f32(args, [](float x) { return asinh_f32(x); });
+    case UnaryF32Op::acosh: return map_f32(args, [](float x) { return acosh_f32(x); });
+    case UnaryF32Op::atanh: return map_f32(args, [](float x) { return atanh_f32(x); });
     case UnaryF32Op::elu:
       return map_f32(args, [=](float x) {
         const float below = p * expm1_below(q * x);

@@ -1,7 +1,8 @@
 // The bf16 product on tiles: a tdpbf16ps is 16 rows × 16 columns × 16 pairs. Internal linkage, for kernel files.
 //
-// A block of at most 32 rows meets pairs of panels, as in the u8 product. A tile of weights lies in its panel as it is
-// read; rows are first laid out likewise, what both sums multiply next side by side. Floats are rounded by the way.
+// Blocks of at most 32 rows meet pairs of panels, as in the u8 product, all of a slab one pair before the next: weights
+// come from far off, once, while the blocks before are multiplied. A tile of weights lies in its panel as it is read;
+// rows are first laid out likewise, what both sums multiply next side by side. Floats are rounded by the way.
 #pragma once
 
 #include "kernels/gemm/amx_waiting.h"
@@ -23,6 +24,7 @@ class Bf16Product {
         m_(grid_ ? (g_.m - 1) / g_.width * g_.pitch + (g_.m - 1) % g_.width + 1 : g_.m),
         // As many rows in each block: a tile's time is that of its rows.
         block_rows_(ceil_div(m_, ceil_div(m_, kBlockRows))),
+        slab_rows_(grid_ ? m_ : kSlab * block_rows_),
         part_(grid_ ? stretches_ : kPart),
         strip_(grid_ ? 2 * kColumns : kStrip),
         bounded_before_(g_.pre_lo != -__builtin_inff() || g_.pre_hi != __builtin_inff()),
@@ -30,7 +32,7 @@ class Bf16Product {
 
   void run() {
     for (std::size_t j = 0; j < g_.n; j += strip_) {
-      for (std::size_t i = 0; i < m_; i += block_rows_) block(i, j, least(g_.n, j + strip_));
+      for (std::size_t i = 0; i < m_; i += slab_rows_) slab(i, j, least(g_.n, j + strip_));
     }
     finish_rows(waiting_.left);
     Tiles::release();
@@ -42,34 +44,54 @@ class Bf16Product {
   static constexpr std::size_t kStrip = 512;  // columns whose sums may have to wait for the next part of k
   static constexpr std::size_t kPart = 12;    // stretches whose rows stay in the first-level cache beside two panels
   static constexpr std::size_t kPairSums = kBlockRows * 2 * kColumns;
+  static constexpr std::size_t kSlab = 4;  // blocks whose rows and sums stay in the second-level cache
   static constexpr std::size_t kLaidStride = kPart * kValues;
 
-  void block(std::size_t i, std::size_t j, std::size_t j_end) {
-    rows_ = least(block_rows_, m_ - i);
-    upper_ = least(rows_, kTileRows);
-    // On a grid all blocks meet a pair of panels before the next one.
-    fetch_ = grid_ ? i * kBf16Pairs / m_ : i == 0 ? 0 : kBf16Pairs;
-    fetch_end_ = grid_ ? (i + rows_) * kBf16Pairs / m_ : kBf16Pairs;
-    tiles_.configure(upper_, rows_ > upper_ ? rows_ - upper_ : 1, kBf16Pairs);
+  void slab(std::size_t i, std::size_t j, std::size_t j_end) {
+    const std::size_t end = least(m_, i + slab_rows_);
+    slab_ = i;
     for (first_ = 0; first_ < stretches_; first_ += count_) {
       count_ = least(part_, stretches_ - first_);
-      if (!grid_) lay_rows(i);
+      if (!grid_) lay_rows(i, end);
       float* sums = sums_;
-      for (std::size_t at = j; at < j_end; at += 2 * kColumns, sums += kPairSums) {
-        if (g_.n - at > kColumns) {
-          rows_ > upper_ ? sum<2, 2>(i, at, sums) : sum<1, 2>(i, at, sums);
-        } else {
-          rows_ > upper_ ? sum<2, 1>(i, at, sums) : sum<1, 1>(i, at, sums);
-        }
+      for (std::size_t at = j; at < j_end; at += 2 * kColumns) {
+        ahead_ = weights_after(at, j, j_end);
+        for (std::size_t row = i; row < end; row += rows_, sums += kPairSums) block(row, i, end, at, sums);
       }
     }
   }
 
-  // The part's values of the block's rows, zeros after the last.
-  void lay_rows(std::size_t i) {
+  void block(std::size_t row, std::size_t begin, std::size_t end, std::size_t column, float* sums) {
+    rows_ = least(block_rows_, end - row);
+    upper_ = least(rows_, kTileRows);
+    // Each block asks for its share of the weights that come next.
+    fetch_ = (row - begin) * kBf16Pairs / (end - begin);
+    fetch_end_ = (row + rows_ - begin) * kBf16Pairs / (end - begin);
+    tiles_.configure(upper_, rows_ > upper_ ? rows_ - upper_ : 1, kBf16Pairs);
+    if (g_.n - column > kColumns) {
+      rows_ > upper_ ? sum<2, 2>(row, column, sums) : sum<1, 2>(row, column, sums);
+    } else {
+      rows_ > upper_ ? sum<2, 1>(row, column, sums) : sum<1, 1>(row, column, sums);
+    }
+  }
+
+  // Weights of the pair of panels that is multiplied after those at `column`.
+  const std::uint16_t* weights_after(std::size_t column, std::size_t j, std::size_t j_end) const {
+    std::size_t first = first_;
+    column += 2 * kColumns;
+    if (column >= j_end) {
+      first += count_;
+      column = first < stretches_ ? j : j_end;
+      first = first < stretches_ ? first : 0;
+    }
+    return g_.w + column / kColumns * panel_ + first * kTileValues;
+  }
+
+  // The part's values of rows [i, end), zeros after the last.
+  void lay_rows(std::size_t i, std::size_t end) {
     const std::size_t begin = first_ * kValues;
     const auto each = [&](auto lay) {
-      for (std::size_t r = 0; r < rows_; ++r) lay(i + r, laid_ + r * kLaidStride);
+      for (std::size_t row = i; row < end; ++row) lay(row, laid_ + (row - i) * kLaidStride);
     };
     if (g_.a_is_f32) return each([&](std::size_t row, std::uint16_t* to) { lay_floats(row, to); });
     if (g_.taps == 1) {
@@ -149,10 +171,10 @@ class Bf16Product {
       const std::size_t run = g_.k / kValues;
       for (std::size_t t = 0; t < g_.taps; ++t, w += run * kTileValues) {
         const auto* a = reinterpret_cast<const char*>(g_.a) + i * g_.a_stride + g_.offsets[t];
-        multiply<R, N>(reinterpret_cast<const std::uint16_t*>(a), g_.a_stride, run, w, share);
+        multiply<R, N>(reinterpret_cast<const std::uint16_t*>(a), g_.a_stride, run, w, share, t * run);
       }
     } else {
-      multiply<R, N>(laid_, kLaidStride * sizeof(std::uint16_t), count_, w, share);
+      multiply<R, N>(laid_ + (i - slab_) * kLaidStride, kLaidStride * sizeof(std::uint16_t), count_, w, share, 0);
     }
     finish_rows(waiting_.left);
     const bool last = first_ + count_ == stretches_;
@@ -160,24 +182,26 @@ class Bf16Product {
     if (last) waiting_.hold(waiting_sums_, i, rows_, j, N);
   }
 
-  // So many stretches of rows, `stride` bytes apart; after each, `share` of the rows that wait are stored.
+  // So many stretches of rows, `stride` bytes apart, from the part's `before`-th on; after each, `share` of the rows
+  // that wait are stored.
   template <int R, int N>
   [[gnu::always_inline]] void multiply(const std::uint16_t* a, std::size_t stride, std::size_t stretches,
-                                       const std::uint16_t* w, std::size_t share) {
+                                       const std::uint16_t* w, std::size_t share, std::size_t before) {
+    const std::uint16_t* next = ahead_ + before * kTileValues;
     const std::size_t lower = upper_ * stride / sizeof(std::uint16_t);
-    for (std::size_t s = 0; s < stretches; ++s, a += kValues, w += kTileValues) {
+    for (std::size_t s = 0; s < stretches; ++s, a += kValues, w += kTileValues, next += kTileValues) {
       load<6>(w, kTileBytes);
       load<4>(a, stride);
       dot_bf16<0, 4, 6>();
       if constexpr (N > 1) load<7>(w + panel_, kTileBytes), dot_bf16<1, 4, 7>();
       if constexpr (R > 1) load<5>(a + lower, stride), dot_bf16<2, 5, 6>();
       if constexpr (R > 1 && N > 1) dot_bf16<3, 5, 7>();
-      prefetch<N>(w + N * panel_);
+      prefetch<N>(next);
       finish_rows(share);
     }
   }
 
-  // Weights lie far off, where the last run has left them: the block's share of the next panels'.
+  // Weights lie far off, where the last run has left them: the block's share of the next ones.
   template <int N>
   void prefetch(const std::uint16_t* w) const {
     for (std::size_t row = fetch_; row < fetch_end_; ++row) {
@@ -240,7 +264,7 @@ class Bf16Product {
   const std::size_t stretches_, panel_;
   const bool grid_;
   const std::size_t m_;  // rows multiplied, those between a grid's runs among them
-  const std::size_t block_rows_, part_, strip_;
+  const std::size_t block_rows_, slab_rows_, part_, strip_;
   const bool bounded_before_;
   Tiles tiles_;
   WaitingSums<float> waiting_;
@@ -248,9 +272,11 @@ class Bf16Product {
   std::size_t rows_, upper_;       // of the block, and of them in the upper tile
   std::size_t fetch_, fetch_end_;  // rows of each tile of the next weights
   std::size_t first_, count_;      // stretches of the part
-  alignas(64) std::uint16_t laid_[kBlockRows * kLaidStride + kValues];
+  std::size_t slab_;               // its first row
+  const std::uint16_t* ahead_;     // the weights that come next
+  alignas(64) std::uint16_t laid_[kSlab * kBlockRows * kLaidStride + kValues];
   alignas(64) float waiting_sums_[kPairSums], bias_[2 * kColumns];
-  alignas(64) float sums_[kStrip / (2 * kColumns) * kPairSums];
+  alignas(64) float sums_[kStrip / (2 * kColumns) * kSlab * kPairSums];
 };
 
 // Rounds n values, of whole stretches.

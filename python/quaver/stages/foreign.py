@@ -19,17 +19,27 @@ _TENSOR = re.compile(r"tensor\((\w+)\)$")
 class Foreign:
     """A model that ONNX Runtime runs, on one of its execution providers.
 
+    Parameters
+    ----------
+    model
+        Whole, or a part.
+    alone
+        Whether no other stage runs in turn with it: its threads then wait for work where they
+        are, which takes a processor from whoever comes next.
+
     Raises
     ------
     UnsupportedError
         If ONNX Runtime refuses it.
     """
 
-    def __init__(self, model: ModelProto, options: Options) -> None:
+    def __init__(self, model: ModelProto, options: Options, *, alone: bool) -> None:
         import onnxruntime  # noqa: PLC0415 -- only a fallback needs it
 
         settings = _settings()
         settings.intra_op_num_threads = options.threads
+        if not alone:
+            settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self.kind = f"onnxruntime:{options.provider}"
         weights = {tensor.name for tensor in model.graph.initializer}
         self._inputs = [info.name for info in model.graph.input if info.name not in weights]

@@ -198,7 +198,8 @@ class Staged:
     def _stage(self, device: int, nodes: Sequence[int], assignment: Assignment) -> Stage:
         model = part(self._model, nodes, self._types, assignment.shared)
         if device == FOREIGN:
-            runs: Runs = Foreign(with_tensors(model), self._options)
+            alone = len(assignment.stages) == 1
+            runs: Runs = Foreign(with_tensors(model), self._options, alone=alone)
         elif device == HOST:
             runs = Host(with_tensors(_evaluated(model, self._options)), self._options)
         else:
