@@ -42,13 +42,16 @@ std::uint16_t to_16_bits(Real x) {
              sign = bits >> (8 * sizeof(Real) - 16) & 0x8000;
   // Normal numbers: the carry of rounding up runs into the exponent, at the top into infinity.
   const Bits rounded = (size + (size >> kShift & 1) + (kBit << (kShift - 1)) - 1) >> kShift;
-  const Bits normal = std::min(rounded - kRebias, kInf);
+  const Bits rebiased = rounded - kRebias, normal = rebiased > kInf ? kInf : rebiased;
   // Subnormal ones in units of the last place, to which adding a large number rounds.
   constexpr Real kLarge = std::bit_cast<Real>(Bits{kOwnBias + kOwn + 1 - kBias - kFraction} << kOwn);
   const Bits units = std::bit_cast<Bits>(std::bit_cast<Real>(size) + kLarge) - std::bit_cast<Bits>(kLarge);
   const Bits nan = kInf | kBit << (kFraction - 1);
   const bool is_nan = size > Bits{2 * kOwnBias + 1} << kOwn, small = size < Bits{kOwnBias + 1 - kBias} << kOwn;
-  return static_cast<std::uint16_t>(sign | (is_nan ? nan : small ? units : normal));
+  // By masks: of choices compilers make branches here.
+  const Bits by_units = Bits{0} - Bits{small}, by_nan = Bits{0} - Bits{is_nan};
+  const Bits number = (units & by_units) | (normal & ~by_units);
+  return static_cast<std::uint16_t>(sign | (nan & by_nan) | (number & ~by_nan));
 }
 
 template <class Real>
