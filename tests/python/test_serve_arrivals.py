@@ -39,8 +39,8 @@ class Unending:
         head = struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream)
         self.socket.sendall(head + payload)
 
-    def begin(self, size: int) -> int:
-        """Begin a call and send its message of so many bytes, as far as the server takes it."""
+    def call(self) -> int:
+        """Begin a call."""
         stream = next(self.numbers)
         headers = {":method": "POST", ":scheme": "http", ":path": PATH, ":authority": "x",
                    "te": "trailers", "content-type": "application/grpc"}  # fmt: skip
@@ -50,6 +50,11 @@ class Unending:
             for pair in headers.items() for at, part in enumerate(pair)
         )  # fmt: skip
         self.frame(HEADERS, END_HEADERS, stream, block)
+        return stream
+
+    def begin(self, size: int) -> int:
+        """Begin a call and send its message of so many bytes, as far as the server takes it."""
+        stream = self.call()
         left = memoryview(struct.pack(">BI", 0, size) + bytes(size - 1))
         while left and stream not in self.ended:
             room = min(self.window, self.initial + self.windows[stream], _FRAME, len(left))
@@ -101,7 +106,7 @@ class Unending:
 def server(tmp_path: Path) -> Iterator[Server]:
     put(tmp_path, "simple", 1, compiled(simple()))
     flags = ["--max-body", "20000000", "--max-buffered", "100000000", "--body-time", "3",
-             "--max-connections", "8", "--header-time", "2"]  # fmt: skip
+             "--max-connections", "8", "--header-time", "2", "--max-requests", "200"]  # fmt: skip
     with Server(tmp_path, "--linger", "0", *flags) as server:
         yield server
         assert server.process.poll() is None
@@ -153,6 +158,14 @@ def test_a_message_that_does_not_come_is_not_waited_for(server: Server) -> None:
         assert "no message within 3 s" in raised.value.details()
         assert 2 < time.monotonic() - start < 10
         hold.set()
+
+
+def test_one_connection_does_not_take_all_calls(server: Server) -> None:
+    client = Unending(server.grpc)
+    for _ in range(300):
+        client.call()
+    for _ in range(5):
+        assert grpc_ask(server, grpc_request().SerializeToString()) == ("OK", "")
 
 
 def test_a_stream_may_be_silent(server: Server) -> None:

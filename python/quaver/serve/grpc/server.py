@@ -27,6 +27,7 @@ SERVICE = f"{PACKAGE}.GRPCInferenceService"
 _now = time.perf_counter_ns
 _FRAME = 4 << 20  # what a message has beside its tensors
 _WINDOW = 1 << 20
+_STREAMS = 100  # calls that a connection may have at least at a time; more are its own to keep back
 _HEALTH_SECONDS = 0.25
 _INFER_RESPONSE = 2 << 3 | 2  # the field of a ModelStreamInferResponse
 _FOREVER = 1e8  # seconds; gRPC gives such a number where a client sets no deadline
@@ -60,6 +61,7 @@ class GrpcServer:
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),
                 ("grpc.max_allowed_incoming_connections", settings.max_connections),
+                ("grpc.max_concurrent_streams", max(_STREAMS, settings.max_requests // 4)),
                 ("grpc.max_connection_idle_ms", settings.keep_alive * 1000),
                 ("grpc.server_handshake_timeout_ms", int(settings.header_time * 1000)),
                 ("grpc.http2.min_ping_interval_without_data_ms", 5000),
