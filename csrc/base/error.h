@@ -2,10 +2,10 @@
 // Kernels never throw; everything above them may. The C API and the bindings are the only catchers.
 #pragma once
 
-#include <sstream>
 #include <stdexcept>
 #include <string>
-#include <utility>
+
+#include "base/text.h"
 
 namespace quaver {
 
@@ -31,17 +31,9 @@ class Error : public std::runtime_error {
   Status status_;
 };
 
-// The parts written one after another, as operator<< writes them.
 template <class... Parts>
-std::string text(Parts&&... parts) {
-  std::ostringstream out;
-  (out << ... << std::forward<Parts>(parts));
-  return std::move(out).str();
-}
-
-template <class... Parts>
-[[noreturn]] void fail(Status status, Parts&&... parts) {
-  throw Error(status, text(std::forward<Parts>(parts)...));
+[[noreturn]] void fail(Status status, const Parts&... parts) {
+  throw Error(status, text(parts...));
 }
 
 }  // namespace quaver

@@ -1,4 +1,3 @@
-#include <iomanip>
 #include <map>
 #include <utility>
 #include <vector>
@@ -30,7 +29,11 @@ std::uint64_t identity_of(const Graph& live, TensorTable& table) {
   return xxh3(write_root(out, live, table, placement, ""));
 }
 
-std::string hex(std::uint64_t hash) { return text(std::hex, std::setw(16), std::setfill('0'), hash); }
+std::string hex(std::uint64_t hash) {
+  std::string digits(16, '0');
+  for (auto digit = digits.rbegin(); hash != 0; hash >>= 4) *digit++ = "0123456789abcdef"[hash & 15];
+  return digits;
+}
 
 // What goes into the delta's own segment, and the rows: those first, then the base's.
 struct Changes {

@@ -16,7 +16,7 @@ struct UnitOrder {
 
   // For `rows` and `columns` of as many values each, where columns count once for each tap.
   UnitOrder(std::size_t bands, std::size_t strips, std::size_t rows, std::size_t columns)
-      : bands(bands), strips(strips), by_rows(rows >= columns) {}
+      : bands(bands), strips(strips), by_rows(4 * rows >= columns) {}
   UnitOrder() = default;
 
   std::size_t units() const { return bands * strips; }
