@@ -40,7 +40,7 @@ double best_rate(Call call) {
 #if defined(__x86_64__)
 
 // 12 chains of accumulators hide the latency of every instruction here and leave registers for the operands. The empty
-// asm statements keep the compiler from seeing through the loop.
+// asm statements keep the compiler from seeing through the loop, and from multiplying once for all chains.
 #define QUAVER_PEAK_LOOP(name, isa, Vec, zero, step)                       \
   __attribute__((target(isa))) void name() {                               \
     Vec acc[12], a = zero(), b = zero();                                   \
@@ -49,7 +49,7 @@ double best_rate(Call call) {
     for (int s = 0; s < kSteps; ++s) {                                     \
       _Pragma("GCC unroll 12") for (int i = 0; i < 12; ++i) {              \
         acc[i] = step;                                                     \
-        asm volatile("" : "+v"(acc[i]));                                   \
+        asm volatile("" : "+v"(acc[i]), "+v"(a));                          \
       }                                                                    \
     }                                                                      \
   }

@@ -20,14 +20,14 @@ import pytest
 BUILD = os.environ.get("QUAVER_BUILD_DIR")
 
 
-def _objects(family: str) -> dict[str, Path]:
+def _objects(folder: str) -> dict[str, Path]:
     if not BUILD:
         return {}
-    return {path.name: path for path in Path(BUILD).glob(f"**/csrc/kernels/{family}/*.cc.o")}
+    return {path.name: path for path in Path(BUILD).glob(f"**/csrc/{folder}/*.cc.o")}
 
 
-OBJECTS = _objects("gemm")
-DEPTHWISE = _objects("depthwise")
+OBJECTS = _objects("kernels/gemm")
+DEPTHWISE = _objects("kernels/depthwise")
 
 pytestmark = [
     pytest.mark.skipif(not BUILD, reason="QUAVER_BUILD_DIR names no build; `make test` does"),
@@ -175,6 +175,16 @@ def test_held_weights_stay_in_registers() -> None:
     assert in_registers[1, 4 * most_quads] >= 2
 
 
+@pytest.mark.parametrize(("dot", "count"), [("vpmaddwd", 12), ("vpdpbusd", 24), ("vdpbf16ps", 12)])
+def test_peak_is_measured_with_every_product(dot: str, count: int) -> None:
+    """A compiler that multiplies once for all sums makes the yardstick too long."""
+    objects = _objects("isa")
+    if "x86_avx2.cc.o" not in OBJECTS:
+        pytest.skip("built for another architecture")
+    functions = _disassembled(objects["peak.cc.o"])
+    assert sum(_dots(function, dot) for function in functions) == count
+
+
 @pytest.mark.parametrize(("dot", "steps"), [("tdpbusd", 4 * 2), ("tdpbf16ps", 2)])
 def test_amx_tiles_serve_twice(dot: str, steps: int) -> None:
     """A step along k loads two tiles of rows and two of weights for four products.
@@ -248,7 +258,7 @@ SCORES = [("x86_avx512vnni.cc.o", 24, 0), ("x86_avxvnni.cc.o", 16, 4)]
 
 @pytest.mark.parametrize(("source", "count", "most"), SCORES)
 def test_scores_stay_in_registers(source: str, count: int, most: int) -> None:
-    objects = _objects("attention")
+    objects = _objects("kernels/attention")
     if source not in objects:
         pytest.skip("built for another architecture")
     loops = [loop for loop in _loops(objects[source]) if _dots(loop, "vpdpbusd")]
@@ -262,7 +272,7 @@ NIBBLES = ("x86_avx512vnni.cc.o", 16)
 
 
 def test_weights_of_four_bits_stay_in_registers() -> None:
-    objects = _objects("nibble")
+    objects = _objects("kernels/nibble")
     source, most = NIBBLES
     if source not in objects:
         pytest.skip("built for another architecture")
@@ -280,7 +290,7 @@ def test_every_kernel_with_dot_instructions_is_guarded() -> None:
     found = {
         (family, name)
         for family in families
-        for name, path in _objects(family).items()
+        for name, path in _objects(f"kernels/{family}").items()
         if any(_dots(loop, "vpdp") for loop in _loops(path))
     }
     assert found <= guarded
