@@ -219,8 +219,8 @@ def test_interrupt(convolution_path: Path) -> None:
 def test_interrupt_in_native_code() -> None:
     """Ctrl-C ends a command at once, whatever its thread is doing."""
     program = (
-        "import sys, time; from quaver import cli, progress\n"
-        "cli._info = lambda arguments: progress.wait(lambda: time.sleep(60), 'sleeping')\n"
+        "import sys, time; from quaver import cli, progress; from quaver.cli import info\n"
+        "info.run = lambda arguments: progress.wait(lambda: time.sleep(60), 'sleeping')\n"
         "sys.argv = ['quaver', 'info']; cli.main()\n"
     )
     assert _interrupted("-c", program, after=1.5) == (130, "", "quaver: interrupted\n")

@@ -59,7 +59,7 @@ def test_there_are_commands() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_command_is_understood(command: list[str]) -> None:
-    assert callable(cli._parser().parse_args(command[1:]).command)
+    assert callable(cli.parse(command[1:]).command)
 
 
 def test_links_lead_somewhere() -> None:
