@@ -70,7 +70,7 @@ def _rounded(weight: np.ndarray, x: np.ndarray, others: np.ndarray) -> list[gptq
 def test_others_judge() -> None:
     """Inputs that all samples have in common are worth it; chance in a few is not."""
     generator = np.random.default_rng(5)
-    weight = generator.normal(size=(64, 8)).astype(np.float32)
+    weight = generator.normal(size=(64, 256)).astype(np.float32)
     common = generator.normal(size=(4, 64))
 
     def alike() -> np.ndarray:
@@ -83,6 +83,26 @@ def test_others_judge() -> None:
     assert found.after < 0.3 * found.before
     [found] = _rounded(weight, unlike(), unlike())
     assert found.after > found.before
+
+
+def test_what_is_rare_is_not_sacrificed() -> None:
+    """Few inputs fill most of what is seen, as padding does; others lose little by that."""
+    generator = np.random.default_rng(0)
+    mix = np.eye(128) + generator.normal(scale=0.1, size=(128, 128))
+
+    def rare(count: int) -> np.ndarray:
+        return np.asarray(generator.normal(size=(count, 128)) @ mix, np.float32)
+
+    weight = generator.normal(size=(128, 64)).astype(np.float32)
+    often = generator.normal(size=(8, 128))[generator.integers(8, size=2000)]
+    often += generator.normal(scale=0.05, size=often.shape)
+    seen, unseen = np.concatenate([often, rare(100)]).astype(np.float32), rare(4000)
+    net = _net("MatMul", {}, weight, seen)
+    plain = weights.quantize_weight(weight, 1, search=False)
+    found = gptq.hessians(net, net.nodes, [{"x": seen}], {}, "quaver")["product"]
+    made = gptq.round_weight(net.nodes[0], weight, plain, found)
+    before, after = (np.square(unseen @ (w.reals() - weight)).sum() for w in (plain, made))
+    assert after < 1.15 * before
 
 
 def test_what_is_too_large_is_left_out() -> None:

@@ -250,7 +250,7 @@ def test_report(result: Result, tmp_path: Path) -> None:
 def test_noise_of_a_tensor(result: Result) -> None:
     """The figure of the last tensor is that of the output; observing changes what is fused."""
     assert result.report["sqnr_db"]["y"] == pytest.approx(
-        result.report["outputs"]["y"]["sqnr_db"], abs=1.0
+        result.report["outputs"]["y"]["sqnr_db"], abs=2.0
     )
 
 

@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -235,8 +236,7 @@ class Job:
             self._levels.use(self._whole, self._options.method)
             return
         methods = ("auto", "minmax", *(FUNCTIONS if self._whole.functions else ()))
-        feeds = self._kept[:_TRIED]
-        answers = Answers(self._original, feeds, self._options.engine)
+        answers = Answers(self._original, self._kept[: 3 * self._few], self._options.engine)
         for method in methods:
             self._levels.use(self._whole, method)
             self._tried[method] = answers.noise(self._build(kept))
@@ -247,10 +247,7 @@ class Job:
     def _mix(self) -> frozenset[str]:
         """Find what costs most, move its outliers, return it to float, or fit its ranges."""
         asked = kept = self._options.keep_float
-        sizes = cost.sizes(self._net, self._kept[0], "quaver")
-        fit = int(_MIXED_NS / max(1.0, cost.estimate(self._net, self._whole, sizes)))
-        count = max(_LEAST_MIXED, min(_MOST_MIXED, fit))
-        feeds, rest = self._kept[:count], self._kept[count : 3 * count]
+        feeds, rest = self._kept[: self._few], self._kept[self._few : 3 * self._few]
         answers = Answers(self._original, feeds, self._options.engine)
         others = Answers(self._original, rest or feeds, self._options.engine)
 
@@ -293,6 +290,13 @@ class Job:
         self._mixed.append(mixer.report())
         self._returned = kept - asked
         return self._returned
+
+    @cached_property
+    def _few(self) -> int:
+        """So many samples that what is tried on them takes no more than its share of time."""
+        sizes = cost.sizes(self._net, self._kept[0], "quaver")
+        fit = int(_MIXED_NS / max(1.0, cost.estimate(self._net, self._whole, sizes)))
+        return max(_LEAST_MIXED, min(_MOST_MIXED, fit))
 
     def _try_place(self, kept: frozenset[str], doubled: frozenset[str] | None = None) -> Placement:
         doubled = self._doubled if doubled is None else doubled
