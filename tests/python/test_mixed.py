@@ -117,7 +117,7 @@ def test_two_bytes_of_what_a_product_reads() -> None:
 
     It is large enough for that to take less than float does.
     """
-    chain, x = _chain(60.0, layers=24, width=256), _inputs(24, width=256)
+    chain, x = _chain(50.0, layers=24, width=256), _inputs(24, width=256)
     made, plain = (
         quaver.quantize(chain, x, mixed=mixed, smooth=False, measure=False)
         for mixed in (True, False)
