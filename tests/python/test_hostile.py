@@ -145,6 +145,14 @@ def test_declared_shapes_that_contradict() -> None:
     )
 
 
+def test_declared_shapes_of_weights_that_contradict() -> None:
+    model = declaring([2, 5])
+    model.graph.input.append(helper.make_tensor_value_info("w", FLOAT, ["n", 5]))
+    quaver.load(model)
+    model.graph.input[-1].CopyFrom(helper.make_tensor_value_info("w", FLOAT, [3, 4]))
+    refused(model, r"the weight 'w' has the shape \[3, 5\], but the model declares \[3, 4\]")
+
+
 @pytest.mark.parametrize("y", [None, [], ["n", None], ["n", 5], ["stale", 5], [2, 5]])
 def test_declared_shapes_that_say_less(y: list[int | str | None] | None) -> None:
     """Open dimensions of any name, and [] for no shape, as PaddlePaddle's exporter has it."""

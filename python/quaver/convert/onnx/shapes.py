@@ -52,7 +52,7 @@ def infer(model: ModelProto) -> tuple[dict[str, Shape], dict[str, str]]:
 
 
 def check_declared(model: ModelProto) -> None:
-    """See that no node makes what contradicts the shape that the model declares of it.
+    """See that no node or weight contradicts the shape that the model declares of it.
 
     A dimension that either leaves open fits. No shape at all is what [] means: some exporters
     (PaddlePaddle's) declare it of all outputs.
@@ -63,11 +63,18 @@ def check_declared(model: ModelProto) -> None:
         Where a rank or a known dimension differs.
     """
     declared = {}
-    for info in [*model.graph.value_info, *model.graph.output]:
+    for info in [*model.graph.input, *model.graph.value_info, *model.graph.output]:
         if info.type.HasField("tensor_type") and (shape := shape_of(info)):
             declared[info.name] = shape
     if not declared:
         return
+    for tensor in model.graph.initializer:
+        told = declared.get(tensor.name)
+        if told is not None and not _fit(told, list(tensor.dims)):
+            raise ModelError(
+                f"the weight '{tensor.name}' has the shape {_text(list(tensor.dims))}, but the "
+                f"model declares {_text(told)}; correct what is declared, or remove it"
+            )
     skeleton = _skeleton(model, model.graph.node)
     skeleton.graph.output.extend(ValueInfoProto(name=info.name) for info in model.graph.output)
     made, _ = _inferred(skeleton)
