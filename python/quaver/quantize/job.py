@@ -33,7 +33,7 @@ from quaver.quantize.tables import byte_tables, unheard, with_tables
 from quaver.quantize.weights import Weight
 
 _MEASURED = 16  # samples for the errors in the report
-_TRIED = 8  # samples to choose a method by
+_HEARD = 8  # samples to hear tables in bytes by
 _ROUNDS = 4  # of looking for what costs most
 _LEAST_MIXED, _MOST_MIXED = 4, 32  # samples for that
 _MIXED_NS = 1e8  # of estimated time, for all of them
@@ -211,7 +211,7 @@ class Job:
         tables = byte_tables(self._net, self._options.keep_float)
         if not tables:
             return {}
-        answers = Answers(self._original, self._kept[:_TRIED], self._options.engine)
+        answers = Answers(self._original, self._kept[:_HEARD], self._options.engine)
         return unheard(tables, self._net, self._build(kept), answers)
 
     def _go_by(self, kept: frozenset[str]) -> None:
