@@ -140,7 +140,7 @@ def test_unending_messages_take_bounded_memory(server: Server) -> None:
         asker.join(60)
     assert most < before + 300, (before, most)
     assert others.keys() == {"OK"}
-    server.wait_until(lambda: server.rss < before + 150, 20)
+    server.wait_until(lambda: server.rss < before + 50, 20)
 
 
 def test_a_message_that_does_not_come_is_not_waited_for(server: Server) -> None:

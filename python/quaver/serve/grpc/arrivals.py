@@ -20,6 +20,7 @@ from quaver.serve.room import Room
 from quaver.serve.settings import Settings
 
 _STEP = 0.1  # seconds
+_TIDY = 10  # steps after a call's end: the memory of its message is free by then
 _MEMORY = Path("/proc/self/statm")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -52,6 +53,8 @@ class Arrivals:
         self._before: int | None = None
         """The process's memory, but for messages, when the first began that takes long."""
         self._ends: set[asyncio.Future[None]] = set()
+        self._last_end: int | None = None
+        """In which step a call was ended whose memory has not been given back."""
 
     async def read(self, context: Any, timed: bool = True) -> bytes | None:
         """A call's next message; None after the last.
@@ -97,7 +100,10 @@ class Arrivals:
                 since, timed = self._waiting[call]
                 if timed and since < first:
                     self._end(call, ServeError(408, f"no message within {self._patience:g} s"))
-        if self._waiting:
+        if self._last_end is not None and self._step - self._last_end >= _TIDY:
+            _core.return_free_memory()
+            self._last_end = None
+        if self._waiting or self._last_end is not None:
             self._wait()
 
     def _too_much(self) -> bool:
@@ -111,6 +117,7 @@ class Arrivals:
     def _end(self, call: Any, error: ServeError) -> None:
         end = asyncio.ensure_future(self._refuse(call, error))
         self._ends.add(end)
+        self._last_end = self._step
         end.add_done_callback(self._ends.discard)
 
 
