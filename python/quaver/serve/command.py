@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import sys
 
 from quaver.errors import InputError
@@ -18,6 +19,8 @@ def main(arguments: list[str]) -> None:
         If it cannot.
     """
     gc.disable()  # until it serves: what is made meanwhile stays
+    # The settings need none, and to look for them all installed packages' metadata is read.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         from pydantic import ValidationError  # noqa: PLC0415 -- an extra's
         from pydantic_settings import SettingsError  # noqa: PLC0415

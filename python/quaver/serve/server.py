@@ -214,9 +214,9 @@ async def _serve(settings: Settings) -> None:
 def _spare_collector() -> None:
     """What was made up to now lives as long as the server: no search for garbage goes through it.
 
-    And requests leave little of it: Python's usual limit would have it searched for every few.
+    Nor does one before, which would take longer than what little it finds is worth. And requests
+    leave little garbage: Python's usual limit would have it searched for every few.
     """
-    gc.collect()
     gc.freeze()
     gc.enable()
     gc.set_threshold(_GARBAGE, 10, 10)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import threading
+from collections.abc import Callable
+from pathlib import Path
 
 from quaver.serve import logs
 from quaver.serve.models.repository import Repository
@@ -19,8 +23,10 @@ async def watch(repository: Repository, settings: Settings) -> None:
     What can be told of a change is not relied on: each is only a reason to look. A bad version,
     and an error of the watching itself, are no reason to stop.
     """
-    changed = asyncio.Event()
-    notifier = asyncio.create_task(_notify(settings, changed))
+    changed, stopped = asyncio.Event(), threading.Event()
+    tell = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, changed.set)
+    arguments = (settings.root, tell, stopped)
+    threading.Thread(target=_notify, args=arguments, name="watcher", daemon=True).start()
     try:
         pending = False
         while True:
@@ -31,19 +37,20 @@ async def watch(repository: Repository, settings: Settings) -> None:
             with contextlib.suppress(Exception):  # which the loader has logged
                 pending = await asyncio.wrap_future(repository.refresh())
     finally:
-        notifier.cancel()
+        stopped.set()
 
 
-async def _notify(settings: Settings, changed: asyncio.Event) -> None:
+def _notify(root: Path, tell: Callable[[], object], stopped: threading.Event) -> None:
+    """Tell of changes, on a thread: for an event loop watchfiles imports much when it starts."""
     import watchfiles  # noqa: PLC0415 -- not all servers watch
 
-    while True:
+    while not stopped.is_set():
         try:
-            async for _ in watchfiles.awatch(
-                settings.root, watch_filter=None, step=_STEP_MS, debounce=200, recursive=True
+            for _ in watchfiles.watch(
+                root, watch_filter=None, step=_STEP_MS, debounce=200, stop_event=stopped
             ):
-                changed.set()
+                tell()
         except (OSError, RuntimeError) as error:
-            logs.event("error", "watch", path=str(settings.root), error=str(error))
-        changed.set()
-        await asyncio.sleep(1)
+            logs.event("error", "watch", path=str(root), error=str(error))
+        if not stopped.wait(1):
+            tell()
