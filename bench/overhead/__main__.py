@@ -61,7 +61,12 @@ def main() -> None:
     parser.add_argument(
         "--apart", action="store_true", help="servers on one core, clients on another: less noise"
     )
-    parser.add_argument("--network", action="store_true", help="EfficientNet-Lite0, served and not")
+    parser.add_argument(
+        "--network",
+        nargs="*",
+        metavar="ISA",
+        help="EfficientNet-Lite0, served and not; then all of it held to each of these",
+    )
     parser.add_argument("--swaps", action="store_true", help="versions exchanged under load")
     parser.add_argument("--start", action="store_true", help="time and memory of a start")
     arguments = parser.parse_args()
@@ -82,8 +87,9 @@ def main() -> None:
             print(table.render(_HEADERS, rows, right=range(1, 7)))
         if arguments.start:
             _show(start.measured(root), broken)
-    if arguments.network:
-        _show(network.measured(arguments.rounds, arguments.seconds), broken)
+    if arguments.network is not None:
+        for isa in ("", *arguments.network):
+            _show(network.measured(arguments.rounds, arguments.seconds, isa), broken)
     if arguments.swaps:
         _show(swaps.measured(), broken)
     if broken:

@@ -243,10 +243,13 @@ def test_late_requests_hold_up_no_other_model() -> None:
 def test_what_was_passed_over_is_tried_again() -> None:
     costs = Costs()
     costs.record("one", 100)
-    costs.record("two", 260)
-    tries = [costs.cheapest(["one", "two"], [1, 2]) for _ in range(400)]
-    assert tries[:100] == [0] * 100
-    assert 1 in tries
+    costs.record("two", 200)
+    tries = 0
+    for _ in range(2000):
+        chosen = costs.cheapest(["one", "two"], [1, 2])
+        costs.record(("one", "two")[chosen], (100, 200)[chosen])
+        tries += chosen
+    assert 1 <= tries <= 10  # seldom: who comes meanwhile waits longer
 
 
 def test_batch_sizes() -> None:

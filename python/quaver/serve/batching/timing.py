@@ -9,7 +9,7 @@ from typing import Any
 _TRIALS = 3
 _CLEARLY = 15 / 16
 _DRIFT = 17 / 16
-_FADING = 1023 / 1024
+_FADING = 4095 / 4096  # seldom tried again: who comes meanwhile waits longer
 _MOST = 64
 
 
