@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import tritonclient.utils.shared_memory as shm
 from tritonclient.utils import InferenceServerException
 
 A = np.arange(16, dtype=np.int32).reshape(1, 16)
@@ -21,6 +22,23 @@ def inputs(client: Any, **how: Any) -> list[Any]:
 def check(result: Any) -> None:
     np.testing.assert_array_equal(result.as_numpy("OUTPUT0"), A + B)
     np.testing.assert_array_equal(result.as_numpy("OUTPUT1"), A - B)
+
+
+async def share(client: Any, c: Any, key: str) -> None:
+    """Run `simple` on inputs in shared memory of this key, by one of the modules for asyncio."""
+    given = shm.create_shared_memory_region("given", key, 128)
+    try:
+        shm.set_shared_memory_region(given, [A, B])
+        await c.register_system_shared_memory("given", key, 128)
+        status = await c.get_system_shared_memory_status("given")
+        assert "given" in str(status)
+        sources = [client.InferInput(name, [1, 16], "INT32") for name in ("INPUT0", "INPUT1")]
+        for at, source in enumerate(sources):
+            source.set_shared_memory("given", 64, offset=64 * at)
+        check(await c.infer("simple", sources))
+        await c.unregister_system_shared_memory("given")
+    finally:
+        shm.destroy_shared_memory_region(given)
 
 
 def noting(kind: type) -> type:

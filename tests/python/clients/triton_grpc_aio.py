@@ -5,8 +5,7 @@ import sys
 from collections.abc import AsyncIterator
 
 import tritonclient.grpc.aio as client
-import tritonclient.utils.shared_memory as shm
-from _triton import A, B, check, expect_all_used, inputs, noting
+from _triton import check, expect_all_used, inputs, noting, share
 from tritonclient.grpc.auth import BasicAuth
 from tritonclient.utils import InferenceServerException
 
@@ -14,21 +13,6 @@ from tritonclient.utils import InferenceServerException
 async def requests() -> AsyncIterator[dict[str, object]]:
     for at in range(10):
         yield {"model_name": "simple", "inputs": inputs(client), "request_id": str(at)}
-
-
-async def share(c: client.InferenceServerClient) -> None:
-    given = shm.create_shared_memory_region("given", "/quaver_test_grpc_aio_given", 128)
-    try:
-        shm.set_shared_memory_region(given, [A, B])
-        await c.register_system_shared_memory("given", "/quaver_test_grpc_aio_given", 128)
-        assert "given" in (await c.get_system_shared_memory_status()).regions
-        sources = [client.InferInput(name, [1, 16], "INT32") for name in ("INPUT0", "INPUT1")]
-        for at, source in enumerate(sources):
-            source.set_shared_memory("given", 64, offset=64 * at)
-        check(await c.infer("simple", sources))
-        await c.unregister_system_shared_memory("given")
-    finally:
-        shm.destroy_shared_memory_region(given)
 
 
 async def main() -> None:
@@ -53,7 +37,7 @@ async def main() -> None:
         assert (await c.get_trace_settings()).settings["trace_level"].value == ["OFF"]
         assert (await c.get_log_settings()).settings["log_error"].bool_param
         assert not (await c.get_system_shared_memory_status()).regions
-        await share(c)
+        await share(client, c, "/quaver_test_grpc_aio")
         assert not (await c.get_cuda_shared_memory_status()).regions
         try:
             await c.register_cuda_shared_memory("g", b"MQ==", 0, 4)

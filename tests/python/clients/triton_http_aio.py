@@ -4,8 +4,7 @@ import asyncio
 import sys
 
 import tritonclient.http.aio as client
-import tritonclient.utils.shared_memory as shm
-from _triton import A, B, check, expect_all_used, inputs, noting
+from _triton import check, expect_all_used, inputs, noting, share
 from tritonclient.http.auth import BasicAuth
 from tritonclient.utils import InferenceServerException
 
@@ -18,20 +17,6 @@ async def one(c: client.InferenceServerClient, binary: bool, packed: str | None)
         response_compression_algorithm=packed,
     )
     check(result)
-
-
-async def share(c: client.InferenceServerClient) -> None:
-    given = shm.create_shared_memory_region("given", "/quaver_test_aio_given", 128)
-    try:
-        shm.set_shared_memory_region(given, [A, B])
-        await c.register_system_shared_memory("given", "/quaver_test_aio_given", 128)
-        sources = [client.InferInput(name, [1, 16], "INT32") for name in ("INPUT0", "INPUT1")]
-        for at, source in enumerate(sources):
-            source.set_shared_memory("given", 64, offset=64 * at)
-        check(await c.infer("simple", sources))
-        await c.unregister_system_shared_memory("given")
-    finally:
-        shm.destroy_shared_memory_region(given)
 
 
 async def main() -> None:
@@ -66,7 +51,7 @@ async def main() -> None:
         else:
             raise AssertionError("there is no CUDA")
         await c.unregister_cuda_shared_memory()
-        await share(c)
+        await share(client, c, "/quaver_test_http_aio")
         c.register_plugin(BasicAuth("a", "b"))
         assert c.plugin() is not None
         check(await c.infer("simple", inputs(client)))
