@@ -131,12 +131,8 @@ CODE_MUTANTS = {
 def _stress(base: Path, *options: str, seconds: float = 60) -> int:
     """Run the native tests of the protocol on a copy of csrc/base; give the exit code."""
     program = base / "tests"
-    sources = [
-        base / TABLE,
-        base / "csrc/base/memory.cc",
-        ROOT / "tests/cpp/base_slot_test.cc",
-        ROOT / "tests/cpp/main.cc",
-    ]
+    tests = [ROOT / "tests/cpp/base_slot_test.cc", ROOT / "tests/cpp/main.cc"]
+    sources = [*(base / "csrc/base").glob("*.cc"), *tests]
     include = ["-I", base / "csrc", "-I", ROOT / "tests"]
     subprocess.run(
         ["g++", "-std=c++20", "-O1", "-pthread", *options, *include, *sources, "-o", program],
