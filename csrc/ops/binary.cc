@@ -1,4 +1,4 @@
-// Add, Sub, Mul and Div, with a fused clamp.
+// Arithmetic, with a fused clamp, the greater and lesser, bits, truths, and comparisons.
 #include <limits>
 
 #include "kernels/elementwise/binary.h"
@@ -22,6 +22,23 @@ kernels::BinaryF32Op f32_op(Op op) {
     case Op::Max: return kernels::BinaryF32Op::max;
     case Op::Min: return kernels::BinaryF32Op::min;
     default: return kernels::BinaryF32Op::div;
+  }
+}
+
+kernels::IntegerOp integer_op(Op op) {
+  switch (op) {
+    case Op::Add: return kernels::IntegerOp::add;
+    case Op::Sub: return kernels::IntegerOp::sub;
+    case Op::Mul: return kernels::IntegerOp::mul;
+    case Op::Max: return kernels::IntegerOp::max;
+    case Op::Min: return kernels::IntegerOp::min;
+    case Op::And:
+    case Op::BitwiseAnd: return kernels::IntegerOp::bit_and;
+    case Op::Or:
+    case Op::BitwiseOr: return kernels::IntegerOp::bit_or;
+    case Op::Xor:
+    case Op::BitwiseXor: return kernels::IntegerOp::bit_xor;
+    default: return kernels::IntegerOp::div;
   }
 }
 
@@ -89,11 +106,11 @@ std::unique_ptr<Step> lower_u8(LowerContext& context) {
 
 template <class T>
 std::unique_ptr<Step> lower_integer(LowerContext& context) {
-  IntegerArgs<T> args;
-  args.op = context.node.op;
+  kernels::IntegerArgs<T> args;
+  args.op = integer_op(context.node.op);
   args.lo = saturate<T>(context.node.attrs.f("lo", -kInfinity));
   args.hi = saturate<T>(context.node.attrs.f("hi", kInfinity));
-  return std::make_unique<BroadcastStep<IntegerArgs<T>>>(context, IntegerKernel<T>{}, args);
+  return std::make_unique<BroadcastStep<kernels::IntegerArgs<T>>>(context, kernels::pick_integer<T>(context.isa), args);
 }
 
 std::unique_ptr<Step> lower_binary(LowerContext& context) {
@@ -110,15 +127,67 @@ std::unique_ptr<Step> lower_binary(LowerContext& context) {
                "; one type can be used, the same on all sides, or quantized uint8");
 }
 
-// The greater or lesser of two.
+// The greater or lesser of two, and what is done to their bits.
 std::unique_ptr<Step> lower_chosen(LowerContext& context) {
-  return context.input(0).dtype == DType::f32 ? lower_f32(context) : lower_wide_binary(context);
+  const DType dtype = context.input(0).dtype;
+  if (dtype != context.input(1).dtype) return lower_wide_binary(context);
+  switch (dtype) {
+    case DType::f32: return lower_f32(context);
+    case DType::i32: return lower_integer<std::int32_t>(context);
+    case DType::i64: return lower_integer<std::int64_t>(context);
+    default: return lower_wide_binary(context);
+  }
+}
+
+// Of truths, which are 0 or 1.
+std::unique_ptr<Step> lower_logic(LowerContext& context) {
+  for (std::size_t i = 0; i < 2; ++i) {
+    if (context.input(i).dtype != DType::boolean) return lower_wide_binary(context);
+  }
+  return lower_integer<std::uint8_t>(context);
+}
+
+template <class T>
+std::unique_ptr<Step> lower_compared(LowerContext& context) {
+  kernels::CompareArgs<T> args;
+  switch (context.node.op) {
+    case Op::Equal: args.op = kernels::CompareOp::equal; break;
+    case Op::Less: args.op = kernels::CompareOp::less; break;
+    case Op::LessOrEqual: args.op = kernels::CompareOp::less_equal; break;
+    case Op::Greater: args.op = kernels::CompareOp::greater; break;
+    default: args.op = kernels::CompareOp::greater_equal;
+  }
+  return std::make_unique<BroadcastStep<kernels::CompareArgs<T>>>(context, kernels::pick_compare<T>(context.isa), args);
+}
+
+std::unique_ptr<Step> lower_compare(LowerContext& context) {
+  const DType a = context.input(0).dtype, b = context.input(1).dtype;
+  if (a != b) context.fail("it compares ", name_of(a), " with ", name_of(b));
+  switch (a) {
+    case DType::f32: return lower_compared<float>(context);
+    case DType::i32: return lower_compared<std::int32_t>(context);
+    case DType::i64: return lower_compared<std::int64_t>(context);
+    case DType::u8:
+    case DType::boolean: return lower_compared<std::uint8_t>(context);
+    default: return lower_wide_compare(context);
+  }
 }
 
 }  // namespace
 
 std::unique_ptr<Step> lower_Max(LowerContext& context) { return lower_chosen(context); }
 std::unique_ptr<Step> lower_Min(LowerContext& context) { return lower_chosen(context); }
+std::unique_ptr<Step> lower_BitwiseAnd(LowerContext& context) { return lower_chosen(context); }
+std::unique_ptr<Step> lower_BitwiseOr(LowerContext& context) { return lower_chosen(context); }
+std::unique_ptr<Step> lower_BitwiseXor(LowerContext& context) { return lower_chosen(context); }
+std::unique_ptr<Step> lower_And(LowerContext& context) { return lower_logic(context); }
+std::unique_ptr<Step> lower_Or(LowerContext& context) { return lower_logic(context); }
+std::unique_ptr<Step> lower_Xor(LowerContext& context) { return lower_logic(context); }
+std::unique_ptr<Step> lower_Equal(LowerContext& context) { return lower_compare(context); }
+std::unique_ptr<Step> lower_Less(LowerContext& context) { return lower_compare(context); }
+std::unique_ptr<Step> lower_LessOrEqual(LowerContext& context) { return lower_compare(context); }
+std::unique_ptr<Step> lower_Greater(LowerContext& context) { return lower_compare(context); }
+std::unique_ptr<Step> lower_GreaterOrEqual(LowerContext& context) { return lower_compare(context); }
 std::unique_ptr<Step> lower_Add(LowerContext& context) { return lower_binary(context); }
 std::unique_ptr<Step> lower_Sub(LowerContext& context) { return lower_binary(context); }
 std::unique_ptr<Step> lower_Mul(LowerContext& context) { return lower_binary(context); }

@@ -1,22 +1,71 @@
-// Cast between all element types, as ops/wide.h defines it.
+// Cast between all element types: by a kernel between the common ones, as ops/wide.h defines it between others.
+#include <optional>
+
+#include "kernels/cast/cast.h"
 #include "ops/elements.h"
 #include "ops/wide.h"
 
 namespace quaver {
 namespace {
 
-template <class W>
-class CastStep final : public ElementStep {
- public:
+using kernels::Number;
+
+std::optional<Number> number_of(DType dtype) {
+  switch (dtype) {
+    case DType::f32: return Number::f32;
+    case DType::f16: return Number::f16;
+    case DType::bf16: return Number::bf16;
+    case DType::u8: return Number::u8;
+    case DType::s8: return Number::s8;
+    case DType::i32: return Number::i32;
+    case DType::i64: return Number::i64;
+    case DType::boolean: return Number::boolean;
+    default: return std::nullopt;
+  }
+}
+
+class CastStep : public ElementStep {
+ protected:
   explicit CastStep(const LowerContext& context)
       : x_(context.in(0)),
         y_(context.out()),
         from_(size_of(context.input(0).dtype)),
-        to_(size_of(context.output().dtype)),
-        read_(with_type(context.input(0).dtype, []<class T>(Tag<T>) -> ReadWide<W> { return &read_wide<T, W>; })),
-        write_(with_type(context.output().dtype, []<class T>(Tag<T>) -> WriteWide<W> { return &write_wide<T, W>; })) {
-    info.kernel = "cast";
+        to_(size_of(context.output().dtype)) {
     split_elements(elements_of(context.output()), bytes_of(context.input(0)) + bytes_of(context.output()));
+  }
+
+  const std::byte* from(const RunContext& context, std::size_t i) const {
+    return context.as<const std::byte>(x_) + i * from_;
+  }
+  std::byte* to(const RunContext& context, std::size_t i) const { return context.as<std::byte>(y_) + i * to_; }
+
+ private:
+  ValueId x_, y_;
+  std::size_t from_, to_;
+};
+
+class CommonCastStep final : public CastStep {
+ public:
+  CommonCastStep(const LowerContext& context, Number from, Number to)
+      : CastStep(context), kernel_(kernels::pick_cast(context.isa).run), from_(from), to_(to) {
+    names(kernels::pick_cast(context.isa));
+  }
+
+ private:
+  void run_elements(const RunContext& context, std::size_t begin, std::size_t end) const override {
+    kernel_({from_, to_, end - begin, from(context, begin), to(context, begin)});
+  }
+
+  void (*kernel_)(const kernels::CastArgs&);
+  Number from_, to_;
+};
+
+template <class W>
+class WideCastStep final : public CastStep {
+ public:
+  explicit WideCastStep(const LowerContext& context)
+      : CastStep(context), read_(reader_of<W>(context.input(0).dtype)), write_(writer_of<W>(context.output().dtype)) {
+    info.kernel = "cast";
   }
 
  private:
@@ -26,29 +75,22 @@ class CastStep final : public ElementStep {
     W wide[kBlock];
     for (std::size_t i = begin; i < end; i += kBlock) {
       const std::size_t n = std::min(kBlock, end - i);
-      read_(context.as<const std::byte>(x_) + i * from_, 1, n, wide);
-      write_(wide, 1, n, context.as<std::byte>(y_) + i * to_);
+      read_(from(context, i), 1, n, wide);
+      write_(wide, 1, n, to(context, i));
     }
   }
 
-  ValueId x_, y_;
-  std::size_t from_, to_;
   ReadWide<W> read_;
   WriteWide<W> write_;
 };
 
-// Whether a float holds all that `from` does; of integers it pays on the way to a real.
-bool by_float(DType from, DType to) {
-  if (is_real(from)) return from != DType::f64;
-  return is_real(to) && (size_of(from) <= 2);
-}
-
 }  // namespace
 
 std::unique_ptr<Step> lower_Cast(LowerContext& context) {
-  const DType from = context.input(0).dtype;
-  if (by_float(from, context.output().dtype)) return std::make_unique<CastStep<float>>(context);
-  return with_wide(from, [&]<class W>(W) -> std::unique_ptr<Step> { return std::make_unique<CastStep<W>>(context); });
+  const DType x = context.input(0).dtype;
+  const auto from = number_of(x), to = number_of(context.output().dtype);
+  if (from && to) return std::make_unique<CommonCastStep>(context, *from, *to);
+  return with_wide(x, [&]<class W>(W) -> std::unique_ptr<Step> { return std::make_unique<WideCastStep<W>>(context); });
 }
 
 }  // namespace quaver

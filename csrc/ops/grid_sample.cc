@@ -1,5 +1,5 @@
-// GridSample: each output pixel of all channels from the few input pixels around one place. The weights of a place are
-// found once and used for every channel.
+// GridSample: each output pixel of all channels from the few input pixels around one place. The weights of some places
+// are found once and used for one channel after the other, so that its pixels stay in the first cache.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -9,7 +9,7 @@
 namespace quaver {
 namespace {
 
-constexpr std::size_t kMaxAxes = 3;
+constexpr std::size_t kMaxAxes = 3, kMaxTaps = 16;
 enum class Mode { nearest, linear, cubic };
 enum class Padding { zeros, border, reflection };
 
@@ -108,28 +108,60 @@ class GridSampleStep final : public RowStep {
   }
 
  private:
+  static constexpr std::size_t kBlock = 64;
+  struct Pixel {
+    std::int64_t at;
+    float weight;
+  };
+
   void run_rows(const RunContext& context, std::size_t first, std::size_t last) const override {
-    const std::size_t n = axes_.size();
-    for (std::size_t i = first; i < last; ++i) {
-      const float* place = context.as<const float>(grid_) + i * n;
-      std::array<Taps, kMaxAxes> taps;
-      // A grid's coordinates come innermost axis first.
-      for (std::size_t k = 0; k < n; ++k) taps[k] = axes_[k].taps(place[n - 1 - k]);
-      const std::size_t image = i / y_plane_;
-      const float* x = context.as<const float>(x_) + image * x_image_;
-      float* y = context.as<float>(y_) + image * channels_ * y_plane_ + i % y_plane_;
-      for (std::size_t c = 0; c < channels_; ++c) y[c * y_plane_] = sampled(x + c * x_plane_, taps, 0, 0);
+    for (std::size_t i = first; i < last;) {
+      const std::size_t n = std::min({kBlock, last - i, y_plane_ - i % y_plane_});
+      run_places(context, i, n);
+      i += n;
     }
   }
 
-  float sampled(const float* x, const std::array<Taps, kMaxAxes>& taps, std::size_t axis, std::int64_t offset) const {
-    if (axis == axes_.size()) return x[offset];
-    float sum = 0;
-    for (std::size_t t = 0; t < taps[axis].count; ++t) {
-      const std::int64_t at = offset + taps[axis].at[t] * strides_[axis + 2];
-      sum += taps[axis].weight[t] * sampled(x, taps, axis + 1, at);
+  // n places of one picture.
+  void run_places(const RunContext& context, std::size_t first, std::size_t n) const {
+    std::array<Pixel, kBlock * kMaxTaps> pixels;
+    std::array<std::size_t, kBlock> ends;
+    std::size_t used = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      used += around(context.as<const float>(grid_) + (first + i) * axes_.size(), pixels.data() + used);
+      ends[i] = used;
     }
-    return sum;
+    const std::size_t image = first / y_plane_;
+    const float* x = context.as<const float>(x_) + image * x_image_;
+    float* y = context.as<float>(y_) + image * channels_ * y_plane_ + first % y_plane_;
+    for (std::size_t c = 0; c < channels_; ++c, x += x_plane_, y += y_plane_) {
+      const Pixel* pixel = pixels.data();
+      for (std::size_t i = 0; i < n; ++i) {
+        const Pixel* end = pixels.data() + ends[i];
+        const auto part = [&](std::size_t k) { return pixel[k].weight * x[pixel[k].at]; };
+        float sum = 0;
+        for (; end - pixel >= 4; pixel += 4) sum += (part(0) + part(1)) + (part(2) + part(3));
+        for (; pixel < end; ++pixel) sum += part(0);
+        y[i] = sum;
+      }
+    }
+  }
+
+  // The pixels around a place; its coordinates come innermost axis first. Returns how many there are.
+  std::size_t around(const float* place, Pixel* pixels) const {
+    pixels[0] = {0, 1.0F};
+    std::size_t n = 1;
+    for (std::size_t k = axes_.size(); k-- > 0; ++place) {
+      const Taps taps = axes_[k].taps(*place);
+      for (std::size_t t = taps.count; t-- > 0;) {
+        const std::int64_t at = taps.at[t] * strides_[k + 2];
+        for (std::size_t j = 0; j < n; ++j) {
+          pixels[t * n + j] = {pixels[j].at + at, pixels[j].weight * taps.weight[t]};
+        }
+      }
+      n *= taps.count;
+    }
+    return n;
   }
 
   std::vector<Axis> axes_;

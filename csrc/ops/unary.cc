@@ -12,43 +12,21 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-// Clip, Abs and Neg, which are all that ONNX has of these for integers.
-template <class T>
-class UnaryIntegerStep final : public ElementStep {
- public:
-  explicit UnaryIntegerStep(const LowerContext& context)
-      : op_(context.node.op),
-        lo_(saturate<T>(context.node.attrs.f("lo", -kInfinity))),
-        hi_(saturate<T>(context.node.attrs.f("hi", kInfinity))),
-        x_(context.in(0)),
-        y_(context.out()) {
-    info.kernel = "integer";
-    split_elements(elements_of(context.output()), 2 * bytes_of(context.output()));
-  }
-
- private:
-  T compute(T x) const {
-    switch (op_) {
-      case Op::Clip: return x < lo_ ? lo_ : x > hi_ ? hi_ : x;
-      case Op::Abs: return x < 0 ? negate(x) : x;
-      default: return negate(x);
-    }
-  }
-
-  void run_elements(const RunContext& context, std::size_t begin, std::size_t end) const override {
-    const T* x = context.as<const T>(x_);
-    T* y = context.as<T>(y_);
-    for (std::size_t i = begin; i < end; ++i) y[i] = compute(x[i]);
-  }
-
-  Op op_;
-  T lo_, hi_;
-  ValueId x_, y_;
-};
-
+// Clip, Abs, Neg and Sign, which are all that ONNX has of these for integers.
 template <class T>
 std::unique_ptr<Step> lower_integer(LowerContext& context) {
-  return std::make_unique<UnaryIntegerStep<T>>(context);
+  const auto step = [&](kernels::IntegerOp op, int number, auto... bounds) {
+    return std::make_unique<IntegerStep<T>>(context, op, static_cast<T>(number), bounds...);
+  };
+  const Attrs& attrs = context.node.attrs;
+  switch (context.node.op) {
+    case Op::Clip:
+      return step(kernels::IntegerOp::add, 0, saturate<T>(attrs.f("lo", -kInfinity)),
+                  saturate<T>(attrs.f("hi", kInfinity)));
+    case Op::Abs: return step(kernels::IntegerOp::distance, 0);
+    case Op::Sign: return step(kernels::IntegerOp::add, 0, static_cast<T>(-1), T{1});
+    default: return step(kernels::IntegerOp::mul, -1);
+  }
 }
 
 std::unique_ptr<Step> lower_unary(LowerContext& context, kernels::UnaryF32Op op, double p = 0, double q = 0) {
@@ -59,7 +37,7 @@ std::unique_ptr<Step> lower_unary(LowerContext& context, kernels::UnaryF32Op op,
     return std::make_unique<TableStep>(context, unary_table(f, *x.quant, *y.quant));
   }
   if (x.dtype == y.dtype && x.quant.has_value() == y.quant.has_value()) {
-    const bool integer = node.op == Op::Clip || node.op == Op::Abs || node.op == Op::Neg;
+    const bool integer = node.op == Op::Clip || node.op == Op::Abs || node.op == Op::Neg || node.op == Op::Sign;
     if (x.dtype == DType::f32) return std::make_unique<UnaryF32Step>(context, context.in(0), op, p, q);
     if (integer && x.dtype == DType::i32) return lower_integer<std::int32_t>(context);
     if (integer && x.dtype == DType::i64) return lower_integer<std::int64_t>(context);

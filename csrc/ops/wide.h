@@ -11,7 +11,7 @@
 #include <type_traits>
 
 #include "base/dtype.h"
-#include "ops/half.h"
+#include "kernels/cast/half.h"
 
 namespace quaver {
 
@@ -47,7 +47,7 @@ constexpr bool is_real(DType dtype) {
 template <class T>
 auto widen(T x) {
   if constexpr (std::is_class_v<T>) {
-    return to_double(x);
+    return double{to_float(x)};
   } else if constexpr (std::is_floating_point_v<T>) {
     return static_cast<double>(x);
   } else if constexpr (std::is_same_v<T, std::uint64_t>) {
@@ -57,48 +57,18 @@ auto widen(T x) {
   }
 }
 
-// Without a branch, so that loops become vectors.
-template <class T, class Real>
-T cut(Real x) {
-  using Limits = std::numeric_limits<T>;
-  constexpr Real kLeast = static_cast<Real>(Limits::min());
-  constexpr Real kBeyond = Real{2} * static_cast<Real>(Limits::max() / 2 + 1);
-  const Real above = x >= kLeast ? x : kLeast;
-  const bool below = above < kBeyond;
-  const T inside = static_cast<T>(below ? above : Real{0}), held = below ? inside : Limits::max();
-  return x == x ? held : T{0};
-}
-
-template <class Wide>
-auto real_of(Wide x) {
-  if constexpr (std::is_same_v<Wide, float>) {
-    return x;
-  } else {
-    return static_cast<double>(x);
-  }
-}
-
 template <class T, class Wide>
 T narrow(Wide x) {
   if constexpr (std::is_same_v<T, bool>) {
     return x != 0;
   } else if constexpr (std::is_same_v<T, Half>) {
-    return to_half(real_of(x));
+    return to_half(static_cast<double>(x));
   } else if constexpr (std::is_same_v<T, Bfloat>) {
-    return to_bfloat(real_of(x));
+    return to_bfloat(static_cast<double>(x));
   } else if constexpr (std::is_floating_point_v<Wide> && std::is_integral_v<T>) {
     return cut<T>(x);
   } else {
     return static_cast<T>(x);
-  }
-}
-
-template <class W, class T>
-W as_wide(T x) {
-  if constexpr (std::is_same_v<W, float> && std::is_arithmetic_v<T>) {
-    return static_cast<float>(x);
-  } else {
-    return narrow<W>(widen(x));
   }
 }
 
@@ -112,11 +82,11 @@ template <class T, class W>
 void read_wide(const std::byte* x, std::ptrdiff_t step, std::size_t n, W* wide) {
   const T* from = reinterpret_cast<const T*>(x);
   if (step == 1) {  // of known steps compilers make vectors
-    for (std::size_t i = 0; i < n; ++i) wide[i] = as_wide<W>(from[i]);
+    for (std::size_t i = 0; i < n; ++i) wide[i] = narrow<W>(widen(from[i]));
   } else if (step == 0) {
-    std::fill_n(wide, n, as_wide<W>(*from));
+    std::fill_n(wide, n, narrow<W>(widen(*from)));
   } else {
-    for (std::size_t i = 0; i < n; ++i) wide[i] = as_wide<W>(from[static_cast<std::ptrdiff_t>(i) * step]);
+    for (std::size_t i = 0; i < n; ++i) wide[i] = narrow<W>(widen(from[static_cast<std::ptrdiff_t>(i) * step]));
   }
 }
 
@@ -130,25 +100,19 @@ void write_wide(const W* wide, std::ptrdiff_t step, std::size_t n, std::byte* y)
   }
 }
 
-// float holds f32 and a byte holds truth values (with_compared); they are read and written as nothing else.
+// A byte holds truth values, and is written as nothing else.
 template <class W>
-inline constexpr bool kOneType = std::is_same_v<W, float> || std::is_same_v<W, std::uint8_t>;
-template <class W>
-using OneType = std::conditional_t<std::is_same_v<W, float>, float, bool>;
+inline constexpr bool kTruth = std::is_same_v<W, std::uint8_t>;
 
 template <class W>
 ReadWide<W> reader_of(DType from) {
-  if constexpr (kOneType<W>) {
-    return &read_wide<OneType<W>, W>;
-  } else {
-    return with_type(from, []<class T>(Tag<T>) -> ReadWide<W> { return &read_wide<T, W>; });
-  }
+  return with_type(from, []<class T>(Tag<T>) -> ReadWide<W> { return &read_wide<T, W>; });
 }
 
 template <class W>
 WriteWide<W> writer_of(DType to) {
-  if constexpr (kOneType<W>) {
-    return &write_wide<OneType<W>, W>;
+  if constexpr (kTruth<W>) {
+    return &write_wide<bool, W>;
   } else {
     return with_type(to, []<class T>(Tag<T>) -> WriteWide<W> { return &write_wide<T, W>; });
   }
@@ -157,7 +121,7 @@ WriteWide<W> writer_of(DType to) {
 // Whether elements are stored as W.
 template <class W>
 bool stored_as(DType dtype) {
-  return kOneType<W> || with_type(dtype, []<class T>(Tag<T>) { return std::is_same_v<T, W>; });
+  return kTruth<W> || with_type(dtype, []<class T>(Tag<T>) { return std::is_same_v<T, W>; });
 }
 
 // visit(W{}) with the wide type that holds `dtype` exactly.
@@ -165,14 +129,6 @@ template <class Visit>
 auto with_wide(DType dtype, Visit visit) {
   if (is_real(dtype)) return visit(double{});
   return dtype == DType::u64 ? visit(std::uint64_t{}) : visit(std::int64_t{});
-}
-
-// visit(W{}) with a type that holds `dtype` exactly, for what only compares: float for f32, a byte for truth values.
-template <class Visit>
-auto with_compared(DType dtype, Visit visit) {
-  if (dtype == DType::f32) return visit(float{});
-  if (dtype == DType::boolean) return visit(std::uint8_t{});
-  return with_wide(dtype, visit);
 }
 
 }  // namespace quaver

@@ -112,25 +112,6 @@ std::unique_ptr<Step> lower_compared(LowerContext& context) {
   }
 }
 
-std::unique_ptr<Step> lower_compare(LowerContext& context) {
-  const DType a = context.input(0).dtype, b = context.input(1).dtype;
-  if (a != b) context.fail("it compares ", name_of(a), " with ", name_of(b));
-  return with_compared(a, [&]<class W>(W) { return lower_compared<W>(context); });
-}
-
-std::unique_ptr<Step> lower_logic(LowerContext& context) {
-  const auto make = [&](auto f) { return wide_binary<std::uint8_t, std::uint8_t>(context, f); };
-  using Truth = std::uint8_t;  // 0 or 1
-  for (std::size_t i = 0; i < 2; ++i) {
-    if (context.input(i).dtype != DType::boolean) return lower_wide_binary(context);
-  }
-  switch (context.node.op) {
-    case Op::And: return make([](Truth a, Truth b) { return static_cast<Truth>(a & b); });
-    case Op::Or: return make([](Truth a, Truth b) { return static_cast<Truth>(a | b); });
-    default: return make([](Truth a, Truth b) { return static_cast<Truth>(a ^ b); });
-  }
-}
-
 }  // namespace
 
 std::unique_ptr<Step> lower_wide_binary(LowerContext& context) {
@@ -141,19 +122,12 @@ std::unique_ptr<Step> lower_wide_binary(LowerContext& context) {
   return lower_integers<std::int64_t>(context);
 }
 
-std::unique_ptr<Step> lower_Equal(LowerContext& context) { return lower_compare(context); }
-std::unique_ptr<Step> lower_Less(LowerContext& context) { return lower_compare(context); }
-std::unique_ptr<Step> lower_LessOrEqual(LowerContext& context) { return lower_compare(context); }
-std::unique_ptr<Step> lower_Greater(LowerContext& context) { return lower_compare(context); }
-std::unique_ptr<Step> lower_GreaterOrEqual(LowerContext& context) { return lower_compare(context); }
+std::unique_ptr<Step> lower_wide_compare(LowerContext& context) {
+  return with_wide(context.input(0).dtype, [&]<class W>(W) { return lower_compared<W>(context); });
+}
+
 std::unique_ptr<Step> lower_Pow(LowerContext& context) { return lower_wide_binary(context); }
 std::unique_ptr<Step> lower_Mod(LowerContext& context) { return lower_wide_binary(context); }
-std::unique_ptr<Step> lower_And(LowerContext& context) { return lower_logic(context); }
-std::unique_ptr<Step> lower_Or(LowerContext& context) { return lower_logic(context); }
-std::unique_ptr<Step> lower_Xor(LowerContext& context) { return lower_logic(context); }
-std::unique_ptr<Step> lower_BitwiseAnd(LowerContext& context) { return lower_wide_binary(context); }
-std::unique_ptr<Step> lower_BitwiseOr(LowerContext& context) { return lower_wide_binary(context); }
-std::unique_ptr<Step> lower_BitwiseXor(LowerContext& context) { return lower_wide_binary(context); }
 std::unique_ptr<Step> lower_BitShift(LowerContext& context) { return lower_wide_binary(context); }
 
 }  // namespace quaver

@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "graph/unary.h"
+#include "ops/integers.h"
 #include "ops/requantize.h"
 #include "ops/table_step.h"
 #include "ops/wide_functions.h"
@@ -40,30 +41,57 @@ void expect_real(const LowerContext& context) {
   if (!is_real(x.dtype)) context.fail("'", x.name, "' is ", name_of(x.dtype), "; a float type is expected");
 }
 
+class TestStep final : public ElementStep {
+ public:
+  TestStep(const LowerContext& context, kernels::TestOp op, float lo = 0, float hi = 0)
+      : kernel_(kernels::pick_test_f32(context.isa).run), x_(context.in(0)), y_(context.out()) {
+    names(kernels::pick_test_f32(context.isa));
+    args_.op = op;
+    args_.lo = lo, args_.hi = hi;
+    split_elements(elements_of(context.output()), bytes_of(context.input(0)));
+  }
+
+ private:
+  void run_elements(const RunContext& context, std::size_t begin, std::size_t end) const override {
+    kernels::TestF32Args args = args_;
+    args.n = end - begin;
+    args.x = context.as<const float>(x_) + begin;
+    args.y = context.as<std::uint8_t>(y_) + begin;
+    kernel_(args);
+  }
+
+  void (*kernel_)(const kernels::TestF32Args&);
+  kernels::TestF32Args args_;
+  ValueId x_, y_;
+};
+
 }  // namespace
 
 std::unique_ptr<Step> lower_IsNaN(LowerContext& context) {
   expect_real(context);
-  return with_compared(context.input(0).dtype, [&]<class W>(W) {
-    return wide_unary<W, std::uint8_t>(context, [](W x) { return std::uint8_t{x != x}; });
-  });
+  if (context.input(0).dtype == DType::f32) return std::make_unique<TestStep>(context, kernels::TestOp::nan);
+  return wide_unary<double, std::uint8_t>(context, [](double x) { return std::uint8_t{x != x}; });
 }
 
+// What lies beyond the largest numbers.
 std::unique_ptr<Step> lower_IsInf(LowerContext& context) {
   expect_real(context);
-  const bool below = context.node.attrs.i("detect_negative", 1) != 0;
-  const bool above = context.node.attrs.i("detect_positive", 1) != 0;
-  return with_compared(context.input(0).dtype, [&]<class W>(W) {
-    const W low = below ? -std::numeric_limits<W>::infinity() : W{0};
-    const W high = above ? std::numeric_limits<W>::infinity() : W{0};
-    return wide_unary<W, std::uint8_t>(context, [=](W x) { return std::uint8_t{x != 0 && (x == low || x == high)}; });
-  });
+  const auto bounds = [&]<class Real>(Real most) {
+    constexpr Real kInf = std::numeric_limits<Real>::infinity();
+    const Attrs& attrs = context.node.attrs;
+    return std::pair{attrs.i("detect_negative", 1) ? -most : -kInf, attrs.i("detect_positive", 1) ? most : kInf};
+  };
+  if (context.input(0).dtype == DType::f32) {
+    const auto [lo, hi] = bounds(std::numeric_limits<float>::max());
+    return std::make_unique<TestStep>(context, kernels::TestOp::outside, lo, hi);
+  }
+  const auto [lo, hi] = bounds(std::numeric_limits<double>::max());
+  return wide_unary<double, std::uint8_t>(
+      context, [lo = lo, hi = hi](double x) { return static_cast<std::uint8_t>(x < lo || x > hi); });
 }
 
 std::unique_ptr<Step> lower_Not(LowerContext& context) {
-  return with_compared(context.input(0).dtype, [&]<class W>(W) {
-    return wide_unary<W, std::uint8_t>(context, [](W x) { return std::uint8_t{x == 0}; });
-  });
+  return std::make_unique<IntegerStep<std::uint8_t>>(context, kernels::IntegerOp::bit_xor, 1);
 }
 
 std::unique_ptr<Step> lower_BitwiseNot(LowerContext& context) {

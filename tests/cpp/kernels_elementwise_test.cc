@@ -13,6 +13,7 @@
 #include "cpp/check.h"
 #include "isa/cpu.h"
 #include "kernels/elementwise/binary.h"
+#include "kernels/elementwise/number.h"
 #include "kernels/elementwise/table.h"
 #include "kernels/elementwise/unary.h"
 
@@ -28,7 +29,10 @@ constexpr float kInf = std::numeric_limits<float>::infinity();
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 bool same(float a, float b) { return (std::isnan(a) && std::isnan(b)) || std::memcmp(&a, &b, sizeof a) == 0; }
-bool same(std::uint8_t a, std::uint8_t b) { return a == b; }
+template <class T>
+bool same(T a, T b) {
+  return a == b;
+}
 
 std::vector<float> some_floats(std::mt19937& random, std::size_t n) {
   const float special[] = {kInf, -kInf, kNan, 0.0F, -0.0F, 1e-40F, -1e-40F, 3.4e38F, -3.4e38F};
@@ -352,6 +356,105 @@ TEST(elementwise_pick_takes_the_best_allowed) {
   CHECK(pick_unary_f32(IsaSet{0b111}).isa == Isa::avx2);
   CHECK(pick_unary_f32(IsaSet{0b1111}).isa == Isa::avx512vnni);
 #endif
+}
+
+// Numbers of few bits, so that two are often alike, and the ends of T.
+template <class T>
+std::vector<T> some_integers(std::mt19937& random, std::size_t n) {
+  const T special[] = {std::numeric_limits<T>::min(), std::numeric_limits<T>::max(), 0, static_cast<T>(-1)};
+  std::vector<T> out(n);
+  for (T& x : out) x = random() % 4 ? static_cast<T>(random() % 7) : special[random() % std::size(special)];
+  return out;
+}
+
+template <class T>
+void check_integers(std::mt19937& random) {
+  using Op = IntegerOp;
+  for (std::size_t n : kSizes) {
+    for (const Op op :
+         {Op::add, Op::sub, Op::mul, Op::div, Op::max, Op::min, Op::distance, Op::bit_and, Op::bit_or, Op::bit_xor}) {
+      if (sizeof(T) == 1 && op != Op::add && (op < Op::bit_and || std::is_signed_v<T>)) continue;
+      for (const auto& [a_step, b_step] : kSteps) {
+        const auto a = some_integers<T>(random, n + 1), b = some_integers<T>(random, n + 1);
+        IntegerArgs<T> args;
+        args.op = op, args.n = n;
+        args.a = a.data(), args.b = b.data();
+        args.a_step = a_step, args.b_step = b_step;
+        args.lo = random() % 2 ? std::numeric_limits<T>::min() : T{1};
+        args.hi = random() % 2 ? std::numeric_limits<T>::max() : T{5};
+        const auto want = compare(integer_kernels<T>(), args, &IntegerArgs<T>::c);
+        if (sizeof(T) == 8) continue;
+        for (std::size_t i = 0; i < n; ++i) {  // in a type that holds all results
+          const std::int64_t x = a[i * a_step], y = b[i * b_step];
+          const auto wrapped = [](std::int64_t z) { return static_cast<std::int64_t>(static_cast<T>(z)); };
+          const std::int64_t z = op == Op::add        ? x + y
+                                 : op == Op::sub      ? x - y
+                                 : op == Op::mul      ? x * y
+                                 : op == Op::div      ? (y ? x / y : 0)
+                                 : op == Op::max      ? std::max(x, y)
+                                 : op == Op::min      ? std::min(x, y)
+                                 : op == Op::distance ? std::abs(wrapped(x - y))
+                                 : op == Op::bit_and  ? (x & y)
+                                 : op == Op::bit_or   ? (x | y)
+                                                      : (x ^ y);
+          CHECK_EQ(+want[i], +std::min(std::max(static_cast<T>(z), args.lo), args.hi));
+        }
+      }
+    }
+  }
+}
+
+TEST(integer_kernels_agree) {
+  std::mt19937 random(kSeed);
+  check_integers<std::uint8_t>(random);
+  check_integers<std::int8_t>(random);
+  check_integers<std::int32_t>(random);
+  check_integers<std::int64_t>(random);
+}
+
+template <class T, class Some>
+void check_compares(std::mt19937& random, Some some) {
+  for (std::size_t n : kSizes) {
+    for (int op = 0; op < kCompareOpCount; ++op) {
+      for (const auto& [a_step, b_step] : kSteps) {
+        const std::vector<T> a = some(random, n + 1), b = some(random, n + 1);
+        CompareArgs<T> args;
+        args.op = static_cast<CompareOp>(op), args.n = n;
+        args.a = a.data(), args.b = b.data();
+        args.a_step = a_step, args.b_step = b_step;
+        const auto want = compare(compare_kernels<T>(), args, &CompareArgs<T>::c);
+        for (std::size_t i = 0; i < n; ++i) {
+          const T x = a[i * a_step], y = b[i * b_step];
+          const bool truths[] = {x == y, x<y, x <= y, x> y, x >= y};
+          CHECK_EQ(+want[i], +truths[op]);
+        }
+      }
+    }
+  }
+}
+
+TEST(compare_kernels_agree) {
+  std::mt19937 random(kSeed);
+  check_compares<std::uint8_t>(random, some_integers<std::uint8_t>);
+  check_compares<std::int32_t>(random, some_integers<std::int32_t>);
+  check_compares<std::int64_t>(random, some_integers<std::int64_t>);
+  check_compares<float>(random, some_floats);
+}
+
+TEST(test_f32_kernels_agree) {
+  std::mt19937 random(kSeed);
+  constexpr float kMost = std::numeric_limits<float>::max();
+  for (std::size_t n : kSizes) {
+    const auto x = some_floats(random, n + 1);
+    TestF32Args args{TestOp::nan, n, x.data(), 0, 0, nullptr};
+    const auto nans = compare(test_f32_kernels(), args, &TestF32Args::y);
+    args.op = TestOp::outside, args.lo = -kMost, args.hi = kInf;
+    const auto below = compare(test_f32_kernels(), args, &TestF32Args::y);
+    for (std::size_t i = 0; i < n; ++i) {
+      CHECK_EQ(+nans[i], +std::isnan(x[i]));
+      CHECK_EQ(+below[i], +(x[i] == -kInf));
+    }
+  }
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "kernels/elementwise/binary_loops.h"
 #include "kernels/elementwise/kernels.h"
+#include "kernels/elementwise/number_loops.h"
 #include "kernels/elementwise/table_loops.h"
 #include "kernels/elementwise/unary_loops.h"
 
