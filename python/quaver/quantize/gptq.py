@@ -26,7 +26,7 @@ from quaver.quantize.weights import Weight
 _MOST_INPUTS = 2560  # of an output: H takes their square
 _ROWS, _LEAST_ROWS = 8, 16384  # for each input of an output that are looked at, and in all
 _DAMPING = 0.1  # of H's mean diagonal: less fits the samples at the cost of rare inputs
-_CHUNK_BYTES = 128 << 20  # of H of several products
+_CHUNK_BYTES = 32 << 20  # of H of several products
 _BLOCK = 64  # columns, whose errors go together into those after them
 
 

@@ -10,6 +10,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from quaver.convert.onnx.light import without_initializers
+
 Array = NDArray[Any]
 
 
@@ -23,7 +25,7 @@ class Net:
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:
-        self._model = model
+        self._model = without_initializers(model)
         self.nodes: list[onnx.NodeProto] = [_copy(node) for node in model.graph.node]
         self.weights: dict[str, Array] = {
             t.name: numpy_helper.to_array(t) for t in model.graph.initializer
@@ -80,7 +82,7 @@ class Net:
         constants = self.weights if weights is None else weights
         model = onnx.ModelProto()
         model.CopyFrom(self._model)
-        del model.graph.node[:], model.graph.initializer[:], model.graph.value_info[:]
+        del model.graph.node[:], model.graph.value_info[:]
         model.graph.node.extend(chosen)
         model.graph.initializer.extend(
             numpy_helper.from_array(array, name)

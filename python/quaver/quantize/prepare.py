@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper, shape_inference
 
+from quaver.convert.onnx.light import without_weights
 from quaver.convert.onnx.source import load_proto, modernized
 from quaver.errors import InputError, ModelError, UnsupportedError
 from quaver.quantize.net import Array, Net, attribute
@@ -32,6 +33,21 @@ def prepare(source: Source) -> Net:
     UnsupportedError
         Where the model is quantized already, or has control flow.
     """
+    net = _read(source)
+    _drop(net, "Dropout")
+    _drop(net, "Identity")
+    for node in list(net.nodes):
+        if node.op_type == "BatchNormalization":
+            _fold_batch_norm(net, node)
+        elif node.op_type == "Gemm":
+            _fold_factors(net, node)
+        elif node.op_type in ("Add", "Sub", "Mul", "Div"):
+            _fold_arithmetic(net, node)
+    _flush(net)
+    return Net(_infer(net.proto()))
+
+
+def _read(source: Source) -> Net:
     if isinstance(source, onnx.ModelProto):
         model = onnx.ModelProto()
         model.CopyFrom(source)
@@ -46,18 +62,7 @@ def prepare(source: Source) -> Net:
     _check(model)
     _constants_to_initializers(model)
     _name_nodes(model)
-    net = Net(_inferred(model))
-    _drop(net, "Dropout")
-    _drop(net, "Identity")
-    for node in list(net.nodes):
-        if node.op_type == "BatchNormalization":
-            _fold_batch_norm(net, node)
-        elif node.op_type == "Gemm":
-            _fold_factors(net, node)
-        elif node.op_type in ("Add", "Sub", "Mul", "Div"):
-            _fold_arithmetic(net, node)
-    _flush(net)
-    return Net(_inferred(net.proto()))
+    return Net(_infer(model))
 
 
 def _flush(net: Net) -> None:
@@ -82,11 +87,16 @@ def _check(model: onnx.ModelProto) -> None:
             )
 
 
-def _inferred(model: onnx.ModelProto) -> onnx.ModelProto:
+def _infer(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Write the shapes of all tensors into a model, as far as they are known."""
     try:
-        return shape_inference.infer_shapes(model, data_prop=True)
+        known = shape_inference.infer_shapes(without_weights(model), data_prop=True).graph
     except Exception as error:  # onnx raises its own and the system's
         raise ModelError(f"onnx cannot infer the shapes of the model's tensors: {error}") from error
+    del model.graph.value_info[:], model.graph.output[:]
+    model.graph.value_info.extend(known.value_info)
+    model.graph.output.extend(known.output)
+    return model
 
 
 def _constants_to_initializers(model: onnx.ModelProto) -> None:

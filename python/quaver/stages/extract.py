@@ -8,6 +8,7 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, TypeProto, ValueInfoProto
 
 from quaver.convert.onnx.external import read
+from quaver.convert.onnx.light import without_weights
 from quaver.stages.walk import taken
 
 
@@ -20,25 +21,6 @@ def types_of(model: ModelProto) -> dict[str, TypeProto]:
         graph = light.graph
     types = {i.name: i.type for i in [*graph.input, *graph.value_info, *graph.output]}
     return {name: kind for name, kind in types.items() if kind.WhichOneof("value")}
-
-
-def without_weights(model: ModelProto) -> ModelProto:
-    """Give a model whose large tensors are inputs: what types are inferred of."""
-    result = ModelProto()
-    result.CopyFrom(model)
-    del result.graph.initializer[:]
-    inputs = {info.name for info in model.graph.input}
-    for tensor in model.graph.initializer:
-        size = 1
-        for dim in tensor.dims:
-            size *= dim
-        if size <= 1024:
-            result.graph.initializer.append(tensor)
-        elif tensor.name not in inputs:
-            kind = onnx.helper.make_tensor_type_proto(tensor.data_type, tensor.dims)
-            result.graph.input.append(ValueInfoProto(name=tensor.name, type=kind))
-    result.ir_version = max(model.ir_version, 4)
-    return result
 
 
 def with_tensors(model: ModelProto) -> ModelProto:

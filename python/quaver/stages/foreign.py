@@ -8,8 +8,8 @@ from typing import Any
 
 from onnx import ModelProto, TensorProto, TypeProto, ValueInfoProto, helper
 
+from quaver.convert.onnx.light import without_weights
 from quaver.errors import InputError, UnsupportedError
-from quaver.stages.extract import without_weights
 from quaver.stages.options import Options
 
 _ERRORS_ONLY = 3
