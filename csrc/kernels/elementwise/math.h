@@ -58,17 +58,20 @@ inline float polynomial(const float (&c)[kCount], float x) {
   return y;
 }
 
-// By e^−|x| = 2^n · 2^r, which does not overflow: small results keep their digits on both sides, subnormal ones are 0.
-[[maybe_unused]] inline float sigmoid_f32(float x) {
+// e^−|x| = 2^n · 2^r; subnormal results are 0.
+[[maybe_unused]] inline float exp_minus_abs(float x) {
   constexpr float kLog2ELow = 1.925963033e-8F, kLeast = 87.0F;
   constexpr float kTwo[] = {
       1.53533620e-4F, 1.33988750e-3F, 9.61843692e-3F, 5.55033237e-2F, 2.40226476e-1F, 6.93147182e-1F, 1.0F};
   const float a = absolute(x), shifted = fused(a, -kLog2E, kRound), n = shifted - kRound;
   const float r = fused(a, -kLog2ELow, fused(a, -kLog2E, -n));
   const std::uint32_t whole = __builtin_bit_cast(std::uint32_t, shifted) - __builtin_bit_cast(std::uint32_t, kRound);
-  const float power = polynomial(kTwo, r) * power_of_two(whole), e = a > kLeast ? 0.0F : power;
-  return (x < 0.0F ? e : 1.0F) * reciprocal_to_2(1.0F + e);
+  const float power = polynomial(kTwo, r) * power_of_two(whole);
+  return a > kLeast ? 0.0F : power;
 }
+
+// The logistic function by e = e^−|x|, which does not overflow: small results keep their digits on both sides.
+[[maybe_unused]] inline float sigmoid_by(float x, float e) { return (x < 0.0F ? e : 1.0F) * reciprocal_to_2(1.0F + e); }
 
 // Cephes' tanhf: an odd polynomial near 0, 1 − 2 / (e^2|x| + 1) elsewhere.
 [[maybe_unused]] inline float tanh_f32(float x) {
@@ -238,17 +241,22 @@ inline constexpr float kWide = 1500.0F;
 
 // x · Φ(x) = max(x, 0) − |x| · Φ(−|x|), the last factor as 2^g(|x|): g is a polynomial, and what it gives beyond kFar
 // is less than a step of any result but 0. Small negative results keep their digits.
-[[maybe_unused]] inline float gelu_f32(float x) {
-  constexpr float kFar = 5.75F;
+inline constexpr float kGeluFar = 5.75F;
+
+[[maybe_unused]] inline float gelu_power(float x) {
   constexpr float kPower[] = {-1.48181813e-8F, 4.83743738e-7F,  -6.74607327e-6F, 5.04796008e-5F,
                               -1.84430595e-4F, -2.12554223e-4F, 7.23047554e-3F,  -5.26544861e-2F,
                               -4.59140927e-1F, -1.15111566F,    -9.99999762e-1F};
+  const float a = absolute(x);
+  return polynomial(kPower, kGeluFar < a ? kGeluFar : a);
+}
+
+[[maybe_unused]] inline float gelu_by(float x, float g) {
   constexpr float kTwo[] = {1.32765e-3F, 9.67554e-3F, 5.550713e-2F, 2.402212e-1F, 6.9314694e-1F, 1.0000001F};
-  const float a = absolute(x), g = polynomial(kPower, kFar < a ? kFar : a);
-  const float shifted = g + kRound, r = g - (shifted - kRound);
+  const float a = absolute(x), shifted = g + kRound, r = g - (shifted - kRound);
   const std::uint32_t n = __builtin_bit_cast(std::uint32_t, shifted) - __builtin_bit_cast(std::uint32_t, kRound);
   const float tail = polynomial(kTwo, r) * a * power_of_two(n);
-  return (x < 0.0F ? 0.0F : x) - (a > kFar ? 0.0F : tail);
+  return (x < 0.0F ? 0.0F : x) - (a > kGeluFar ? 0.0F : tail);
 }
 
 [[maybe_unused]] inline float gelu_tanh_f32(float x) {

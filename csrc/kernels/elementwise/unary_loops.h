@@ -27,6 +27,23 @@ void map_f32(const UnaryF32Args& args, F f) {
   for (std::size_t i = 0; i < args.n; ++i) y[i] = f(x[i]);
 }
 
+// y = second(x, first(x)) in two loops: each operation waits for the one before it, and of a long chain a core's
+// scheduler holds too few elements at once to be busy.
+template <class First, class Second>
+void map_in_two(const UnaryF32Args& args, First first, Second second) {
+  constexpr std::size_t kBlock = 256;
+  float between[kBlock];
+  for (std::size_t i = 0; i < args.n; i += kBlock) {
+    const std::size_t n = args.n - i < kBlock ? args.n - i : kBlock;
+    const float* x = args.x + i;
+    float* y = args.y + i;
+#pragma GCC ivdep
+    for (std::size_t j = 0; j < n; ++j) between[j] = first(x[j]);
+#pragma GCC ivdep
+    for (std::size_t j = 0; j < n; ++j) y[j] = second(x[j], between[j]);
+  }
+}
+
 // f vectorizes and holds for |x| < kMostTurned, `far` for the rest.
 template <class F, class Far>
 void map_turns(const UnaryF32Args& args, F f, Far far) {
@@ -44,7 +61,9 @@ void map_turns(const UnaryF32Args& args, F f, Far far) {
 void unary_f32(const UnaryF32Args& args) {
   const float p = args.p, q = args.q;
   switch (args.op) {
-    case UnaryF32Op::sigmoid: return map_f32(args, [](float x) { return sigmoid_f32(x); });
+    case UnaryF32Op::sigmoid:
+      return map_in_two(
+          args, [](float x) { return exp_minus_abs(x); }, [](float x, float e) { return sigmoid_by(x, e); });
     case UnaryF32Op::hard_sigmoid: return map_f32(args, [=](float x) { return hard_sigmoid_f32(x, p, q); });
     case UnaryF32Op::hard_swish: return map_f32(args, [](float x) { return hard_swish_f32(x); });
     case UnaryF32Op::leaky_relu: return map_f32(args, [=](float x) { return x < 0.0F ? p * x : x; });
@@ -54,9 +73,13 @@ void unary_f32(const UnaryF32Args& args) {
     case UnaryF32Op::abs: return map_f32(args, [](float x) { return absolute(x); });
     case UnaryF32Op::neg: return map_f32(args, [](float x) { return -x; });
     case UnaryF32Op::erf: return map_f32(args, [](float x) { return erf_f32(x); });
-    case UnaryF32Op::gelu: return map_f32(args, [](float x) { return gelu_f32(x); });
+    case UnaryF32Op::gelu:
+      return map_in_two(args, [](float x) { return gelu_power(x); }, [](float x, float g) { return gelu_by(x, g); });
     case UnaryF32Op::gelu_tanh: return map_f32(args, [](float x) { return gelu_tanh_f32(x); });
-    case UnaryF32Op::swish: return map_f32(args, [=](float x) { return x * sigmoid_f32(p * x); });
+    case UnaryF32Op::swish:
+      return map_in_two(
+          args, [=](float x) { return exp_minus_abs(p * x); },
+          [=](float x, float e) { return x * sigmoid_by(p * x, e); });
     case UnaryF32Op::affine: return map_f32(args, [=](float x) { return p * x + q; });
     case UnaryF32Op::clip: return map_f32(args, [=](float x) { return clamp_through(x, p, q); });
     case UnaryF32Op::log: return map_f32(args, [](float x) { return log_f32(x); });
